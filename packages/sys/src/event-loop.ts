@@ -1,0 +1,64 @@
+/**
+ * The loop in which a device lives: descriptors, timers, deferred work and pollers, all in one thread. Two drivers stand
+ * behind the interface: `blocking` (epoll_wait in this thread) and `node` (one epoll descriptor under Node's own loop).
+ */
+
+/** Called with the EPOLL* bits that are ready. */
+export type WatchHandler = (events: number) => void;
+
+export interface Watch extends Disposable {
+  readonly fd: number;
+  /** Changes the EPOLL* bits waited for. */
+  modify(events: number): void;
+  /** Stops watching. The descriptor stays open: its owner closes it, afterwards. */
+  [Symbol.dispose](): void;
+}
+
+export interface LoopTimer extends Disposable {
+  /** Cancels the timer; harmless when it has fired. */
+  [Symbol.dispose](): void;
+}
+
+export interface EventLoop extends Disposable {
+  /** 'blocking' or 'node'; Promises run only under 'node'. */
+  readonly driver: 'blocking' | 'node';
+  /** Watches a descriptor. @throws SysError (EPERM for a regular file, EBADF, ENOSPC) */
+  watch(fd: number, events: number, handler: WatchHandler): Watch;
+  /** Calls back once after at least `delayMs` (a whole number of ms, 0 allowed). */
+  timer(delayMs: number, callback: () => void): LoopTimer;
+  /** Calls back after the events at hand, before the loop sleeps: what a microtask would be. */
+  defer(callback: () => void): void;
+  /**
+   * Adds a poller, called while the loop spins before it sleeps; it returns true when it found work.
+   * The spin adapts: it is kept only as long as it finds work, and ends by `spinNs` without any.
+   */
+  addPoller(poll: () => boolean): Disposable;
+  /** Runs until `stop()`; a handler's exception ends the run and is thrown here. `node` driver: returns at once. */
+  run(): void;
+  /** Handles what is ready, waiting at most `timeoutMs` for the first event (blocking driver). @returns events handled */
+  runOnce(timeoutMs: number): number;
+  /** Makes `run` return after the events at hand. */
+  stop(): void;
+  /** An eventfd that any thread may write to end `run` (`stop()` from outside). */
+  readonly stopFd: number;
+}
+
+export interface LoopOptions {
+  /** Longest spin before sleeping, ns; 0 (the default) never spins. */
+  readonly spinNs?: number;
+  /** Where a handler's exception goes; without it the exception ends `run`. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** Work that would block the loop, given to helper threads as raw system calls. Memory it touches must stay mapped. */
+export interface Offload extends Disposable {
+  /**
+   * Starts system call `nr` with up to six arguments (addresses and integers, |x| < 2^53) in a helper thread; `done` gets
+   * the result or a negative errno, on the loop. @returns false when the queue is full: try again later
+   */
+  submit(nr: number, args: readonly number[], done: (result: number) => void): boolean;
+  /** Jobs not yet done. */
+  readonly pending: number;
+  /** Waits, blocking, until every job is done and its callback has run: before memory is unmapped. */
+  drain(): void;
+}

@@ -1,0 +1,162 @@
+/**
+ * The system calls that Oriel uses, cut into slices; a package asks for the slices it needs. Every call returns the
+ * kernel's result, or a negative errno: expected outcomes such as EAGAIN are plain values, and only the caller who gives
+ * up makes a `SysError`.
+ */
+
+/** An address in this process, bytes; a safe integer (user space ends below 2^47). */
+export type Address = number;
+
+/** Memory lent to one call: an address, or a view whose memory is used for the time of the call. */
+export type Pointer = Address | ArrayBufferView;
+
+/** Memory: mappings, memfds, views. */
+export interface SysMem {
+  /** Bytes in a page of this host. */
+  readonly pageSize: number;
+  /** mmap(2). `addr` 0 lets the kernel choose. @returns the address, or a negative errno */
+  mmap(addr: Address, len: number, prot: number, flags: number, fd: number, offset: number): Address;
+  munmap(addr: Address, len: number): number;
+  madvise(addr: Address, len: number, advice: number): number;
+  memfdCreate(name: string, flags: number): number;
+  addSeals(fd: number, seals: number): number;
+  /** @returns the F_SEAL_* bits; -EINVAL where the file cannot have seals (and so may be truncated) */
+  getSeals(fd: number): number;
+  /** The memory at `addr` as an ArrayBuffer, not copied. Only over memory that cannot shrink. @throws SysError for address 0 */
+  view(addr: Address, len: number): ArrayBuffer;
+  /** Detaches a buffer made by `view`: every typed array over it then has length 0. Call it before munmap. */
+  detach(buffer: ArrayBuffer): void;
+  /** Copies within this process by address with a system call: a bad or truncated source or target is -EFAULT, never a
+   * signal. @returns bytes copied, or a negative errno */
+  copyChecked(to: Address, from: Address, len: number): number;
+}
+
+/** Descriptors of any kind. */
+export interface SysFd {
+  close(fd: number): number;
+  /** dup with FD_CLOEXEC set. */
+  dup(fd: number): number;
+  setNonBlocking(fd: number, on: boolean): number;
+  setCloexec(fd: number, on: boolean): number;
+  /** read(2) and write(2) to memory by address or view. */
+  read(fd: number, to: Pointer, len: number): number;
+  write(fd: number, from: Pointer, len: number): number;
+  pread(fd: number, to: Pointer, len: number, offset: number): number;
+  pwrite(fd: number, from: Pointer, len: number, offset: number): number;
+  /** fcntl(2) with an integer argument. */
+  fcntl(fd: number, cmd: number, arg: number): number;
+}
+
+/** What `recvmsg` fills in; reused from call to call. */
+export interface RecvResult {
+  /** The descriptors that came, CLOEXEC set; the first `fdCount` count. They belong to the caller, who must close them. */
+  readonly fds: Int32Array;
+  fdCount: number;
+  /** MSG_CTRUNC: descriptors were lost. */
+  truncated: boolean;
+}
+
+/** Unix stream sockets with descriptors on them. */
+export interface SysSocket {
+  /** A connected pair of non-blocking CLOEXEC stream sockets in `out[0..1]`. @returns 0 or a negative errno */
+  socketpair(out: Int32Array): number;
+  /**
+   * Makes a listening non-blocking socket at `path`, whose mode (and group, when not -1) is set before it listens.
+   * An old socket file on which nobody listens is replaced. @returns fd, -EADDRINUSE, -ENAMETOOLONG, ...
+   */
+  listenUnix(path: string, mode: number, gid: number, backlog: number): number;
+  /** Connects; the socket is then non-blocking. */
+  connectUnix(path: string): number;
+  /** accept4 with NONBLOCK and CLOEXEC. */
+  accept(fd: number): number;
+  /** One sendmsg with MSG_NOSIGNAL; descriptors are lent. @returns bytes sent or a negative errno */
+  sendmsg(fd: number, from: Pointer, len: number, fds: Int32Array | null, fdCount: number): number;
+  /** One recvmsg with MSG_CMSG_CLOEXEC. @returns bytes, 0 at the end of the stream, or a negative errno */
+  recvmsg(fd: number, to: Pointer, len: number, result: RecvResult): number;
+  makeRecvResult(maxFds: number): RecvResult;
+  shutdown(fd: number, how: number): number;
+  /** SO_ACCEPTCONN: 1 for a listening socket, 0 for a connected one, -ENOTSOCK. */
+  isListening(fd: number): number;
+}
+
+/** epoll, eventfd and clocks: what an event loop is made of. */
+export interface SysLoop {
+  epollCreate(): number;
+  epollCtl(epfd: number, op: number, fd: number, events: number, token: number): number;
+  /** Waits at most `timeoutMs` (-1: for ever). Fills `events[i]` and `tokens[i]`. @returns how many, or -EINTR */
+  epollWait(epfd: number, timeoutMs: number, events: Uint32Array, tokens: Float64Array): number;
+  /** A non-blocking CLOEXEC eventfd. */
+  eventfd(initial: number): number;
+  /** Adds 1. @returns 0 or a negative errno */
+  eventfdSignal(fd: number): number;
+  /** Takes the count away. @returns the count (as a number), or -EAGAIN */
+  eventfdDrain(fd: number): number;
+  /** CLOCK_MONOTONIC in ns, as a double. */
+  nowNs(): number;
+}
+
+/** Files, by descriptors relative to a directory. Paths are NUL-terminated bytes. */
+export interface SysFile {
+  openat(dirfd: number, path: Pointer, flags: number, mode: number): number;
+  openat2(dirfd: number, path: Pointer, flags: number, mode: number, resolve: number): number;
+  /** Fills `buf` (a `struct statx`, 256 bytes; see `Statx`). */
+  statx(dirfd: number, path: Pointer, flags: number, mask: number, buf: Pointer): number;
+  /** iov: address of `count` struct iovec. `offset` is a safe integer; `flags` are RWF_*. */
+  preadv2(fd: number, iov: Pointer, count: number, offset: number, flags: number): number;
+  pwritev2(fd: number, iov: Pointer, count: number, offset: number, flags: number): number;
+  getdents64(fd: number, buf: Pointer, len: number): number;
+  /** @returns the new offset; a BigInt where it exceeds 2^53 - 1 (directory cookies); negative errno */
+  lseek(fd: number, offset: number | bigint, whence: number): number | bigint;
+  readlinkat(dirfd: number, path: Pointer, buf: Pointer, len: number): number;
+  unlinkat(dirfd: number, path: Pointer, flags: number): number;
+  mkdirat(dirfd: number, path: Pointer, mode: number): number;
+  mknodat(dirfd: number, path: Pointer, mode: number, rdev: number): number;
+  symlinkat(target: Pointer, dirfd: number, path: Pointer): number;
+  linkat(olddirfd: number, oldpath: Pointer, newdirfd: number, newpath: Pointer, flags: number): number;
+  renameat2(olddirfd: number, oldpath: Pointer, newdirfd: number, newpath: Pointer, flags: number): number;
+  fchmod(fd: number, mode: number): number;
+  fchmodat(dirfd: number, path: Pointer, mode: number): number;
+  fchownat(dirfd: number, path: Pointer, uid: number, gid: number, flags: number): number;
+  /** times: address of two struct timespec. */
+  utimensat(dirfd: number, path: Pointer | 0, times: Pointer, flags: number): number;
+  ftruncate(fd: number, len: number): number;
+  fallocate(fd: number, mode: number, offset: number, len: number): number;
+  fsync(fd: number): number;
+  fdatasync(fd: number): number;
+  syncfs(fd: number): number;
+  /** Fills `buf` (a `struct statfs`, 120 bytes; see `Statfs`). */
+  fstatfs(fd: number, buf: Pointer): number;
+  copyFileRange(fdIn: number, offIn: number, fdOut: number, offOut: number, len: number): number;
+  /** xattr calls on paths (use /proc/self/fd/N) and on descriptors. */
+  setxattr(path: Pointer, name: Pointer, value: Pointer, size: number, flags: number): number;
+  getxattr(path: Pointer, name: Pointer, value: Pointer, size: number): number;
+  listxattr(path: Pointer, list: Pointer, size: number): number;
+  removexattr(path: Pointer, name: Pointer): number;
+  flock(fd: number, operation: number): number;
+}
+
+/** Credentials of the calling thread (raw system calls: the C library would change every thread). */
+export interface SysCred {
+  geteuid(): number;
+  getegid(): number;
+  /** Effective ids of this thread only; -1 leaves one as it is. */
+  setresuid(ruid: number, euid: number, suid: number): number;
+  setresgid(rgid: number, egid: number, sgid: number): number;
+  setgroups(groups: Uint32Array): number;
+  /** Effective capability set of this thread as two u32 (lo, hi). */
+  capgetEffective(out: Uint32Array): number;
+  capsetEffective(lo: number, hi: number): number;
+  umask(mask: number): number;
+  /** unshare(2), for CLONE_FS in a worker. */
+  unshare(flags: number): number;
+}
+
+/** All slices: what the koffi implementation offers. */
+export interface Sys {
+  readonly mem: SysMem;
+  readonly fd: SysFd;
+  readonly socket: SysSocket;
+  readonly loop: SysLoop;
+  readonly file: SysFile;
+  readonly cred: SysCred;
+}

@@ -1,0 +1,24 @@
+/** The init program of our guests, for an initramfs and for a root tree alike. */
+import { READY } from './shell.ts';
+
+/**
+ * A busybox shell script: mounts the kernel's file systems, loads `/lib/oriel-modules/*.ko` in name order, then keeps a
+ * shell on ttyS1 for ever. Mounts that the kernel made before (devtmpfs on a real root) fail quietly.
+ */
+export const INIT = `#!/bin/busybox sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
+busybox mount -t proc proc /proc 2>/dev/null
+busybox mount -t sysfs sys /sys 2>/dev/null
+busybox mount -t devtmpfs dev /dev 2>/dev/null
+busybox mount -t tmpfs tmp /tmp 2>/dev/null
+busybox mkdir -p /dev/pts /dev/shm
+for module in /lib/oriel-modules/*.ko; do
+  [ -e "$module" ] && busybox insmod "$module"
+done
+exec 3<>/dev/ttyS1
+busybox stty -F /dev/ttyS1 raw -echo
+while :; do
+  echo ${READY} >&3
+  busybox sh <&3 >&3 2>&1
+done
+`;
