@@ -1,3 +1,8 @@
 import { packageBuild } from '../../tsup.config.base.ts';
 
-export default packageBuild({ index: 'src/index.ts', testing: 'src/testing/index.ts' });
+export default packageBuild({
+  index: 'src/index.ts',
+  testing: 'src/testing/index.ts',
+  // A worker is started from a file of its own, beside the code that starts it.
+  'offload-helper': 'src/loop/offload-helper.ts',
+});

@@ -29,10 +29,11 @@ export interface EventLoop extends Disposable {
   /** Calls back after the events at hand, before the loop sleeps: what a microtask would be. */
   defer(callback: () => void): void;
   /**
-   * Adds a poller, called while the loop spins before it sleeps; it returns true when it found work.
+   * Adds a poller, called while the loop spins before it sleeps; it returns true when it found work. Its last call before
+   * a sleep gets `sleeping` true, with or without a spin before it: there a queue asks for kicks again and looks once more.
    * The spin adapts: it is kept only as long as it finds work, and ends by `spinNs` without any.
    */
-  addPoller(poll: () => boolean): Disposable;
+  addPoller(poll: (sleeping: boolean) => boolean): Disposable;
   /** Runs until `stop()`; a handler's exception ends the run and is thrown here. `node` driver: returns at once. */
   run(): void;
   /** Handles what is ready, waiting at most `timeoutMs` for the first event (blocking driver). @returns events handled */

@@ -20,7 +20,10 @@ const KEYRINGS = ['/usr/share/keyrings/debian-archive-keyring.pgp', '/usr/share/
 async function mirrors(): Promise<string[]> {
   const codename = /^VERSION_CODENAME="?([\w-]+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? '';
   const text = await exec(['apt-get', 'update', '--print-uris']);
-  const found = [...text.matchAll(/'(.+?)\/?\/dists\/([^/']+)\/InRelease'/g)].map(([, site, suite]) => ({ site, suite }));
+  const found = [...text.matchAll(/'(.+?)\/?\/dists\/([^/']+)\/InRelease'/g)].map(([, site, suite]) => ({
+    site,
+    suite,
+  }));
   const main = found.filter(({ suite }) => suite === codename);
   const named = process.env['ORIEL_DEBIAN_MIRROR'];
   return [...new Set([...(named ? [named] : []), ...[...main, ...found].map(({ site }) => site!)])];
@@ -140,6 +143,9 @@ export class PrivateApt {
   #apt(command: readonly string[], timeoutMs: number, cwd?: string): Promise<string> {
     const [program, ...args] = command as [string, ...string[]];
     const options = { timeoutMs, env: { DEBIAN_FRONTEND: 'noninteractive' } };
-    return exec([program, '-c', join(this.#dir, 'apt.conf'), ...args], cwd === undefined ? options : { ...options, cwd });
+    return exec(
+      [program, '-c', join(this.#dir, 'apt.conf'), ...args],
+      cwd === undefined ? options : { ...options, cwd },
+    );
   }
 }

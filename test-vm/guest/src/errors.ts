@@ -27,7 +27,13 @@ export class GuestError extends Error {
   }
 }
 
-/** The last `count` lines of a text, for error messages. */
+/** The start of a script on one line, for error messages. */
+export function brief(script: string): string {
+  const line = script.trim().replaceAll('\n', '; ');
+  return line.length <= 300 ? line : `${line.slice(0, 300)}...`;
+}
+
+/** The last `count` lines of a text, 4000 characters at most, for error messages. */
 export function tail(text: string, count = 25): string {
-  return text.trimEnd().split('\n').slice(-count).join('\n');
+  return text.trimEnd().split('\n').slice(-count).join('\n').slice(-4000);
 }

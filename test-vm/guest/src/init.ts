@@ -2,8 +2,8 @@
 import { READY } from './shell.ts';
 
 /**
- * A busybox shell script: mounts the kernel's file systems, loads `/lib/oriel-modules/*.ko` in name order, then keeps a
- * shell on ttyS1 for ever. Mounts that the kernel made before (devtmpfs on a real root) fail quietly.
+ * A busybox shell script: mounts the kernel's file systems, loads `/lib/oriel-modules/*.ko` in name order, then runs
+ * each line that comes on ttyS1 in a shell of its own (a shell on the tty itself would be interactive: echo, prompts). Mounts that the kernel made before (devtmpfs on a real root) fail quietly.
  */
 export const INIT = `#!/bin/busybox sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
@@ -17,8 +17,8 @@ for module in /lib/oriel-modules/*.ko; do
 done
 exec 3<>/dev/ttyS1
 busybox stty -F /dev/ttyS1 raw -echo
+echo ${READY} >&3
 while :; do
-  echo ${READY} >&3
-  busybox sh <&3 >&3 2>&1
+  IFS= read -r line <&3 && busybox sh -c "$line" </dev/null >&3 2>&1
 done
 `;

@@ -19,7 +19,9 @@ export interface InitramfsOptions {
 
 /** The applet names of a busybox. */
 export function busyboxApplets(busybox: string): string[] {
-  return execFileSync(busybox, ['--list'], { encoding: 'utf8' }).split('\n').filter((name) => name !== '' && name !== 'busybox');
+  return execFileSync(busybox, ['--list'], { encoding: 'utf8' })
+    .split('\n')
+    .filter((name) => name !== '' && name !== 'busybox');
 }
 
 /**

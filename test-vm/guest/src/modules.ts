@@ -1,7 +1,8 @@
 /** Kernel modules for the guest, in loading order. */
+
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { spawnSync } from 'node:child_process';
 import type { GuestEnvironment } from './environment.ts';
 import { GuestError } from './errors.ts';
 
@@ -26,13 +27,15 @@ export function loadModules(environment: GuestEnvironment, names: readonly strin
   const byName = new Map<string, { readonly path: string; readonly needs: readonly string[] }>();
   for (const line of readFileSync(join(modulesDir, 'modules.dep'), 'utf8').split('\n')) {
     const [path, needs] = line.split(':');
-    if (path && needs !== undefined) byName.set(moduleName(path), { path, needs: needs.trim().split(' ').filter(Boolean) });
+    if (path && needs !== undefined)
+      byName.set(moduleName(path), { path, needs: needs.trim().split(' ').filter(Boolean) });
   }
   const ordered = new Map<string, string>();
   const visit = (name: string) => {
     if (ordered.has(name)) return;
     const found = byName.get(name);
-    if (found === undefined) throw new GuestError('ERR_GUEST_SETUP', `kernel ${environment.kernel.release} has no module ${name}`);
+    if (found === undefined)
+      throw new GuestError('ERR_GUEST_SETUP', `kernel ${environment.kernel.release} has no module ${name}`);
     for (const path of found.needs) visit(moduleName(path));
     ordered.set(name, found.path);
   };

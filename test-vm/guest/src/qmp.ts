@@ -68,7 +68,10 @@ export class QmpClient {
 
   // biome-ignore lint/suspicious/noExplicitAny: the shape is QEMU's, and each branch checks its own part.
   #message(message: any, greeted: () => void): void {
-    if (message.QMP !== undefined) return greeted();
+    if (message.QMP !== undefined) {
+      greeted();
+      return;
+    }
     if (message.event !== undefined) {
       this.events.push(message as QmpEvent);
       return;

@@ -1,12 +1,12 @@
 /**
- * The guest's shell on its second serial port. The init of our guests runs `sh` there in a raw tty and prints
- * {@link READY} before each start of it; a command travels as base64 and its end is told by a random marker.
+ * Commands to the guest over its second serial port. The init of our guests prints {@link READY} there once, then runs
+ * each line it reads in a shell of its own; a script travels as base64 and its end is told by a random marker.
  */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { GuestError } from './errors.ts';
 
-/** Printed by the init of the guest when the shell is about to read. */
+/** Printed by the init of the guest when it is about to read commands. */
 export const READY = 'ORIEL-GUEST-READY';
 
 /** What a command in the guest did. */
@@ -66,17 +66,17 @@ export class ShellChannel {
   /** Sends a script and waits for nothing: for commands that end the guest. */
   send(script: string): void {
     const code = Buffer.from(script).toString('base64');
-    this.#socket.write(`sh -c "$(echo ${code} | base64 -d)" </dev/null\n`);
+    this.#socket.write(`sh -c "$(echo ${code} | base64 -d)"\n`);
   }
 
   async #run(script: string): Promise<CommandResult> {
     const code = Buffer.from(script).toString('base64');
-    if (code.length <= CHUNK) return this.#exchange(`sh -c "$(echo ${code} | base64 -d)" </dev/null`);
+    if (code.length <= CHUNK) return this.#exchange(`sh -c "$(echo ${code} | base64 -d)"`);
     await this.#exchange(': >/tmp/.oriel-script');
     for (let at = 0; at < code.length; at += CHUNK) {
       await this.#exchange(`echo ${code.slice(at, at + CHUNK)} >>/tmp/.oriel-script`);
     }
-    return this.#exchange('base64 -d </tmp/.oriel-script >/tmp/.oriel-script.sh; sh /tmp/.oriel-script.sh </dev/null');
+    return this.#exchange('base64 -d </tmp/.oriel-script >/tmp/.oriel-script.sh; sh /tmp/.oriel-script.sh');
   }
 
   async #exchange(line: string): Promise<CommandResult> {

@@ -96,7 +96,9 @@ async function prepareGcc(dir: string, root: string): Promise<Tool> {
   const inner = ['cc1', 'collect2', 'lto-wrapper'].map((name) => [name, `${libexec}/${version}/${name}`] as const);
   const binutils = ['as', 'ld', 'nm', 'ar'].map((name) => [name, `usr/bin/x86_64-linux-gnu-${name}`] as const);
   for (const [name, path] of [...inner, ...binutils]) {
-    const words = treeTool(root, path).command.map((word) => `'${word}'`).join(' ');
+    const words = treeTool(root, path)
+      .command.map((word) => `'${word}'`)
+      .join(' ');
     writeFileSync(join(tools, name), `#!/bin/sh\nexec ${words} "$@"\n`);
     chmodSync(join(tools, name), 0o755);
   }
@@ -117,7 +119,10 @@ export async function findQemu(root: string): Promise<GuestEnvironment['qemu']> 
     // None on PATH: the usual case.
   }
   const tool = await versioned(treeTool(root, 'usr/bin/qemu-system-x86_64'), /version (\d+\.\d+[\w.]*)/);
-  const firmware = ['usr/share/qemu', 'usr/share/seabios', 'usr/lib/ipxe/qemu'].flatMap((path) => ['-L', join(root, path)]);
+  const firmware = ['usr/share/qemu', 'usr/share/seabios', 'usr/lib/ipxe/qemu'].flatMap((path) => [
+    '-L',
+    join(root, path),
+  ]);
   // QEMU looks for its modules beside /proc/self/exe, which is the loader here.
   const env = { QEMU_MODULE_DIR: join(root, 'usr/lib/x86_64-linux-gnu/qemu') };
   return { ...tool, command: [...tool.command, ...firmware], env, from: 'tree' };

@@ -1,0 +1,78 @@
+/**
+ * `npm test`: types, lint, unit and integration tests, the loopback VM, the guest suites. Each part runs even when an earlier
+ * one failed; the last line counts them all.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { guestSuiteMissing } from './guest-suite.ts';
+
+interface Totals {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+const reports = mkdtempSync(join(tmpdir(), 'oriel-test-'));
+
+function section(title: string): void {
+  console.log(`\n== ${title}`);
+}
+
+/** A command that counts as one test. */
+function command(title: string, argv: readonly [string, ...string[]]): boolean {
+  section(title);
+  const result = spawnSync(argv[0], argv.slice(1), { stdio: ['ignore', 'inherit', 'inherit'] });
+  const ok = result.status === 0;
+  totals[ok ? 'passed' : 'failed']++;
+  if (!ok) console.log(`FAILED: ${argv.join(' ')} (${result.status ?? result.signal})`);
+  return ok;
+}
+
+/** A mocha run; its tests are counted one by one. */
+function mocha(title: string, args: readonly string[]): void {
+  section(title);
+  const report = join(reports, `${totals.passed}-${totals.failed}.json`);
+  const argv = [...args, '--reporter', './.ci/reporter.cjs', '--reporter-option', `output=${report}`];
+  const result = spawnSync('mocha', argv, { stdio: ['ignore', 'inherit', 'inherit'] });
+  let stats = { passes: 0, failures: 0, pending: 0 };
+  try {
+    stats = JSON.parse(readFileSync(report, 'utf8')) as typeof stats;
+  } catch {
+    totals.failed++;
+    console.log(`FAILED: ${title} ended without a report (${result.status ?? result.signal})`);
+    return;
+  }
+  totals.passed += stats.passes;
+  totals.failed += stats.failures;
+  totals.skipped += stats.pending;
+  if (result.status !== 0 && stats.failures === 0) {
+    totals.failed++;
+    console.log(`FAILED: ${title} exited with ${result.status ?? result.signal}`);
+  }
+}
+
+command('types', ['tsc', '--noEmit']);
+command('lint', ['biome', 'check', '.']);
+command('package boundaries', ['turbo', 'boundaries']);
+mocha('unit and integration tests', []);
+command('loopback VM', ['node', 'test-vm/loopback/start.ts']);
+
+const missing = guestSuiteMissing();
+if (missing === null) {
+  if (command('guest set-up', ['node', 'test-vm/guest/setup.ts'])) {
+    mocha('guest suites', ['--config', 'test-vm/guest/.mocharc.json']);
+  }
+} else if (process.env['CI']) {
+  totals.failed++;
+  console.log(`\nFAILED: the guest suites cannot run here: ${missing}`);
+} else {
+  totals.skipped++;
+  console.log(`\nSKIPPED, LOUDLY: the guest suites (real QEMU, real Linux): ${missing}`);
+}
+
+rmSync(reports, { recursive: true });
+console.log(`\n${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+process.exit(totals.failed === 0 ? 0 : 1);

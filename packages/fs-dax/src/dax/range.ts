@@ -1,0 +1,36 @@
+/** A 2 MiB range of the window that the guest gave to a part of a file. */
+import type { DaxInode } from './inode.ts';
+import type { RangeCopy } from './range-copy.ts';
+
+export class DaxRange {
+  /** Offset in the window, bytes. */
+  readonly moffset: number;
+  /** Bytes that the guest asked for, at most DAX_RANGE. */
+  readonly len: number;
+  readonly inode: DaxInode;
+  /** Offset in the file, bytes. */
+  readonly foffset: number;
+  /** Bytes from `moffset` on that are mapped; a page multiple. */
+  covered = 0;
+  /** Mappings at the front-end that make up `covered`. */
+  pieces = 0;
+  /** `busy`: a map or unmap request is under way. */
+  busy = false;
+  /** The private copy that stands here instead of the file (tail mode `copy`). */
+  copy: RangeCopy | null = null;
+  /** Called once when the request under way is done. */
+  readonly waiters: (() => void)[] = [];
+
+  constructor(inode: DaxInode, foffset: number, moffset: number, len: number) {
+    this.inode = inode;
+    this.foffset = foffset;
+    this.moffset = moffset;
+    this.len = len;
+  }
+
+  /** True when the guest may reach bytes of a file of `size` bytes that are not mapped here. */
+  lacks(size: number, pageSize: number): boolean {
+    const end = Math.min(this.len, Math.ceil(size / pageSize) * pageSize - this.foffset);
+    return end > this.covered;
+  }
+}

@@ -1,0 +1,400 @@
+/**
+ * The DAX window of a session: SETUPMAPPING and REMOVEMAPPING, the choice of DAX per inode, and the rule that a guest never
+ * learns of file bytes which its mappings do not reach.
+ */
+import {
+  type Attributes,
+  FOPEN_KEEP_CACHE,
+  FUSE_ATTR_DAX,
+  FUSE_BATCH_FORGET,
+  FUSE_COPY_FILE_RANGE,
+  FUSE_COPY_FILE_RANGE_64,
+  FUSE_CREATE,
+  FUSE_FALLOCATE,
+  FUSE_FLUSH,
+  FUSE_FORGET,
+  FUSE_FSYNC,
+  FUSE_LINK,
+  FUSE_LOOKUP,
+  FUSE_MKDIR,
+  FUSE_MKNOD,
+  FUSE_OPEN,
+  FUSE_RELEASE,
+  FUSE_REMOVEMAPPING,
+  FUSE_SETATTR,
+  FUSE_SETUPMAPPING,
+  FUSE_SYMLINK,
+  FUSE_TMPFILE,
+  FUSE_WRITE,
+  type Filesystem,
+  type MapInfo,
+  type Operation,
+  PENDING,
+} from '@oriel/fuse';
+import type { ShmRegion } from '@oriel/shm-region';
+import { EINVAL, EOPNOTSUPP, Fd, type Logger, S_IFMT, S_IFREG, type Sys } from '@oriel/sys';
+import { DAX_RANGE } from '../layout.ts';
+import { mayBeOpened, sizeAllows } from './eligibility.ts';
+import { FileFacts } from './file-facts.ts';
+import { Growth, type GrowthStep } from './growth.ts';
+import type { GrowRecord } from './grow-record.ts';
+import { DaxInode } from './inode.ts';
+import { RangeMapper } from './mapper.ts';
+import type { DaxTail } from './options.ts';
+import { RangeTable } from './ranges.ts';
+
+/** How the guest mounted: its INIT tells. */
+export type DaxMode = 'none' | 'inode' | 'always';
+
+/** What the window asks of its session. */
+export interface DaxSession {
+  resume(op: Operation): void;
+  reply(op: Operation): void;
+  replyError(op: Operation, error: number): void;
+}
+
+export interface DaxWindowOptions {
+  readonly sys: Sys;
+  readonly fs: Filesystem;
+  readonly log: Logger;
+  readonly windowSize: number;
+  readonly tail: DaxTail;
+  readonly minSize: number;
+  readonly record: GrowRecord | null;
+  readonly onStep?: (step: GrowthStep) => void;
+}
+
+export class DaxWindow implements Disposable {
+  readonly #options: DaxWindowOptions;
+  readonly #facts: FileFacts;
+  readonly #growth: Growth | null;
+  readonly #ranges: RangeTable;
+  readonly #inodes = new Map<number, DaxInode>();
+  readonly #waiting = new Set<Operation>();
+  readonly #info: MapInfo = { size: 0, mappable: false, devLo: 0, devHi: 0, inoLo: 0, inoHi: 0, path: '' };
+  #mode: DaxMode = 'none';
+  #region: ShmRegion | null = null;
+  #session: DaxSession | null = null;
+
+  constructor(options: DaxWindowOptions) {
+    this.#options = options;
+    const { sys, log, record, tail, onStep } = options;
+    this.#facts = new FileFacts(sys);
+    this.#growth =
+      record === null ? null : new Growth({ sys, facts: this.#facts, record, log, ...(onStep ? { onStep } : {}) });
+    const mapper = new RangeMapper({ sys, facts: this.#facts, growth: this.#growth, tail, log });
+    this.#ranges = new RangeTable(options.windowSize, mapper, this.#facts, log);
+  }
+
+  get mode(): DaxMode {
+    return this.#mode;
+  }
+
+  /** Inodes that the window keeps something of. */
+  get inodeCount(): number {
+    return this.#inodes.size;
+  }
+
+  bind(session: DaxSession): void {
+    this.#session = session;
+  }
+
+  attach(region: ShmRegion): void {
+    this.#region = region;
+  }
+
+  setMode(mode: DaxMode): void {
+    this.#mode = mode;
+  }
+
+  /** SETUPMAPPING. */
+  setup(op: Operation, nodeid: number, foffset: number, len: number, moffset: number): number {
+    const region = this.#region;
+    if (region === null || this.#mode === 'none') return -EOPNOTSUPP;
+    const { pageSize } = region.limits;
+    const aligned = foffset % DAX_RANGE === 0 && moffset % DAX_RANGE === 0 && len % pageSize === 0;
+    if (!aligned || len <= 0 || moffset > region.size - len) return -EINVAL;
+    const inode = this.#inode(nodeid);
+    const opened = this.#open(inode);
+    if (opened < 0) return opened;
+    const finish = this.#keep(op);
+    const next = (at: number): void => {
+      if (at >= len) return finish(0);
+      const part = Math.min(DAX_RANGE, len - at);
+      this.#ranges.place(region, inode, foffset + at, moffset + at, part, (error) => {
+        if (error < 0) finish(error);
+        else next(at + DAX_RANGE);
+      });
+    };
+    next(0);
+    return PENDING;
+  }
+
+  /** REMOVEMAPPING: each pair names a range as it was set up, or several whole ones. */
+  remove(op: Operation, count: number, moffsets: Float64Array, lens: Float64Array): number {
+    const region = this.#region;
+    if (region === null) return -EOPNOTSUPP;
+    for (let i = 0; i < count; i++) {
+      const fits = moffsets[i]! % DAX_RANGE === 0 && lens[i]! > 0 && moffsets[i]! <= region.size - lens[i]!;
+      if (!fits) return -EINVAL;
+    }
+    let pending = 1;
+    let failure = 0;
+    const finish = this.#keep(op);
+    const one = (error: number): void => {
+      if (error < 0) failure = error;
+      if (--pending === 0) finish(failure);
+    };
+    for (let i = 0; i < count; i++) {
+      for (let at = moffsets[i]!; at < moffsets[i]! + lens[i]!; at += DAX_RANGE) {
+        const range = this.#ranges.at(at);
+        if (range === null) continue;
+        pending++;
+        this.#ranges.remove(region, range, one);
+      }
+    }
+    one(0);
+    return PENDING;
+  }
+
+  /** INIT and DESTROY: every mapping goes. */
+  dropAll(done: () => void): void {
+    const region = this.#region;
+    if (region === null) return done();
+    let pending = 1;
+    const one = (): void => {
+      if (--pending > 0) return;
+      this.#forgetInodes();
+      done();
+    };
+    for (const range of this.#ranges.all()) {
+      pending++;
+      this.#ranges.remove(region, range, one);
+    }
+    one();
+  }
+
+  /** The front-end dropped every mapping by itself, or left. */
+  forgetAll(): void {
+    this.#ranges.forgetAll();
+    this.#forgetInodes();
+    this.#waiting.clear();
+    this.#mode = 'none';
+  }
+
+  /** Session hook `attributes`. */
+  attributes(nodeid: number, attr: Attributes, inDirectory: boolean): boolean {
+    if (this.#mode === 'none' || (attr.mode & S_IFMT) !== S_IFREG || this.#region === null) return true;
+    let inode = this.#inodes.get(nodeid);
+    if (inode?.growing) attr.size = inode.trueSize;
+    const { pageSize, insideFile } = this.#region.limits;
+    if (inDirectory && inode !== undefined && this.#lacking(inode, attr.size)) return false;
+    if (this.#mode !== 'inode') return true;
+    if (inode === undefined || inode.ranges.size === 0) {
+      if (!sizeAllows(this.#options, attr.size, pageSize, insideFile)) return true;
+      inode ??= this.#inode(nodeid);
+      if (!mayBeOpened(this.#options, inode)) return true;
+    }
+    inode.flagged = true;
+    attr.flags |= FUSE_ATTR_DAX;
+    return true;
+  }
+
+  /** Session hook `hold`: a file that is grown for a moment is not to be read, written or resized by others. */
+  hold(op: Operation): boolean {
+    if (this.#ranges.copies.size > 0) this.#writeBackBefore(op);
+    const growing = this.#growth?.inode;
+    if (growing === undefined || growing === null) return false;
+    const touched = op.nodeid === growing.nodeid || (touchesSecondInode(op.opcode) && op.nodeid2 === growing.nodeid);
+    if (!touched) return false;
+    if (op.opcode === FUSE_FORGET || op.opcode === FUSE_BATCH_FORGET || op.opcode === FUSE_REMOVEMAPPING) return false;
+    growing.held.push(op);
+    return true;
+  }
+
+  /** Session hook `beforeReply`. */
+  beforeReply(op: Operation): boolean {
+    if (this.#mode === 'none') return false;
+    const { opcode } = op;
+    const nodeid = answersEntry(opcode) ? op.entry.nodeid : touchesSecondInode(opcode) ? op.nodeid2 : op.nodeid;
+    if (opcode === FUSE_OPEN || opcode === FUSE_CREATE) {
+      // Without it Linux drops the page-table entries of a DAX file in use when it is opened again.
+      if (this.#mode === 'always' || this.#inodes.get(nodeid)?.flagged) op.openFlags |= FOPEN_KEEP_CACHE;
+    }
+    const changes = changesContent(opcode);
+    if (changes) this.#noteChange(nodeid);
+    else if (opcode === FUSE_OPEN && this.#ranges.copies.size > 0) this.#reload(this.#inodes.get(nodeid));
+    if (this.#ranges.partial.size === 0) return false;
+    const region = this.#region;
+    const inode = this.#inodes.get(nodeid);
+    if (inode === undefined || region === null || inode.fd === null) return false;
+    const size = inode.growing ? inode.trueSize : this.#facts.size(inode.fd.fd);
+    if (!this.#lacking(inode, size)) return false;
+    this.#waiting.add(op);
+    this.#extend(region, inode, (error) => {
+      if (!this.#waiting.delete(op)) return;
+      if (error < 0 && !changes) this.#session!.replyError(op, error);
+      else this.#session!.reply(op);
+    });
+    return true;
+  }
+
+  /** Session hook `forgotten`. */
+  forgotten(nodeid: number): void {
+    const inode = this.#inodes.get(nodeid);
+    if (inode === undefined || (this.#options.fs.mapInfo?.(nodeid, this.#info) ?? -1) >= 0) return;
+    this.#inodes.delete(nodeid);
+    const region = this.#region;
+    // Linux removes its mappings before it forgets; another driver may not.
+    if (region !== null) for (const range of [...inode.ranges]) this.#ranges.remove(region, range, () => {});
+  }
+
+  /** True while nothing of a waiting operation was done that doing it again would repeat: a mapping, or a held request. */
+  repeatable(op: Operation): boolean {
+    if (op.opcode === FUSE_SETUPMAPPING || op.opcode === FUSE_REMOVEMAPPING) return true;
+    for (const inode of this.#inodes.values()) if (inode.held.includes(op)) return true;
+    return false;
+  }
+
+  /** The operation was given back to its ring or answered by a stop: it waits for nothing any more. */
+  abandon(op: Operation): void {
+    this.#waiting.delete(op);
+    for (const { held } of this.#inodes.values()) {
+      const at = held.indexOf(op);
+      if (at >= 0) held.splice(at, 1);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.forgetAll();
+    this.#facts[Symbol.dispose]();
+    this.#options.record?.[Symbol.dispose]();
+  }
+
+  #inode(nodeid: number): DaxInode {
+    let inode = this.#inodes.get(nodeid);
+    if (inode === undefined) {
+      inode = new DaxInode(nodeid);
+      this.#inodes.set(nodeid, inode);
+    }
+    return inode;
+  }
+
+  #open(inode: DaxInode): number {
+    if (inode.fd !== null) return 0;
+    const { fs, sys } = this.#options;
+    const known = fs.mapInfo?.(inode.nodeid, this.#info) ?? -EOPNOTSUPP;
+    if (known < 0) return known;
+    if (!this.#info.mappable) return -EOPNOTSUPP;
+    const fd = fs.openForMapping?.(inode.nodeid) ?? -EOPNOTSUPP;
+    if (fd < 0) return fd;
+    inode.fd = new Fd(sys.fd, fd);
+    inode.path = this.#info.path;
+    return 0;
+  }
+
+  /** Keeps an operation until the returned function is called; a later call, after `abandon`, does nothing. */
+  #keep(op: Operation): (result: number) => void {
+    this.#waiting.add(op);
+    return (result) => {
+      this.#resumeHeld();
+      if (this.#waiting.delete(op)) op.complete(result);
+    };
+  }
+
+  #lacking(inode: DaxInode, size: number): boolean {
+    const { pageSize } = this.#region!.limits;
+    for (const range of inode.ranges) {
+      if (range.lacks(size, pageSize) && range.covered < range.len && range.foffset < size) return true;
+    }
+    return false;
+  }
+
+  /** Maps what the file now holds behind the mapped part of its ranges. */
+  #extend(region: ShmRegion, inode: DaxInode, done: (error: number) => void): void {
+    const ranges = [...inode.ranges].filter((range) => this.#ranges.partial.has(range));
+    let failure = 0;
+    const next = (): void => {
+      const range = ranges.pop();
+      if (range === undefined) {
+        this.#resumeHeld();
+        return done(failure);
+      }
+      this.#ranges.cover(region, range, (error) => {
+        // A range wholly behind the end of the file needs nothing.
+        if (error < 0 && this.#lacking(inode, this.#sizeOf(inode))) failure = error;
+        next();
+      });
+    };
+    next();
+  }
+
+  #sizeOf(inode: DaxInode): number {
+    return inode.fd === null ? 0 : this.#facts.size(inode.fd.fd);
+  }
+
+  #resumeHeld(): void {
+    if (this.#growth?.inode) return;
+    for (const inode of this.#inodes.values()) {
+      if (inode.held.length === 0) continue;
+      for (const op of inode.held.splice(0)) this.#session!.resume(op);
+    }
+  }
+
+  /** The guest changed a file: its tail may be grown, and copies of its ranges are read again. */
+  #noteChange(nodeid: number): void {
+    const inode = this.#mode === 'always' ? this.#inode(nodeid) : this.#inodes.get(nodeid);
+    if (inode === undefined) return;
+    inode.guestSized = true;
+    this.#reload(inode);
+  }
+
+  #reload(inode: DaxInode | undefined): void {
+    if (inode === undefined) return;
+    for (const range of inode.ranges) {
+      if (range.copy === null) continue;
+      const result = range.copy.load(inode.fd!.fd);
+      if (result < 0) this.#options.log.error('cannot read a copied range again', { path: inode.path, errno: -result });
+    }
+  }
+
+  #writeBackBefore(op: Operation): void {
+    const { opcode } = op;
+    const synchronises = opcode === FUSE_FSYNC || opcode === FUSE_FLUSH || opcode === FUSE_RELEASE || opcode === FUSE_OPEN;
+    if (!synchronises && !changesContent(opcode)) return;
+    for (const nodeid of touchesSecondInode(opcode) ? [op.nodeid, op.nodeid2] : [op.nodeid]) {
+      for (const range of this.#inodes.get(nodeid)?.ranges ?? []) this.#ranges.writeBack(range);
+    }
+  }
+
+  #forgetInodes(): void {
+    for (const inode of this.#inodes.values()) inode.release();
+    this.#inodes.clear();
+  }
+}
+
+/** Requests after which a file may have another size or other content. */
+function changesContent(opcode: number): boolean {
+  return opcode === FUSE_WRITE || opcode === FUSE_SETATTR || opcode === FUSE_FALLOCATE || touchesSecondInode(opcode);
+}
+
+/** Requests that change another inode than the header's. */
+function touchesSecondInode(opcode: number): boolean {
+  return opcode === FUSE_COPY_FILE_RANGE || opcode === FUSE_COPY_FILE_RANGE_64;
+}
+
+/** Requests whose answer holds an entry: the inode is not the header's. */
+function answersEntry(opcode: number): boolean {
+  switch (opcode) {
+    case FUSE_LOOKUP:
+    case FUSE_SYMLINK:
+    case FUSE_MKNOD:
+    case FUSE_MKDIR:
+    case FUSE_LINK:
+    case FUSE_CREATE:
+    case FUSE_TMPFILE:
+      return true;
+    default:
+      return false;
+  }
+}

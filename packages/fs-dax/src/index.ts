@@ -1,0 +1,14 @@
+/**
+ * The virtio-fs device and its DAX window.
+ * @packageDocumentation
+ */
+export { encodeConfig } from './config.ts';
+export type { GrowthStep } from './dax/growth.ts';
+export type { DaxOptions, DaxTail } from './dax/options.ts';
+export { DEFAULT_DAX_MIN_SIZE, mappingsPerRange } from './dax/options.ts';
+export type { DaxMode } from './dax/window.ts';
+export type { FsDeviceOptions } from './device.ts';
+export { FsDevice } from './device.ts';
+export type { FsDaxErrorCode } from './errors.ts';
+export { FsDaxError } from './errors.ts';
+export { DAX_RANGE, VIRTIO_FS_SHMCAP_ID_CACHE, VIRTIO_ID_FS, VirtioFsConfig } from './layout.ts';

@@ -1,0 +1,124 @@
+/** What statx says of a file: one buffer, read by words, since every LOOKUP and GETATTR goes through it. */
+import type { Attributes } from '@oriel/fuse';
+import {
+  type Address,
+  AT_EMPTY_PATH,
+  AT_NO_AUTOMOUNT,
+  AT_SYMLINK_NOFOLLOW,
+  S_IFMT,
+  Statx,
+  STATX_BASIC_STATS,
+  STATX_MNT_ID,
+  type SysFile,
+} from '@oriel/sys';
+import type { Scratch } from './scratch.ts';
+
+const TWO_32 = 0x1_0000_0000;
+const MASK = STATX_BASIC_STATS | STATX_MNT_ID;
+// An automount that a guest's look-up would trigger could block for minutes.
+const BY_NAME = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+
+/** Index of a field as u32 words. */
+const BLKSIZE = Statx.stxBlksize.offset / 4;
+const NLINK = Statx.stxNlink.offset / 4;
+const UID = Statx.stxUid.offset / 4;
+const GID = Statx.stxGid.offset / 4;
+const MODE = Statx.stxMode.offset / 4;
+const INO = Statx.stxIno.offset / 4;
+const SIZE = Statx.stxSize.offset / 4;
+const BLOCKS = Statx.stxBlocks.offset / 4;
+const ATIME = Statx.stxAtimeSec.offset / 4;
+const CTIME = Statx.stxCtimeSec.offset / 4;
+const MTIME = Statx.stxMtimeSec.offset / 4;
+const NSEC = (Statx.stxAtimeNsec.offset - Statx.stxAtimeSec.offset) / 4;
+const RDEV_MAJOR = Statx.stxRdevMajor.offset / 4;
+const RDEV_MINOR = Statx.stxRdevMinor.offset / 4;
+const DEV_MAJOR = Statx.stxDevMajor.offset / 4;
+const DEV_MINOR = Statx.stxDevMinor.offset / 4;
+const MOUNT = Statx.stxMntId.offset / 4;
+
+/** The status of the file last asked for. */
+export class FileStatus {
+  readonly #file: SysFile;
+  readonly #words: Uint32Array;
+  readonly #buffer: Address;
+  readonly #empty: Address;
+
+  constructor(file: SysFile, scratch: Scratch) {
+    this.#file = file;
+    this.#words = scratch.statxWords;
+    this.#buffer = scratch.statx;
+    this.#empty = scratch.empty;
+  }
+
+  /** Asks for an entry of a directory; a symbolic link is not followed. @returns 0 or a negative errno */
+  ofEntry(dirfd: number, name: Address): number {
+    return this.#file.statx(dirfd, name, BY_NAME, MASK, this.#buffer);
+  }
+
+  /** Asks for an open file, O_PATH too. @returns 0 or a negative errno */
+  ofFd(fd: number): number {
+    return this.#file.statx(fd, this.#empty, AT_EMPTY_PATH, MASK, this.#buffer);
+  }
+
+  get mode(): number {
+    return this.#words[MODE]! & 0xffff;
+  }
+
+  /** S_IF* bits. */
+  get type(): number {
+    return this.#words[MODE]! & S_IFMT;
+  }
+
+  get nlink(): number {
+    return this.#words[NLINK]!;
+  }
+
+  get inoLo(): number {
+    return this.#words[INO]!;
+  }
+
+  get inoHi(): number {
+    return this.#words[INO + 1]!;
+  }
+
+  get devMajor(): number {
+    return this.#words[DEV_MAJOR]!;
+  }
+
+  get devMinor(): number {
+    return this.#words[DEV_MINOR]!;
+  }
+
+  /** Mount id, 0 where the kernel does not tell (before 5.8). */
+  get mount(): number {
+    return this.#words[MOUNT]!;
+  }
+
+  get size(): number {
+    return this.#words[SIZE + 1]! * TWO_32 + this.#words[SIZE]!;
+  }
+
+  /** Copies all but `flags` and the validity. */
+  fill(attr: Attributes): void {
+    const words = this.#words;
+    attr.inoLo = words[INO]!;
+    attr.inoHi = words[INO + 1]!;
+    attr.size = words[SIZE + 1]! * TWO_32 + words[SIZE]!;
+    attr.blocks = words[BLOCKS + 1]! * TWO_32 + words[BLOCKS]!;
+    // Seconds are signed: a file may be older than 1970.
+    attr.atime = (words[ATIME + 1]! | 0) * TWO_32 + words[ATIME]!;
+    attr.atimeNs = words[ATIME + NSEC]!;
+    attr.mtime = (words[MTIME + 1]! | 0) * TWO_32 + words[MTIME]!;
+    attr.mtimeNs = words[MTIME + NSEC]!;
+    attr.ctime = (words[CTIME + 1]! | 0) * TWO_32 + words[CTIME]!;
+    attr.ctimeNs = words[CTIME + NSEC]!;
+    attr.mode = words[MODE]! & 0xffff;
+    attr.nlink = words[NLINK]!;
+    attr.uid = words[UID]!;
+    attr.gid = words[GID]!;
+    attr.rdevMajor = words[RDEV_MAJOR]!;
+    attr.rdevMinor = words[RDEV_MINOR]!;
+    attr.blksize = words[BLKSIZE]!;
+  }
+}

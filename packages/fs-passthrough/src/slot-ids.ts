@@ -1,0 +1,117 @@
+/**
+ * Numbers for things that a guest names: nodeids and file handles. The low 24 bits are a slot of a dense table, the rest
+ * counts how often that slot was used, so a look-up is one comparison and no number is ever given twice.
+ */
+
+const SLOT_BITS = 24;
+const SLOT_MASK = 2 ** SLOT_BITS - 1;
+/** What one reuse of a slot adds to its id. */
+const REUSE = 2 ** SLOT_BITS;
+const FIRST_CAPACITY = 64;
+/** No id: ids are positive, and a free slot holds its next id negated. */
+const NEVER = -1;
+
+/** The most slots that a table can have. */
+export const MAX_SLOTS = SLOT_MASK;
+
+/** Hands out slots 1, 2, 3, ... and the ids that name them: of a slot's first use, the id is the slot's number. */
+export class SlotIds {
+  /** Most slots in use at one time. */
+  readonly max: number;
+  #ids = new Float64Array(FIRST_CAPACITY).fill(NEVER);
+  #free = new Int32Array(FIRST_CAPACITY);
+  #freeCount = 0;
+  #next = 1;
+  #used = 0;
+
+  /** @param max - most slots in use at one time, up to `MAX_SLOTS` */
+  constructor(max: number) {
+    this.max = max;
+  }
+
+  /** Slots in use. */
+  get used(): number {
+    return this.#used;
+  }
+
+  get full(): boolean {
+    return this.#used >= this.max;
+  }
+
+  /** Tables beside this one need so many elements. */
+  get capacity(): number {
+    return this.#ids.length;
+  }
+
+  /** Above every slot ever used. */
+  get end(): number {
+    return this.#next;
+  }
+
+  /** Takes a slot. @returns its number, or -1 when `max` are in use */
+  take(): number {
+    if (this.#used >= this.max) {
+      return -1;
+    }
+    let slot: number;
+    if (this.#freeCount > 0) {
+      slot = this.#free[--this.#freeCount]!;
+      this.#ids[slot] = -this.#ids[slot]!;
+    } else {
+      if (this.#next > MAX_SLOTS) {
+        return -1;
+      }
+      slot = this.#next++;
+      if (slot >= this.#ids.length) {
+        this.#grow();
+      }
+      this.#ids[slot] = slot;
+    }
+    this.#used++;
+    return slot;
+  }
+
+  /** The id of a slot in use. */
+  idOf(slot: number): number {
+    return this.#ids[slot]!;
+  }
+
+  /** True for a slot in use. */
+  isUsed(slot: number): boolean {
+    return this.#ids[slot]! > 0;
+  }
+
+  /** The slot that an id names. @returns -1 for an id that names nothing (now) */
+  slotOf(id: number): number {
+    const slot = id & SLOT_MASK;
+    return slot < this.#next && this.#ids[slot] === id ? slot : -1;
+  }
+
+  /** Gives a slot back; its id is never used again. */
+  release(slot: number): void {
+    const next = this.#ids[slot]! + REUSE;
+    this.#used--;
+    if (next > Number.MAX_SAFE_INTEGER) {
+      // The slot has no ids left; it stays unused for good.
+      this.#ids[slot] = NEVER;
+      return;
+    }
+    this.#ids[slot] = -next;
+    this.#free[this.#freeCount++] = slot;
+  }
+
+  #grow(): void {
+    const length = this.#ids.length * 2;
+    const ids = new Float64Array(length).fill(NEVER);
+    ids.set(this.#ids);
+    this.#ids = ids;
+    this.#free = grownInt32(this.#free, length);
+  }
+}
+
+/** A longer copy of a table column. */
+export function grownInt32(column: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
+  const grown = new Int32Array(length);
+  grown.set(column);
+  return grown;
+}

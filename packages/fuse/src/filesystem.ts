@@ -1,0 +1,117 @@
+/** The file system behind a session. */
+import type { Address } from '@oriel/sys';
+import type { DirSink } from './dir-sink.ts';
+import type { IoVector } from './io-vector.ts';
+import type { MapInfo } from './map-info.ts';
+import type { Name } from './name.ts';
+import type { Operation } from './operation.ts';
+import type { SetAttr } from './set-attr.ts';
+import type { StatfsOut } from './statfs.ts';
+
+/**
+ * A file system that a session serves. Methods are synchronous: they return 0 or a positive count, a negative errno, or
+ * PENDING. nodeid 1 is the root. Lookup counts: each success of lookup (with a nodeid), create, mknod, mkdir, symlink, link,
+ * tmpfile and each READDIRPLUS record with an entry adds one; `forget` subtracts. Handles and nodeids are safe integers
+ * chosen by the implementation; the session has checked that nodeid and fh are safe, not that they exist. A method that
+ * returned PENDING must complete its operation exactly once, also when `destroy` comes first; what it opened or counted
+ * after a `destroy` it must drop itself. -ENOSYS reaches the driver as -EOPNOTSUPP, since ENOSYS switches an opcode off
+ * until the next mount: leave an optional method out for that. Names, buffers and `op` are valid until completion.
+ */
+export interface Filesystem {
+  /** INIT (again): drop all state of an older session. */
+  init?(op: Operation): number;
+  /** DESTROY, reset or disconnect: drop handles and inodes. */
+  destroy(): void;
+  /** Fills `op.entry`. */
+  lookup(op: Operation, parent: number, name: Name): number;
+  forget(nodeid: number, count: number): void;
+  /** Fills `op.entry.attr`. `fh` -1: none. */
+  getattr(op: Operation, nodeid: number, fh: number): number;
+  /** Fills `op.entry.attr`. */
+  setattr(op: Operation, nodeid: number, change: SetAttr): number;
+  /** Writes the target, without NUL, to at most `len` bytes. @returns bytes */
+  readlink(op: Operation, nodeid: number, to: Address, len: number): number;
+  /** Fills `op.entry`, like the next three. */
+  symlink(op: Operation, parent: number, name: Name, target: Name): number;
+  /** `rdev` as in `struct fuse_attr`: minor's low 8 bits, major << 8, minor's high bits << 12. */
+  mknod(op: Operation, parent: number, name: Name, mode: number, rdev: number): number;
+  mkdir(op: Operation, parent: number, name: Name, mode: number): number;
+  link(op: Operation, nodeid: number, newParent: number, newName: Name): number;
+  unlink(op: Operation, parent: number, name: Name): number;
+  rmdir(op: Operation, parent: number, name: Name): number;
+  /** `flags`: RENAME_NOREPLACE 1, RENAME_EXCHANGE 2, RENAME_WHITEOUT 4. */
+  rename(op: Operation, parent: number, name: Name, newParent: number, newName: Name, flags: number): number;
+  /** Sets `op.fh` and `op.openFlags`. `flags`: O_*. */
+  open(op: Operation, nodeid: number, flags: number, killSuidgid: boolean): number;
+  /** Fills `op.entry`, sets `op.fh` and `op.openFlags`. */
+  create(op: Operation, parent: number, name: Name, flags: number, mode: number, killSuidgid: boolean): number;
+  /** As `create`, of a file without a name. */
+  tmpfile?(op: Operation, parent: number, flags: number, mode: number): number;
+  /** @returns bytes; fewer than `io.len` means the end of the file */
+  read(op: Operation, nodeid: number, fh: number, offset: number, io: IoVector): number;
+  /** `openFlags`: O_* of the file; `writeFlags`: FUSE_WRITE_*. @returns bytes */
+  write(
+    op: Operation,
+    nodeid: number,
+    fh: number,
+    offset: number,
+    io: IoVector,
+    openFlags: number,
+    writeFlags: number,
+  ): number;
+  flush(op: Operation, nodeid: number, fh: number): number;
+  release(op: Operation, nodeid: number, fh: number): number;
+  fsync(op: Operation, nodeid: number, fh: number, dataOnly: boolean): number;
+  /** Sets `op.fh` and `op.openFlags`. */
+  opendir(op: Operation, nodeid: number, flags: number): number;
+  /** `plus`: READDIRPLUS. Cookie 0:0 starts at the first record; what `sink` holds afterwards is the reply. */
+  readdir(
+    op: Operation,
+    nodeid: number,
+    fh: number,
+    cookieLo: number,
+    cookieHi: number,
+    sink: DirSink,
+    plus: boolean,
+  ): number;
+  releasedir(op: Operation, nodeid: number, fh: number): number;
+  fsyncdir(op: Operation, nodeid: number, fh: number, dataOnly: boolean): number;
+  statfs(op: Operation, nodeid: number, out: StatfsOut): number;
+  /** `mode`: FALLOC_FL_*. */
+  fallocate(op: Operation, nodeid: number, fh: number, offset: number, len: number, mode: number): number;
+  /** Sets `op.offset` to the new offset. */
+  lseek(op: Operation, nodeid: number, fh: number, offset: number, whence: number): number;
+  /** @returns bytes; `len` is below 2^30 */
+  copyFileRange?(
+    op: Operation,
+    nodeidIn: number,
+    fhIn: number,
+    offIn: number,
+    nodeidOut: number,
+    fhOut: number,
+    offOut: number,
+    len: number,
+  ): number;
+  syncfs?(op: Operation, nodeid: number): number;
+  /** `size` 0 asks for the length only. @returns bytes; -ERANGE when they do not fit */
+  getxattr?(op: Operation, nodeid: number, name: Name, to: Address, size: number): number;
+  setxattr?(
+    op: Operation,
+    nodeid: number,
+    name: Name,
+    value: Address,
+    size: number,
+    flags: number,
+    aclKillSgid: boolean,
+  ): number;
+  /** NUL-terminated names behind each other; `size` as in `getxattr`. */
+  listxattr?(op: Operation, nodeid: number, to: Address, size: number): number;
+  removexattr?(op: Operation, nodeid: number, name: Name): number;
+  /** For a DAX window: facts of an inode into `out`. -errno when unknown. */
+  mapInfo?(nodeid: number, out: MapInfo): number;
+  /**
+   * Opens a further, own open file description (O_RDWR) of a regular file for a mapping.
+   * @returns an fd that the caller owns, or -errno (-EROFS, -EACCES, -ETXTBSY)
+   */
+  openForMapping?(nodeid: number): number;
+}

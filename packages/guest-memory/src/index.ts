@@ -1,0 +1,8 @@
+/**
+ * Guest memory: the regions that a front-end shares, address translation and bounds.
+ * @packageDocumentation
+ */
+export { REGION_ALIGN } from './check.ts';
+export { GuestMemoryError, type GuestMemoryErrorCode } from './errors.ts';
+export { DEFAULT_MAX_REGIONS, GuestMemory, type GuestMemoryOptions } from './guest-memory.ts';
+export type { MemoryRegion, RegionDescription } from './region.ts';

@@ -1,0 +1,317 @@
+/**
+ * The back-end's region: the ledger plus the queue of requests to the front-end, over a transport. One rule for
+ * callbacks: a refused request, and an unmap with nothing to do, call back inside the call; everything else calls back
+ * later, from an answer, or inside the `suspend`, `forget`, `setTransport` or `unmap` that ends the wait. Every `done` is
+ * called once, after the ledger has changed, and may itself make requests.
+ */
+import { ECANCELED, EINVAL, type Logger, silentLogger } from '@oriel/sys';
+import { printable } from './label.ts';
+import { Ledger, type LedgerRecord, liesInside } from './ledger.ts';
+import { checkLimits, type RegionLimits } from './limits.ts';
+import { checkSize, isPageRange } from './range.ts';
+import type { Done, LedgerEntry, MapRequest, RegionStats, ShmRegion } from './region.ts';
+import type { MapTransport, WireMapping } from './transport.ts';
+import { UnmapWait } from './unmap-wait.ts';
+
+export interface BackendRegionOptions {
+  readonly shmid: number;
+  /** Bytes; a multiple of the page size. */
+  readonly size: number;
+  readonly limits: RegionLimits;
+  /** Silent by default. */
+  readonly log?: Logger;
+}
+
+interface MapTask {
+  readonly kind: 'map';
+  readonly record: LedgerRecord;
+  readonly request: MapRequest;
+  readonly done: Done;
+}
+
+interface UnmapTask {
+  readonly kind: 'unmap';
+  /** Neighbours, in order; more than one only where one UNMAP may name any range. */
+  readonly records: LedgerRecord[];
+}
+
+/** What a refusal names in the log. */
+type Refusable = Pick<MapRequest, 'shmOffset' | 'len' | 'label'>;
+
+/**
+ * Life: `setTransport` at connection; `suspend()` when the rings stop; `resume()` when they start again; `forget()` when
+ * the front-end dropped all (reset where the profile says so, disconnect).
+ *
+ * - `suspend` answers -ECANCELED to every caller whose request was not sent. A map then leaves no trace; an unmap stays
+ *   due: its range is 'unmapping' and its message is the first thing sent at `resume`. What was sent keeps its state until
+ *   its late answer, which counts, and calls `done`, also while suspended.
+ * - While nothing may be sent, `map` answers -ECANCELED and `unmap` notes what is due; `done` then comes after the answer.
+ *   So who was told -ECANCELED by `suspend` and must know when a range is free asks again.
+ * - `forget` answers -ECANCELED to everybody and empties the ledger; late answers are then ignored.
+ */
+export class BackendRegion implements ShmRegion {
+  readonly shmid: number;
+  readonly size: number;
+  readonly limits: RegionLimits;
+  readonly #ledger: Ledger;
+  readonly #log: Logger;
+  #queue: (MapTask | UnmapTask)[] = [];
+  /** Sent maps whose caller waits for the answer. */
+  readonly #sentMaps = new Set<MapTask>();
+  #transport: MapTransport | null = null;
+  /** What the present connection has not answered; a new connection gets a new object, so late answers count nowhere. */
+  #flight = { requests: 0 };
+  #suspended = false;
+  #pumping = false;
+
+  /** @throws ShmRegionError ERR_SHM_SIZE, ERR_SHM_LIMITS */
+  constructor(options: BackendRegionOptions) {
+    checkLimits(options.limits);
+    checkSize(`region ${options.shmid}`, options.size, options.limits.pageSize);
+    this.shmid = options.shmid;
+    this.size = options.size;
+    this.limits = options.limits;
+    this.#ledger = new Ledger(options.size, options.limits);
+    this.#log = options.log ?? silentLogger;
+  }
+
+  get stats(): RegionStats {
+    return this.#ledger.stats;
+  }
+
+  /** A new connection, or none: mappings belong to a connection, so another transport than before implies `forget()`. */
+  setTransport(transport: MapTransport | null): void {
+    if (transport !== this.#transport) {
+      this.#transport = transport;
+      this.#flight = { requests: 0 };
+      this.forget();
+    }
+    this.#pump();
+  }
+
+  map(request: MapRequest, done: Done): void {
+    if (!this.#open) {
+      done(-ECANCELED);
+      return;
+    }
+    const record = this.#ledger.admit(request);
+    if (typeof record === 'number') {
+      this.#refused('map', request, record);
+      done(record);
+      return;
+    }
+    this.#queue.push({ kind: 'map', record, request, done });
+    this.#pump();
+  }
+
+  unmap(shmOffset: number, len: number, done: Done): void {
+    if (!isPageRange(shmOffset, len, this.size, this.limits.pageSize)) {
+      this.#refused('unmap', { shmOffset, len, label: '' }, -EINVAL);
+      done(-EINVAL);
+      return;
+    }
+    this.#unmapWhere((record) => liesInside(record, shmOffset, len), done);
+  }
+
+  unmapOwner(owner: object, done: Done): void {
+    this.#unmapWhere((record) => record.owner === owner, done);
+  }
+
+  unmapAll(done: Done): void {
+    this.#unmapWhere(() => true, done);
+  }
+
+  entries(shmOffset = 0, len = this.size - shmOffset): readonly LedgerEntry[] {
+    return this.#ledger.entries(shmOffset, len);
+  }
+
+  /** The rings stop: nothing is sent until `resume`. */
+  suspend(): void {
+    if (this.#suspended) return;
+    this.#suspended = true;
+    const ended: Done[] = [];
+    const waits = new Set<UnmapWait>();
+    for (const task of this.#queue) {
+      if (task.kind === 'map') {
+        this.#ledger.cancel(task.record);
+        ended.push(task.done);
+      } else {
+        for (const record of task.records) {
+          for (const wait of record.waits) waits.add(wait);
+        }
+      }
+    }
+    this.#queue = this.#queue.filter((task) => task.kind === 'unmap');
+    for (const done of ended) done(-ECANCELED);
+    for (const wait of waits) wait.end(-ECANCELED);
+  }
+
+  /** The rings run: unmaps that are due go first. */
+  resume(): void {
+    this.#suspended = false;
+    this.#pump();
+  }
+
+  /** The front-end dropped all mappings: so does the ledger, without a message. */
+  forget(): void {
+    const maps = [...this.#sentMaps, ...this.#queue.filter((task) => task.kind === 'map')];
+    const waits = new Set<UnmapWait>();
+    for (const record of this.#ledger.selectHeld(() => true)) {
+      for (const wait of record.waits) waits.add(wait);
+    }
+    this.#sentMaps.clear();
+    this.#queue = [];
+    this.#ledger.clear();
+    for (const task of maps) task.done(-ECANCELED);
+    for (const wait of waits) wait.end(-ECANCELED);
+  }
+
+  get #open(): boolean {
+    return !this.#suspended && this.#transport?.ready === true;
+  }
+
+  #unmapWhere(wanted: (record: LedgerRecord) => boolean, done: Done): void {
+    const cancelled: MapTask[] = [];
+    for (const task of this.#queue) {
+      if (task.kind === 'map' && wanted(task.record)) cancelled.push(task);
+    }
+    for (const task of cancelled) this.#cancel(task);
+    const targets = this.#ledger.selectHeld(wanted);
+    const wait = new UnmapWait(targets.length, done);
+    const fresh: LedgerRecord[] = [];
+    for (const record of targets) {
+      record.waits.push(wait);
+      if (!record.doomed) fresh.push(record);
+      this.#ledger.doom(record);
+    }
+    this.#enqueueUnmaps(fresh);
+    this.#pump();
+    for (const task of cancelled) task.done(-ECANCELED);
+    if (targets.length === 0) done(0);
+  }
+
+  #enqueueUnmaps(records: readonly LedgerRecord[]): void {
+    let end = -1;
+    let last: LedgerRecord[] = [];
+    for (const record of records) {
+      if (this.limits.unmap === 'range' && record.shmOffset === end) {
+        last.push(record);
+      } else {
+        last = [record];
+        this.#queue.push({ kind: 'unmap', records: last });
+      }
+      end = record.shmOffset + record.len;
+    }
+  }
+
+  #cancel(task: MapTask): void {
+    this.#ledger.cancel(task.record);
+    this.#queue.splice(this.#queue.indexOf(task), 1);
+  }
+
+  /** Sends what may be sent, in order. Callbacks below may make requests: those are queued and sent by the loop that runs. */
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      let moved = true;
+      while (moved && this.#open && this.#flight.requests < this.limits.maxInFlight) {
+        const task = this.#queue[0];
+        if (task === undefined) break;
+        moved = task.kind === 'map' ? this.#tryMap(task) : this.#tryUnmap(task);
+      }
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  /** @returns false when the task must wait for an answer */
+  #tryMap(task: MapTask): boolean {
+    const { record, request } = task;
+    if (!this.#ledger.sendable(record)) return false;
+    const verdict = request.before === undefined ? 0 : request.before();
+    // `before` is the caller's code: it may have unmapped, suspended or forgotten this very request.
+    if (record.place !== 'planned' || !this.#open) return true;
+    if (verdict !== 0) {
+      this.#cancel(task);
+      this.#refused('map', request, verdict);
+      task.done(verdict);
+      return true;
+    }
+    this.#queue.splice(this.#queue.indexOf(task), 1);
+    this.#ledger.sent(record);
+    this.#sentMaps.add(task);
+    const flight = this.#flight;
+    flight.requests += 1;
+    this.#transport?.map(this.#wire(record, record.len), request.fd, (error) => {
+      flight.requests -= 1;
+      if (flight === this.#flight) this.#mapAnswered(task, error);
+    });
+    return true;
+  }
+
+  /** @returns false when the task must wait for an answer */
+  #tryUnmap(task: UnmapTask): boolean {
+    const held = task.records.filter((record) => record.place !== 'gone');
+    // Its own MAP, or one that replaces it, is not answered yet.
+    if (held.some((record) => record.place === 'aside' || record.state === 'mapping')) return false;
+    this.#queue.shift();
+    if (held.length === 0) return true;
+    const first = held[0]!;
+    const last = held.at(-1)!;
+    const flight = this.#flight;
+    flight.requests += 1;
+    this.#transport?.unmap(this.#wire(first, last.shmOffset + last.len - first.shmOffset), (error) => {
+      flight.requests -= 1;
+      if (flight === this.#flight) this.#unmapAnswered(held, error);
+    });
+    return true;
+  }
+
+  #mapAnswered(task: MapTask, error: number): void {
+    const { record } = task;
+    if (this.#sentMaps.delete(task)) {
+      if (error === 0) {
+        const replaced = this.#ledger.mapped(record);
+        if (replaced !== null) settle([replaced], 0);
+      } else {
+        this.#ledger.failed(record);
+        this.#refused('map', record, error);
+        settle([record], 0);
+      }
+      task.done(error);
+    }
+    this.#pump();
+  }
+
+  #unmapAnswered(records: readonly LedgerRecord[], error: number): void {
+    const held = records.filter((record) => record.place !== 'gone');
+    for (const record of held) {
+      this.#ledger.unmapped(record);
+      if (error === 0) this.#ledger.stats.unmaps += 1;
+      else this.#refused('unmap', record, error);
+    }
+    settle(held, error);
+    this.#pump();
+  }
+
+  #wire(record: LedgerRecord, len: number): WireMapping {
+    const { fdOffset, shmOffset, writable } = record;
+    return { shmid: this.shmid, fdOffset, shmOffset, len, writable };
+  }
+
+  #refused(what: string, { shmOffset, len, label }: Refusable, error: number): void {
+    if (error === -ECANCELED) return;
+    this.#ledger.stats.refused += 1;
+    this.#log.warn(`${what} refused`, { shmid: this.shmid, shmOffset, len, label: printable(label), error });
+  }
+}
+
+/** Tells who waits for these mappings that they are gone. */
+function settle(records: readonly LedgerRecord[], error: number): void {
+  for (const record of records) {
+    const { waits } = record;
+    record.waits = [];
+    for (const wait of waits) wait.settled(error);
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * VIRTIO shared memory regions: the back-end's ledger and budget, an allocator, the front-end's window, a picture.
+ * @packageDocumentation
+ */
+export { RangeAllocator } from './allocator.ts';
+export type { BackendRegionOptions } from './backend-region.ts';
+export { BackendRegion } from './backend-region.ts';
+export type { BudgetOptions, BudgetPlan } from './budget.ts';
+export { planBudget } from './budget.ts';
+export type { ShmRegionBlame, ShmRegionErrorCode } from './errors.ts';
+export { ShmRegionError } from './errors.ts';
+export type { RegionLimits } from './limits.ts';
+export type { PictureEntry, PictureOptions } from './picture.ts';
+export { renderWindow } from './picture.ts';
+export type { Done, LedgerEntry, MapRequest, RegionStats, ShmRegion } from './region.ts';
+export type { MapTransport, WireMapping } from './transport.ts';
+export type { WindowEntry, WindowOptions } from './window.ts';
+export { Window } from './window.ts';

@@ -1,0 +1,36 @@
+/**
+ * Linux system calls for virtio devices: files, memory, sockets with descriptors on them, an event loop.
+ * @packageDocumentation
+ */
+export * from './constants/credential.ts';
+export * from './constants/errno.ts';
+export * from './constants/event.ts';
+export * from './constants/fcntl.ts';
+export * from './constants/file.ts';
+export * from './constants/memory.ts';
+export * from './constants/socket.ts';
+export { errnoName, errnoNumber } from './errno-name.ts';
+export type { EventLoop, LoopOptions, LoopTimer, Offload, Watch, WatchHandler } from './event-loop.ts';
+export { Fd } from './fd.ts';
+export { SYS, type SyscallName } from './koffi/numbers.ts';
+export { openSys } from './koffi/open.ts';
+export { Iovec, LinuxDirent64, OpenHow, Statfs, Statx, Timespec } from './layouts.ts';
+export { escapeBytes, type Logger, type LogWriter, silentLogger } from './log.ts';
+export { BlockingLoop } from './loop/blocking-loop.ts';
+export type { LoopSys } from './loop/loop-core.ts';
+export { NodeLoop } from './loop/node-loop.ts';
+export { type OffloadOptions, openOffload } from './loop/offload.ts';
+export { Mapping } from './mapping.ts';
+export type {
+  Address,
+  Pointer,
+  RecvResult,
+  Sys,
+  SysCred,
+  SysFd,
+  SysFile,
+  SysLoop,
+  SysMem,
+  SysSocket,
+} from './sys.ts';
+export { check, SysError } from './sys-error.ts';

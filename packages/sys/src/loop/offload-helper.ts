@@ -1,0 +1,41 @@
+/** A helper thread of `openOffload`: takes system calls from the ring, makes them, tells the loop. */
+import { isMainThread, workerData } from 'node:worker_threads';
+import { errno, rawCall } from '../koffi/library.ts';
+import { SYS } from '../koffi/numbers.ts';
+import { OffloadRing } from './offload-ring.ts';
+
+/** What a helper is started with. */
+export interface HelperData {
+  readonly depth: number;
+  readonly buffer: SharedArrayBuffer;
+  /** The eventfd that the loop watches. */
+  readonly doneFd: number;
+}
+
+function help({ depth, buffer, doneFd }: HelperData): void {
+  const ring = new OffloadRing(depth, buffer);
+  const call = rawCall('iiiiii');
+  const write = rawCall('ipi');
+  const one = new Uint32Array([1, 0]);
+  ring.helperUp();
+  for (let job = ring.take(); job >= 0; job = ring.take()) {
+    const result = Number(
+      call(
+        ring.jobWord(job, 0),
+        ring.jobWord(job, 1),
+        ring.jobWord(job, 2),
+        ring.jobWord(job, 3),
+        ring.jobWord(job, 4),
+        ring.jobWord(job, 5),
+        ring.jobWord(job, 6),
+      ),
+    );
+    ring.finish(job, result === -1 ? -errno() : result);
+    write(SYS.write, doneFd, one, 8);
+    ring.release();
+  }
+}
+
+if (!isMainThread) {
+  help(workerData as HelperData);
+}

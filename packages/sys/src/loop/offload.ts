@@ -1,0 +1,151 @@
+/**
+ * System calls that would block, made by helper threads. A helper sleeps in Atomics.wait, never in a system call of its
+ * own, so an idle one cannot keep the process from exiting.
+ */
+import { Worker } from 'node:worker_threads';
+import { EPOLLET, EPOLLIN } from '../constants/event.ts';
+import type { EventLoop, Offload, Watch } from '../event-loop.ts';
+import { Fd } from '../fd.ts';
+import { check } from '../sys-error.ts';
+import type { LoopSys } from './loop-core.ts';
+import type { HelperData } from './offload-helper.ts';
+import { JOB_ARGS, OffloadRing } from './offload-ring.ts';
+
+export interface OffloadOptions {
+  /** Most helper threads; 1 by default. The first starts with the first job, another when all are busy. */
+  readonly helpers?: number;
+  /** Most jobs at a time, a power of two; 64 by default. */
+  readonly depth?: number;
+  /** Called by Node's own loop each time a helper thread has ended. */
+  readonly onHelperExit?: () => void;
+}
+
+/** A helper that is not up by then never will be: a broken installation. */
+const START_LIMIT_MS = 30_000;
+
+class WorkerOffload implements Offload {
+  readonly #ring: OffloadRing;
+  readonly #sys: LoopSys;
+  readonly #done: Fd;
+  readonly #watch: Watch;
+  readonly #maxHelpers: number;
+  readonly #onHelperExit: (() => void) | undefined;
+  readonly #callbacks: (((result: number) => void) | undefined)[];
+  readonly #free: number[] = [];
+  #helpers = 0;
+  #pending = 0;
+  #closed = false;
+
+  constructor(sys: LoopSys, loop: EventLoop, options: OffloadOptions) {
+    const { helpers = 1, depth = 64 } = options;
+    if (!(Number.isInteger(helpers) && helpers >= 1)) {
+      throw new RangeError(`helpers must be 1 or more, got ${helpers}`);
+    }
+    if (!(Number.isInteger(depth) && depth >= 1 && (depth & (depth - 1)) === 0)) {
+      throw new RangeError(`depth must be a power of two, got ${depth}`);
+    }
+    this.#sys = sys;
+    this.#maxHelpers = helpers;
+    this.#onHelperExit = options.onHelperExit;
+    this.#ring = new OffloadRing(depth);
+    this.#callbacks = new Array(depth).fill(undefined);
+    for (let job = depth - 1; job >= 0; job--) {
+      this.#free.push(job);
+    }
+    this.#done = new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd2'));
+    try {
+      // Edge-triggered: each write reports again, so nobody needs to read the count.
+      this.#watch = loop.watch(this.#done.fd, EPOLLIN | EPOLLET, () => this.#reap());
+    } catch (error) {
+      this.#done.close();
+      throw error;
+    }
+  }
+
+  get pending(): number {
+    return this.#pending;
+  }
+
+  submit(nr: number, args: readonly number[], done: (result: number) => void): boolean {
+    if (this.#closed) {
+      throw new RangeError('the offload was disposed');
+    }
+    if (args.length > JOB_ARGS || !Number.isSafeInteger(nr) || !args.every(Number.isSafeInteger)) {
+      throw new RangeError(`a job is a number and up to ${JOB_ARGS} safe integers`);
+    }
+    const job = this.#free.pop();
+    if (job === undefined) {
+      return false;
+    }
+    this.#callbacks[job] = done;
+    this.#pending++;
+    if (this.#helpers < this.#maxHelpers && this.#helpers < this.#pending) {
+      this.#startHelper();
+    }
+    this.#ring.submit(job, nr, args);
+    return true;
+  }
+
+  drain(): void {
+    const limit = this.#sys.loop.nowNs() + START_LIMIT_MS * 1e6;
+    while (this.#pending > 0) {
+      this.#reap();
+      if (this.#pending === 0 || this.#ring.waitFinished(START_LIMIT_MS)) {
+        continue;
+      }
+      if (this.#ring.helpersUp === 0 && this.#sys.loop.nowNs() > limit) {
+        throw new Error('no offload helper came up');
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) {
+      return;
+    }
+    this.#closed = true;
+    try {
+      this.drain();
+    } finally {
+      this.#ring.stop();
+      this.#ring.waitQuiet();
+      this.#watch[Symbol.dispose]();
+      this.#done.close();
+    }
+  }
+
+  #reap(): void {
+    for (let job = this.#ring.reap(); job >= 0; job = this.#ring.reap()) {
+      const callback = this.#callbacks[job]!;
+      const result = this.#ring.resultOf(job);
+      this.#callbacks[job] = undefined;
+      this.#free.push(job);
+      this.#pending--;
+      callback(result);
+    }
+  }
+
+  #startHelper(): void {
+    // The helper stands beside this file, as source and as built.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const data: HelperData = { depth: this.#ring.depth, buffer: this.#ring.buffer, doneFd: this.#done.fd };
+    const worker = new Worker(new URL(`./offload-helper.${extension}`, import.meta.url), {
+      name: 'oriel-offload',
+      workerData: data,
+    });
+    if (this.#onHelperExit !== undefined) {
+      worker.on('exit', this.#onHelperExit);
+    }
+    worker.unref();
+    this.#helpers++;
+  }
+}
+
+/**
+ * Opens an offload whose results arrive on `loop`. No thread starts before the first job; `dispose` drains, then ends
+ * the helpers. A call that never returns keeps the process from exiting: submit none such.
+ * @throws SysError EMFILE; RangeError for bad options
+ */
+export function openOffload(sys: LoopSys, loop: EventLoop, options: OffloadOptions = {}): Offload {
+  return new WorkerOffload(sys, loop, options);
+}

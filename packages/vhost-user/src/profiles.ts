@@ -1,0 +1,148 @@
+/**
+ * What one front-end demands. The only place that knows VMMs by name: everything else asks the profile, and a device asks
+ * its region's limits.
+ */
+import type { RegionLimits } from '@oriel/shm-region';
+
+/** What one front-end demands. */
+export interface FrontendProfile {
+  readonly name: 'qemu' | 'strict' | 'crosvm' | 'alioth';
+  /** Protocol feature bit that means SHMEM: 22, or 21. */
+  readonly shmemBit: number;
+  /** What the region may do (maxMappings is the profile's sum over all devices of the process). */
+  readonly limits: RegionLimits;
+  /** Most shared memory regions that a device may have. */
+  readonly maxRegions: number;
+  /** Memory slots offered in GET_MAX_MEM_SLOTS. */
+  readonly maxMemSlots: number;
+  /** How a mapping is known to be visible: the memory-table update that holds it, or the reply itself. */
+  readonly visibility: 'memory-update' | 'reply';
+  /** After a MAP reply, how long to wait for the memory update before the barrier round trip, ms. */
+  readonly fenceTimeoutMs: number;
+  /** Device reset at the front-end drops all mappings. */
+  readonly resetClears: boolean;
+  /** SET_STATUS 0 means a reset. QEMU may send it at every stop, so there it means nothing. */
+  readonly statusZeroResets: boolean;
+  /** SET_FEATURES with bits never offered: 'refuse', or 'mask' (masked, logged once). */
+  readonly unknownFeatures: 'refuse' | 'mask';
+  /** A request that the front-end refuses is fatal there: send nothing that may be refused. */
+  readonly refusalIsFatal: boolean;
+  /** Largest window that is advised, bytes (a warning above), and whether the sum of regions must be a power of two. */
+  readonly advisedWindow: number;
+  readonly powerOfTwoRegions: boolean;
+}
+
+const CAREFUL: RegionLimits = {
+  pageSize: 4096,
+  maxMappings: 480,
+  insideFile: true,
+  needsWritableFd: true,
+  honoursReadOnly: false,
+  growsEmptyFile: true,
+  overlap: 'refuse',
+  unmap: 'exact',
+  maxInFlight: 1,
+};
+
+/** The memory slots that common back-ends name; every front-end copes with it. */
+const MAX_MEM_SLOTS = 509;
+
+/** Below the kernel's limit of 65530 mappings in the front-end's process, with room for its own. */
+const MANY_MAPPINGS = 32768;
+
+const NO_ADVICE = Number.MAX_SAFE_INTEGER;
+
+/** The profiles by name. Limits stand for 4 KiB pages: `profileFor` puts in the host's. */
+export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>> = Object.freeze({
+  /** QEMU 11.1: 512 regions in all (an assertion), replies before the mapping is visible, shmid windows in one BAR. */
+  qemu: {
+    name: 'qemu',
+    shmemBit: 22,
+    limits: CAREFUL,
+    maxRegions: 256,
+    maxMemSlots: MAX_MEM_SLOTS,
+    visibility: 'memory-update',
+    fenceTimeoutMs: 100,
+    resetClears: true,
+    statusZeroResets: false,
+    unknownFeatures: 'mask',
+    refusalIsFatal: false,
+    advisedWindow: 256 * 1024 * 1024,
+    powerOfTwoRegions: true,
+  },
+  /** The specification and nothing else, with the worst that it allows assumed. */
+  strict: {
+    name: 'strict',
+    shmemBit: 22,
+    limits: CAREFUL,
+    maxRegions: 256,
+    maxMemSlots: MAX_MEM_SLOTS,
+    visibility: 'reply',
+    fenceTimeoutMs: 0,
+    resetClears: true,
+    statusZeroResets: true,
+    unknownFeatures: 'refuse',
+    refusalIsFatal: true,
+    advisedWindow: NO_ADVICE,
+    powerOfTwoRegions: false,
+  },
+  /** crosvm since August 2026: one region, a refused request ends the VM, reset keeps mappings. */
+  crosvm: {
+    name: 'crosvm',
+    shmemBit: 22,
+    limits: {
+      pageSize: 4096,
+      maxMappings: MANY_MAPPINGS,
+      insideFile: false,
+      needsWritableFd: false,
+      honoursReadOnly: true,
+      growsEmptyFile: false,
+      // It replaces pages silently, but with a memory slot for each mapping it refuses, which ends the VM.
+      overlap: 'refuse',
+      unmap: 'exact',
+      maxInFlight: 1,
+    },
+    maxRegions: 1,
+    maxMemSlots: MAX_MEM_SLOTS,
+    visibility: 'reply',
+    fenceTimeoutMs: 0,
+    resetClears: false,
+    statusZeroResets: true,
+    unknownFeatures: 'refuse',
+    refusalIsFatal: true,
+    advisedWindow: NO_ADVICE,
+    powerOfTwoRegions: false,
+  },
+  /** Alioth, August 2026: SHMEM is bit 21 there, any range can be unmapped. */
+  alioth: {
+    name: 'alioth',
+    shmemBit: 21,
+    limits: {
+      pageSize: 4096,
+      maxMappings: MANY_MAPPINGS,
+      insideFile: false,
+      needsWritableFd: false,
+      honoursReadOnly: true,
+      growsEmptyFile: false,
+      overlap: 'replace',
+      unmap: 'range',
+      maxInFlight: 1,
+    },
+    maxRegions: 1,
+    maxMemSlots: MAX_MEM_SLOTS,
+    visibility: 'reply',
+    fenceTimeoutMs: 0,
+    resetClears: false,
+    statusZeroResets: true,
+    unknownFeatures: 'refuse',
+    refusalIsFatal: true,
+    advisedWindow: NO_ADVICE,
+    powerOfTwoRegions: false,
+  },
+});
+
+/** The profile of a front-end on this host. @param pageSize - bytes, `sys.mem.pageSize` */
+export function profileFor(name: FrontendProfile['name'], pageSize: number): FrontendProfile {
+  const profile = profiles[name];
+  return pageSize === profile.limits.pageSize ? profile : { ...profile, limits: { ...profile.limits, pageSize } };
+}

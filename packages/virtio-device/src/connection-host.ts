@@ -1,0 +1,53 @@
+/** The `DeviceHost` of one connection. */
+import type { GuestMemory } from '@oriel/guest-memory';
+import type { BackendRegion, ShmRegion } from '@oriel/shm-region';
+import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
+import type { DeviceHost } from './device.ts';
+import { DeviceError } from './errors.ts';
+
+/** What a host hands on to the device. */
+export interface HostParts {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly log: Logger;
+  readonly memory: GuestMemory;
+  readonly regions: ReadonlyMap<number, BackendRegion>;
+  readonly offload: Offload | undefined;
+  readonly configChanged: () => void;
+}
+
+/** Gives a device its surroundings for the time of a connection. */
+export class ConnectionHost implements DeviceHost {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly log: Logger;
+  readonly memory: GuestMemory;
+  readonly #parts: HostParts;
+
+  constructor(parts: HostParts) {
+    this.sys = parts.sys;
+    this.loop = parts.loop;
+    this.log = parts.log;
+    this.memory = parts.memory;
+    this.#parts = parts;
+  }
+
+  region(shmid: number): ShmRegion {
+    const region = this.#parts.regions.get(shmid);
+    if (region === undefined) {
+      throw new RangeError(`the device declares no shared memory region ${shmid}`);
+    }
+    return region;
+  }
+
+  get offload(): Offload {
+    if (this.#parts.offload === undefined) {
+      throw new DeviceError('ERR_DEVICE_OFFLOAD', 'the device needs helper threads: give `offload` to serve');
+    }
+    return this.#parts.offload;
+  }
+
+  configChanged(): void {
+    this.#parts.configChanged();
+  }
+}

@@ -1,0 +1,327 @@
+/** One front-end at a device: translates what the connection reports into the life of queues, regions and the device. */
+import { BackendRegion } from '@oriel/shm-region';
+import type { EventLoop, Fd, Logger, LoopTimer, Offload, Sys } from '@oriel/sys';
+import { BackendConnection, type BackendHandler, type FeatureSet, type FrontendProfile, type RingSetup } from '@oriel/vhost-user';
+import { ConnectionHost } from './connection-host.ts';
+import type { Counters } from './counters.ts';
+import type { RegionDeclaration, VirtioDevice } from './device.ts';
+import { publish, virtioChannel } from './diagnostics.ts';
+import { DeviceError } from './errors.ts';
+import { transportFeatures, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from './features.ts';
+import { RateLimit } from './rate-limit.ts';
+import { Ring, type RingContext } from './ring.ts';
+import { RunHistory } from './run-history.ts';
+
+/**
+ * How long rings that ran before may stay away after others of them started, ms. A VM that goes on starts them all at once;
+ * a driver that leaves some out is a new one.
+ */
+const UNDECIDED_MS = 500;
+
+/** What a server gives to each of its connections. */
+export interface ConnectionOptions {
+  readonly device: VirtioDevice;
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly profile: FrontendProfile;
+  readonly log: Logger;
+  readonly offload: Offload | undefined;
+  /** Live mappings that all regions of the device may hold together. */
+  readonly maxMappings: number;
+  readonly batch: number;
+  readonly poll: boolean;
+  readonly counters: Counters;
+  readonly onRunning: (running: boolean) => void;
+  /** Comes once, when the front-end is gone and the device is detached. */
+  readonly onEnd: (reason: string) => void;
+}
+
+/** The back-end handler of a device for one connection. */
+export class DeviceConnection implements BackendHandler, Disposable {
+  readonly features: FeatureSet;
+  readonly queueCount: number;
+  readonly maxQueueSize: number;
+  readonly configSize: number;
+  readonly shmRegions: readonly RegionDeclaration[];
+
+  readonly #options: ConnectionOptions;
+  readonly #device: VirtioDevice;
+  readonly #connection: BackendConnection;
+  readonly #regions = new Map<number, BackendRegion>();
+  readonly #rings: (Ring | null)[];
+  readonly #callFds: Int32Array;
+  readonly #history: RunHistory;
+  readonly #logLimit: RateLimit;
+  #accepted: FeatureSet | null = null;
+  #poller: Disposable | null = null;
+  #undecided: LoopTimer | null = null;
+  #attached = false;
+
+  /**
+   * Takes the front-end on: attaches the device.
+   * @param socket - connected; given away, also when this throws
+   */
+  constructor(socket: Fd, options: ConnectionOptions) {
+    const { device, sys, loop, profile, log } = options;
+    this.#options = options;
+    this.#device = device;
+    this.features = transportFeatures.with(...device.features.bits());
+    this.queueCount = device.queueCount;
+    this.maxQueueSize = device.maxQueueSize;
+    this.configSize = device.config.length;
+    this.shmRegions = device.shmRegions ?? [];
+    this.#rings = new Array<Ring | null>(device.queueCount).fill(null);
+    this.#callFds = new Int32Array(device.queueCount).fill(-1);
+    this.#history = new RunHistory(device.queueCount);
+    this.#logLimit = new RateLimit(() => sys.loop.nowNs());
+    this.#connection = new BackendConnection({ sys, loop, socket, profile, handler: this, log });
+    try {
+      this.#makeRegions();
+      const { memory } = this.#connection;
+      const configChanged = (): void => this.#connection.configChanged();
+      const host = new ConnectionHost({ sys, loop, log, memory, regions: this.#regions, offload: options.offload, configChanged });
+      device.attach(host);
+      this.#attached = true;
+    } catch (error) {
+      this.#connection[Symbol.dispose]();
+      throw error;
+    }
+    if (virtioChannel.hasSubscribers) {
+      publish({ type: 'connected', device: device.name });
+    }
+  }
+
+  /** Counts of the queues that run now and of the regions, added to `into`. */
+  addStats(into: Counters, regions: Record<string, number>): void {
+    for (const ring of this.#rings) {
+      if (ring !== null) {
+        into.fold(ring.queue.stats);
+      }
+    }
+    for (const { stats } of this.#regions.values()) {
+      for (const [name, value] of Object.entries(stats)) {
+        regions[name] = (regions[name] ?? 0) + value;
+      }
+    }
+  }
+
+  readConfig(offset: number, into: Uint8Array): void {
+    into.set(this.#device.config.subarray(offset, offset + into.length));
+  }
+
+  writeConfig(offset: number, from: Uint8Array): void {
+    if (this.#device.writeConfig === undefined) {
+      throw new DeviceError('ERR_DEVICE_FEATURES', `device ${this.#device.name}: the configuration space is read-only`);
+    }
+    this.#device.writeConfig(offset, from);
+  }
+
+  setFeatures(features: FeatureSet): void {
+    this.#accepted = features;
+    this.#tellFeatures();
+  }
+
+  memoryChanged(): void {
+    for (const ring of this.#rings) {
+      ring?.rebind();
+    }
+  }
+
+  resumed(): void {
+    this.#history.begin();
+    if (this.#history.open) {
+      this.#undecided = this.#options.loop.timer(UNDECIDED_MS, () => this.#newDriver());
+    } else {
+      this.#openRegions();
+    }
+    if (this.#options.poll) {
+      this.#poller = this.#options.loop.addPoller(this.#poll);
+    }
+    this.#options.onRunning(true);
+    if (virtioChannel.hasSubscribers) {
+      publish({ type: 'running', device: this.#device.name });
+    }
+  }
+
+  suspended(): void {
+    this.#poller?.[Symbol.dispose]();
+    this.#poller = null;
+    this.#decided();
+    for (const region of this.#regions.values()) {
+      region.suspend();
+    }
+    this.#options.onRunning(false);
+    if (virtioChannel.hasSubscribers) {
+      publish({ type: 'suspended', device: this.#device.name });
+    }
+  }
+
+  startRing(setup: RingSetup): void {
+    if (this.#accepted?.has(VIRTIO_F_VERSION_1) !== true) {
+      throw new DeviceError('ERR_DEVICE_FEATURES', 'the driver did not accept VIRTIO_F_VERSION_1: legacy is not served');
+    }
+    const ring = new Ring(this.#ringContext(this.#accepted), setup);
+    const verdict = this.#history.judge(setup.index, setup.base);
+    if (verdict === 'reset') {
+      this.#newDriver();
+    } else if (verdict === 'continue') {
+      this.#openRegions();
+    }
+    try {
+      this.#device.startQueue(setup.index, ring.queue, setup.base === 0);
+    } catch (error) {
+      ring.stop();
+      throw error;
+    }
+    this.#rings[setup.index] = ring;
+    try {
+      ring.listen();
+    } catch (error) {
+      this.stopRing(setup.index);
+      throw error;
+    }
+    if (virtioChannel.hasSubscribers) {
+      const { index, size, base } = setup;
+      publish({ type: 'queue-start', device: this.#device.name, queue: index, size, base });
+    }
+  }
+
+  stopRing(index: number): number {
+    const ring = this.#rings[index];
+    if (ring === null || ring === undefined) {
+      return 0;
+    }
+    ring.unlisten();
+    this.#device.stopQueue(index);
+    const base = ring.stop();
+    this.#rings[index] = null;
+    this.#history.stopped(index, base);
+    this.#options.counters.fold(ring.queue.stats);
+    if (virtioChannel.hasSubscribers) {
+      publish({ type: 'queue-stop', device: this.#device.name, queue: index, base });
+    }
+    return base;
+  }
+
+  setCall(index: number, fd: number): void {
+    this.#callFds[index] = fd;
+  }
+
+  reset(): void {
+    this.#history.clear();
+    this.#resetDevice();
+  }
+
+  disconnected(reason: string): void {
+    for (const region of this.#regions.values()) {
+      region.forget();
+      region.setTransport(null);
+    }
+    if (this.#attached) {
+      this.#attached = false;
+      this.#device.detach();
+      if (virtioChannel.hasSubscribers) {
+        publish({ type: 'disconnected', device: this.#device.name });
+      }
+      this.#options.onEnd(reason);
+    }
+  }
+
+  /** Ends the connection: queues stop, the device is detached, `onEnd` comes. */
+  [Symbol.dispose](): void {
+    this.#connection[Symbol.dispose]();
+  }
+
+  #makeRegions(): void {
+    const { profile, log, maxMappings } = this.#options;
+    const share = Math.max(1, Math.floor(maxMappings / Math.max(1, this.shmRegions.length)));
+    for (const { shmid, size } of this.shmRegions) {
+      const region = new BackendRegion({ shmid, size, limits: { ...profile.limits, maxMappings: share }, log });
+      region.setTransport(this.#connection.mapTransport);
+      this.#regions.set(shmid, region);
+    }
+  }
+
+  #ringContext(accepted: FeatureSet): RingContext {
+    const { device, loop, sys, log, counters, batch } = this.#options;
+    return {
+      device,
+      loop,
+      eventfd: sys.loop,
+      memory: this.#connection.memory,
+      log,
+      logLimit: this.#logLimit,
+      counters,
+      batch,
+      eventIdx: accepted.has(VIRTIO_F_EVENT_IDX),
+      indirect: accepted.has(VIRTIO_F_INDIRECT_DESC),
+      callFds: this.#callFds,
+      ringError: (index) => this.#connection.ringError(index),
+    };
+  }
+
+  #poll(sleeping: boolean): boolean {
+    let found = false;
+    for (let index = 0; index < this.#rings.length; index++) {
+      if (this.#rings[index]?.poll() === true) {
+        found = true;
+      }
+    }
+    return found;
+  }
+
+  #tellFeatures(): void {
+    if (this.#accepted !== null) {
+      this.#device.setFeatures?.(this.#accepted.and(this.#device.features));
+    }
+  }
+
+  #decided(): void {
+    this.#undecided?.[Symbol.dispose]();
+    this.#undecided = null;
+  }
+
+  /** Regions send nothing before it is known whether their mappings still exist: what is due might be refused. */
+  #openRegions(): void {
+    this.#decided();
+    for (const region of this.#regions.values()) {
+      region.resume();
+    }
+  }
+
+  /**
+   * A ring that ran before starts at base 0, or not at all: the driver reset the device in between. Rings that started in the
+   * same run, but could not tell, start again behind the reset.
+   */
+  #newDriver(): void {
+    this.#history.clear();
+    this.#options.log.debug(`${this.#device.name}: a new driver`);
+    for (const ring of this.#rings) {
+      if (ring !== null) {
+        this.#device.stopQueue(ring.index);
+      }
+    }
+    this.#resetDevice();
+    this.#tellFeatures();
+    this.#openRegions();
+    for (const ring of this.#rings) {
+      if (ring !== null) {
+        this.#device.startQueue(ring.index, ring.queue, true);
+      }
+    }
+  }
+
+  #resetDevice(): void {
+    const { counters, profile } = this.#options;
+    counters.resets++;
+    if (profile.resetClears) {
+      for (const region of this.#regions.values()) {
+        region.forget();
+      }
+    }
+    this.#device.reset();
+    if (virtioChannel.hasSubscribers) {
+      publish({ type: 'reset', device: this.#device.name });
+    }
+  }
+}

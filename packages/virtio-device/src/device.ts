@@ -1,0 +1,71 @@
+/** The contract between a virtio device and whoever carries it: what an author writes, and what the author is given. */
+import type { GuestMemory } from '@oriel/guest-memory';
+import type { ShmRegion } from '@oriel/shm-region';
+import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
+import type { FeatureSet } from '@oriel/vhost-user';
+import type { DeviceQueue } from '@oriel/virtqueue';
+
+/** What a device gets from its host at `attach`; valid until `detach`. */
+export interface DeviceHost {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly log: Logger;
+  /** Guest memory of the present connection. */
+  readonly memory: GuestMemory;
+  /** The device's shared memory region. @throws RangeError for an shmid that it did not declare */
+  region(shmid: number): ShmRegion;
+  /** Helper threads for what would block. @throws DeviceError ERR_DEVICE_OFFLOAD when the host has none */
+  readonly offload: Offload;
+  /** Tells the driver that the configuration space changed. */
+  configChanged(): void;
+}
+
+/** A shared memory region that a device declares (VIRTIO 1.3, 2.10). */
+export interface RegionDeclaration {
+  /** 0..255, as the device's specification says (fs: 0, gpu: 1). */
+  readonly shmid: number;
+  /** Bytes; a multiple of the page size. */
+  readonly size: number;
+}
+
+/** A virtio device: what an author writes. All calls are synchronous and run on the device's loop. */
+export interface VirtioDevice {
+  /** For logs and diagnostics. */
+  readonly name: string;
+  /** virtio device id (VIRTIO 1.3, 5; fs: 26). */
+  readonly deviceId: number;
+  /** Device-specific feature bits (0..23, 50..63; VIRTIO 1.3, 2.2); ring and transport bits are added by `serve`. */
+  readonly features: FeatureSet;
+  readonly queueCount: number;
+  /** Largest ring accepted; a power of two up to 32768. */
+  readonly maxQueueSize: number;
+  /** The configuration space, at most 256 bytes; read afresh at each GET_CONFIG. Its length never changes. */
+  readonly config: Uint8Array;
+  readonly shmRegions?: readonly RegionDeclaration[];
+  /** True for devices that need Promises: refused by the blocking driver. */
+  readonly asynchronous?: boolean;
+  /** A front-end connected. */
+  attach(host: DeviceHost): void;
+  /** The driver wrote the configuration space; the range lies inside it. Absent: refused. */
+  writeConfig?(offset: number, bytes: Uint8Array): void;
+  /** Accepted device features, before the first startQueue and again after each `reset` that comes with a new driver. */
+  setFeatures?(features: FeatureSet): void;
+  /** The queue runs from now on. `fresh`: its ring base is 0 (a new driver) rather than a saved one (resume after a pause). */
+  startQueue(index: number, queue: DeviceQueue, fresh: boolean): void;
+  /** Work may be there: take chains until `next()` gives null or `budget` chains were taken. @returns true when more is left */
+  process(index: number, budget: number): boolean;
+  /**
+   * The queue stops: complete or unfetch what is held now; nothing is touched after this returns. Must not wait for an
+   * answer of the front-end.
+   */
+  stopQueue(index: number): void;
+  /**
+   * A driver starts afresh or the front-end said reset: guest-visible state to initial; shared memory mappings are gone
+   * from the ledger where the front-end dropped them.
+   */
+  reset(): void;
+  /** The front-end left; release what belonged to it. Queues are stopped, regions are already forgotten. */
+  detach(): void;
+  /** End of the device's life. */
+  [Symbol.dispose](): void;
+}

@@ -1,0 +1,10 @@
+/**
+ * What a virtio device author sees: the contract of a device, and `serve`, which puts one on a vhost-user socket.
+ * @packageDocumentation
+ */
+export type { DeviceHost, RegionDeclaration, VirtioDevice } from './device.ts';
+export type { DeviceServer, ServeEvent } from './device-server.ts';
+export { publish, type VirtioEvent, virtioChannel } from './diagnostics.ts';
+export { DeviceError, type DeviceErrorCode } from './errors.ts';
+export { isDeviceFeature, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from './features.ts';
+export { type ServeOptions, serve } from './serve.ts';

@@ -1,0 +1,223 @@
+/** One started queue of a device: its ring, its kick, and its turns on the loop. */
+import { EPOLLET, EPOLLIN, type EventLoop, type Logger, type LoopTimer, type SysLoop, type Watch } from '@oriel/sys';
+import type { GuestMemory } from '@oriel/guest-memory';
+import type { RingSetup } from '@oriel/vhost-user';
+import { SplitQueue, VirtqueueError } from '@oriel/virtqueue';
+import type { Counters } from './counters.ts';
+import type { VirtioDevice } from './device.ts';
+import { publish, virtioChannel } from './diagnostics.ts';
+import type { RateLimit } from './rate-limit.ts';
+
+/** How often a ring without a kick eventfd is looked at, ms (SET_VRING_KICK bit 8: the driver does not notify). */
+const POLL_PERIOD_MS = 1;
+
+/** What a ring needs of its connection. */
+export interface RingContext {
+  readonly device: VirtioDevice;
+  readonly loop: EventLoop;
+  readonly eventfd: Pick<SysLoop, 'eventfdSignal' | 'nowNs'>;
+  readonly memory: GuestMemory;
+  readonly log: Logger;
+  readonly logLimit: RateLimit;
+  readonly counters: Counters;
+  readonly batch: number;
+  readonly eventIdx: boolean;
+  readonly indirect: boolean;
+  /** Call eventfd of a ring now, -1 for none; the front-end may swap it at any time. */
+  readonly callFds: Int32Array;
+  /** The ring broke: the front-end is to know. */
+  ringError(index: number): void;
+}
+
+/** A queue between its start and its stop. Its device sees it only as a `DeviceQueue`. */
+export class Ring {
+  readonly index: number;
+  readonly queue: SplitQueue;
+  readonly #context: RingContext;
+  readonly #kickFd: number;
+  #watch: Watch | null = null;
+  #timer: LoopTimer | null = null;
+  #scheduled = false;
+  #stopped = false;
+  #broken = false;
+
+  /** @throws VirtqueueError when the ring does not lie in guest memory as it must */
+  constructor(context: RingContext, setup: RingSetup) {
+    const { index } = setup;
+    const { callFds, eventfd } = context;
+    this.#context = context;
+    this.#kickFd = setup.kickFd;
+    this.index = index;
+    this.queue = new SplitQueue(context.memory, {
+      index,
+      size: setup.size,
+      desc: setup.desc,
+      avail: setup.avail,
+      used: setup.used,
+      addressSpace: 'user',
+      base: setup.base,
+      eventIdx: context.eventIdx,
+      indirect: context.indirect,
+      call: () => {
+        const fd = callFds[index]!;
+        if (fd >= 0) {
+          eventfd.eventfdSignal(fd);
+        }
+      },
+      onError: (error) => this.#report(error),
+    });
+  }
+
+  /** Watches the kick and takes a first turn soon: a kick that came before is not reported again. @throws SysError */
+  listen(): void {
+    if (this.#kickFd >= 0) {
+      // Edge-triggered and never read: one wake a kick, no system call to take the count away.
+      this.#watch = this.#context.loop.watch(this.#kickFd, EPOLLIN | EPOLLET, () => {
+        this.#context.counters.kicks++;
+        this.turn();
+      });
+    } else {
+      this.#armTimer();
+    }
+    this.#schedule();
+  }
+
+  /** Lets the device take a batch. What is left gets its turn after the other events at hand. */
+  turn(): void {
+    if (this.#stopped || this.#broken) {
+      return;
+    }
+    const { device, counters, batch } = this.#context;
+    const { stats } = this.queue;
+    const before = stats.chains;
+    const watched = virtioChannel.hasSubscribers;
+    const completedBefore = stats.completed;
+    const startNs = watched ? this.#context.eventfd.nowNs() : 0;
+    let more = false;
+    counters.batches++;
+    try {
+      more = device.process(this.index, batch);
+      this.queue.flush();
+    } catch (error) {
+      if (!(error instanceof VirtqueueError)) {
+        throw error;
+      }
+      this.#break(error);
+    }
+    if (stats.chains === before) {
+      counters.emptyBatches++;
+    }
+    if (watched) {
+      publish({
+        type: 'batch',
+        device: device.name,
+        queue: this.index,
+        chains: stats.chains - before,
+        completed: stats.completed - completedBefore,
+        elapsedNs: this.#context.eventfd.nowNs() - startNs,
+      });
+    }
+    if (more) {
+      this.#schedule();
+    }
+  }
+
+  /** A turn without a kick, for a spinning loop. @returns true when it took chains */
+  poll(): boolean {
+    if (this.#stopped || this.#broken || this.#scheduled || !this.queue.hasWork) {
+      return false;
+    }
+    const before = this.queue.stats.chains;
+    this.turn();
+    if (this.queue.stats.chains === before) {
+      return false;
+    }
+    this.#context.counters.polled++;
+    return true;
+  }
+
+  /** Looks the ring up again after a change of the memory table. */
+  rebind(): void {
+    if (this.#broken) {
+      return;
+    }
+    try {
+      this.queue.rebind();
+    } catch (error) {
+      if (!(error instanceof VirtqueueError)) {
+        throw error;
+      }
+      this.#break(error);
+    }
+  }
+
+  /** No turn is taken from now on: the device may be told to stop. */
+  unlisten(): void {
+    this.#stopped = true;
+    this.#watch?.[Symbol.dispose]();
+    this.#watch = null;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = null;
+  }
+
+  /** Ends the queue: completions are announced, nothing is touched afterwards. @returns the base for GET_VRING_BASE */
+  stop(): number {
+    this.unlisten();
+    if (!this.#broken) {
+      this.queue.flush();
+    }
+    const { base } = this.queue;
+    this.queue.stop();
+    return base;
+  }
+
+  #schedule(): void {
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#context.loop.defer(this.#deferred);
+    }
+  }
+
+  readonly #deferred = (): void => {
+    this.#scheduled = false;
+    this.turn();
+  };
+
+  #armTimer(): void {
+    this.#timer = this.#context.loop.timer(POLL_PERIOD_MS, () => {
+      this.turn();
+      if (!this.#stopped && !this.#broken) {
+        this.#armTimer();
+      }
+    });
+  }
+
+  /** The queue's complaint: about one chain, or about the ring itself, which then is not healthy any more. */
+  #report(error: VirtqueueError): void {
+    if (!this.queue.healthy) {
+      this.#break(error);
+      return;
+    }
+    this.#tell(error, 'chain refused');
+  }
+
+  #break(error: VirtqueueError): void {
+    if (this.#broken) {
+      return;
+    }
+    this.#broken = true;
+    this.#context.counters.ringErrors++;
+    this.#tell(error, 'ring broken, it rests until the driver resets the device');
+    this.#context.ringError(this.index);
+  }
+
+  #tell(error: VirtqueueError, what: string): void {
+    const { device, log, logLimit } = this.#context;
+    if (logLimit.allow()) {
+      log.warn(`${device.name} queue ${this.index}: ${what}: ${error.message}${logLimit.tail()}`, { code: error.code });
+    }
+    if (virtioChannel.hasSubscribers) {
+      publish({ type: 'queue-error', device: device.name, queue: this.index, error, broken: this.#broken });
+    }
+  }
+}

@@ -1,0 +1,39 @@
+/** The split ring's structures and constants (VIRTIO 1.3, 2.7; linux/virtio_ring.h, whose names the constants keep). */
+import { struct, U16, U32, U64 } from '@oriel/layout';
+
+/** `struct vring_desc`, 16 bytes: one buffer of a chain (2.7.5). */
+export const VirtqDesc = struct('vring_desc', { addr: U64, len: U32, flags: U16, next: U16 });
+
+/** Head of `struct vring_avail` (2.7.6); `size` u16 heads follow, then u16 used_event. */
+export const VirtqAvail = struct('vring_avail', { flags: U16, idx: U16 });
+
+/** Head of `struct vring_used` (2.7.8); `size` elements follow, then u16 avail_event. */
+export const VirtqUsed = struct('vring_used', { flags: U16, idx: U16 });
+
+/** `struct vring_used_elem`, 8 bytes: a completed chain. */
+export const VirtqUsedElem = struct('vring_used_elem', { id: U32, len: U32 });
+
+/** The chain goes on at `next`. */
+export const VRING_DESC_F_NEXT = 1;
+/** The device writes to this buffer; otherwise it reads. */
+export const VRING_DESC_F_WRITE = 2;
+/** The buffer holds a table of descriptors. */
+export const VRING_DESC_F_INDIRECT = 4;
+
+/** In used.flags: the driver need not kick. */
+export const VRING_USED_F_NO_NOTIFY = 1;
+/** In avail.flags: the device need not call. */
+export const VRING_AVAIL_F_NO_INTERRUPT = 1;
+
+/** Feature bit: indirect descriptors. */
+export const VIRTIO_RING_F_INDIRECT_DESC = 28;
+/** Feature bit: used_event and avail_event replace the flags. */
+export const VIRTIO_RING_F_EVENT_IDX = 29;
+
+/** What the address of each part must be a multiple of. */
+export const VRING_DESC_ALIGN_SIZE = 16;
+export const VRING_AVAIL_ALIGN_SIZE = 2;
+export const VRING_USED_ALIGN_SIZE = 4;
+
+/** The most entries of a split ring. */
+export const VIRTQUEUE_MAX_SIZE = 32768;

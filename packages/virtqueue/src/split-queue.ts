@@ -1,0 +1,332 @@
+/** The split ring, device side. */
+import type { GuestMemory } from '@oriel/guest-memory';
+import { CHAIN_BROKEN, CHAIN_OK, ChainReader } from './chain-reader.ts';
+import { VirtqueueError } from './errors.ts';
+import { VRING_AVAIL_F_NO_INTERRUPT, VRING_USED_F_NO_NOTIFY } from './layout.ts';
+import { CHAIN_FREE, CHAIN_TAKEN, CHAIN_UNFETCHED, PooledChain } from './pooled-chain.ts';
+import { type Chain, type DeviceQueue, newQueueStats, type QueueStats, type SplitQueueConfig } from './queue.ts';
+import { isRingSize } from './ring-size.ts';
+import { AVAIL_HEADS, availEventAt, bindSplitRing, RING_FLAGS, RING_IDX, type SplitRing, usedEventAt } from './split-ring.ts';
+
+/** Completions between two calls unless told otherwise: keeps driver and device busy at the same time. */
+const DEFAULT_CALL_BATCH = 8;
+/** Longest chain unless told otherwise, in pieces: 1024 pages and what stands around them. */
+const DEFAULT_MAX_PIECES = 1088;
+/** Pieces that a chain has room for at first; longer ones make it grow, once. */
+const FIRST_CAPACITY = 8;
+/** Bad chains in a row, in one `next()`, after which the driver is held to be hostile: it must not keep us here. */
+const MAX_BAD_CHAINS = 65536;
+
+/** Whether the driver was told to kick; before the first empty ring it is not known. */
+const KICKS_UNKNOWN = 0;
+const KICKS_ON = 1;
+const KICKS_OFF = 2;
+
+/** The split ring, device side (VIRTIO 1.3, 2.7): a `DeviceQueue` over rings in direct regions of guest memory. */
+export class SplitQueue implements DeviceQueue {
+  readonly index: number;
+  readonly size: number;
+  readonly stats: QueueStats = newQueueStats();
+  readonly #memory: GuestMemory;
+  readonly #config: SplitQueueConfig;
+  readonly #reader: ChainReader;
+  readonly #mask: number;
+  readonly #eventIdx: boolean;
+  readonly #callBatch: number;
+  readonly #firstCapacity: number;
+  #ring: SplitRing;
+  /** Of the memory, when the ring was bound. */
+  #generation: number;
+  #healthy = true;
+  #stopped = false;
+  /** Shadows of the ring's indexes; those in guest memory belong to the driver. */
+  #nextAvail: number;
+  #availIdx: number;
+  #usedIdx: number;
+  /** What avail_event holds, or -1. */
+  #availEvent = -1;
+  #kicks = KICKS_UNKNOWN;
+  /** used.idx at the last decision to call or not; -1 before the first, which calls. */
+  #announced = -1;
+  /** Completions since that decision, and since the last flush. */
+  #unannounced = 0;
+  #batch = 0;
+  #inFlight = 0;
+  #taken = 0;
+  /** Heads in flight: a driver that offers one twice would have two chains over one buffer. */
+  readonly #busy: Uint8Array;
+  readonly #free: PooledChain[] = [];
+  readonly #chains: PooledChain[] = [];
+
+  /**
+   * Finds the ring in memory; writes nothing yet.
+   * @throws VirtqueueError ERR_VIRTQ_SIZE, ERR_VIRTQ_ALIGN, ERR_VIRTQ_ADDRESS, ERR_VIRTQ_MEMORY; RangeError for options
+   */
+  constructor(memory: GuestMemory, config: SplitQueueConfig) {
+    const { index, size, base, maxPieces = Math.max(size, DEFAULT_MAX_PIECES), callBatch = DEFAULT_CALL_BATCH } = config;
+    if (!isRingSize(size)) {
+      throw new VirtqueueError('ERR_VIRTQ_SIZE', 'frontend', `ring size ${size}, want a power of two to 32768`, { queue: index });
+    }
+    if (!Number.isInteger(base) || base < 0 || base > 0xffff) {
+      throw new VirtqueueError('ERR_VIRTQ_SIZE', 'frontend', `ring base ${base}, want 0 to 65535`, { queue: index });
+    }
+    if (!Number.isInteger(maxPieces) || maxPieces < 1) throw new RangeError(`maxPieces ${maxPieces}, want 1 or more`);
+    if (!Number.isInteger(callBatch) || callBatch < 1) throw new RangeError(`callBatch ${callBatch}, want 1 or more`);
+    this.index = index;
+    this.size = size;
+    this.#memory = memory;
+    this.#config = config;
+    this.#mask = size - 1;
+    this.#eventIdx = config.eventIdx;
+    this.#callBatch = Math.min(callBatch, size);
+    this.#firstCapacity = Math.min(FIRST_CAPACITY, maxPieces);
+    this.#reader = new ChainReader(memory, { index, size, indirect: config.indirect, maxPieces });
+    this.#busy = new Uint8Array(size);
+    this.#ring = bindSplitRing(memory, config);
+    this.#generation = memory.generation;
+    this.#nextAvail = base;
+    this.#availIdx = base;
+    this.#usedIdx = Atomics.load(this.#ring.used, RING_IDX);
+  }
+
+  get healthy(): boolean {
+    return this.#healthy;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** The value for GET_VRING_BASE: next avail index. */
+  get base(): number {
+    return this.#nextAvail;
+  }
+
+  get hasWork(): boolean {
+    if (!this.#healthy || this.#stopped) return false;
+    // After a table change the views may be gone: next() looks, and says so if the ring is.
+    if (this.#generation !== this.#memory.generation) return true;
+    return Atomics.load(this.#ring.avail, RING_IDX) !== this.#nextAvail;
+  }
+
+  next(): Chain | null {
+    if (!this.#usable()) return null;
+    const ring = this.#ring;
+    for (let bad = 0; bad < MAX_BAD_CHAINS; bad++) {
+      if (this.#nextAvail === this.#availIdx && !this.#refill()) return null;
+      const head = ring.avail[AVAIL_HEADS + (this.#nextAvail & this.#mask)]!;
+      if (head >= this.size) return this.#break('ERR_VIRTQ_HEAD', `head ${head} in a ring of ${this.size} entries`);
+      if (this.#busy[head] !== 0) return this.#break('ERR_VIRTQ_HEAD', `head ${head} is in flight`);
+      const chain = this.#free.pop() ?? this.#newChain();
+      const verdict = this.#reader.read(ring.desc, head, chain);
+      if (verdict === CHAIN_BROKEN) {
+        this.#free.push(chain);
+        return this.#fail(this.#reader.error!);
+      }
+      this.#nextAvail = (this.#nextAvail + 1) & 0xffff;
+      chain.sequence = ++this.#taken;
+      chain.state = CHAIN_TAKEN;
+      this.#busy[head] = 1;
+      this.#inFlight++;
+      if (verdict === CHAIN_OK) {
+        this.stats.chains++;
+        return chain;
+      }
+      this.stats.badChains++;
+      const { error } = this.#reader;
+      this.#recycle(chain, CHAIN_FREE);
+      this.#publish(head, 0);
+      this.#config.onError(error!);
+      if (!this.#usable()) return null;
+    }
+    return this.#break('ERR_VIRTQ_BUFFER', `${MAX_BAD_CHAINS} bad chains in a row`);
+  }
+
+  complete(chain: Chain, written: number): void {
+    const own = this.#own(chain);
+    if (own.state !== CHAIN_TAKEN) {
+      throw new VirtqueueError('ERR_VIRTQ_CHAIN_STATE', 'bug', `chain ${chain.head} is not in flight`, {
+        queue: this.index,
+        head: chain.head,
+      });
+    }
+    if (!(written >= 0 && written <= own.writeBytes)) {
+      throw new RangeError(`${written} bytes written into a chain with room for ${own.writeBytes}`);
+    }
+    const { head, readBytes } = own;
+    this.#recycle(own, CHAIN_FREE);
+    if (!this.#usable()) return;
+    this.stats.completed++;
+    this.stats.bytesRead += readBytes;
+    this.stats.bytesWritten += written;
+    this.#publish(head, written);
+  }
+
+  unfetch(chain: Chain): boolean {
+    const own = this.#own(chain);
+    if (own.state !== CHAIN_TAKEN) return own.state === CHAIN_UNFETCHED;
+    if (this.#stopped || !this.#healthy) return false;
+    const { sequence } = own;
+    const later = this.#chains.filter((c) => c.state === CHAIN_TAKEN && c.sequence >= sequence);
+    if (later.length !== this.#taken - sequence + 1) return false;
+    for (const c of later) this.#recycle(c, CHAIN_UNFETCHED);
+    this.#taken -= later.length;
+    this.#nextAvail = (this.#nextAvail - later.length) & 0xffff;
+    this.stats.chains -= later.length;
+    // avail_event stays: the driver adds behind it, so its next chain still brings a kick.
+    return true;
+  }
+
+  flush(): void {
+    this.#batch = 0;
+    if (this.#unannounced !== 0 && this.#usable()) this.#announce();
+  }
+
+  /**
+   * Finds the ring again after a memory-table change (also done when `memory.generation` moved).
+   * @throws VirtqueueError ERR_VIRTQ_ADDRESS, ERR_VIRTQ_MEMORY when the ring is no longer in direct memory; the queue is
+   * then broken
+   */
+  rebind(): void {
+    try {
+      this.#ring = bindSplitRing(this.#memory, this.#config);
+      this.#generation = this.#memory.generation;
+    } catch (error) {
+      this.#healthy = false;
+      throw error;
+    }
+  }
+
+  /**
+   * Announces what was completed, then lets go of guest memory: complete() of a late chain only recycles it, next() gives
+   * null.
+   */
+  stop(): void {
+    if (this.#stopped) return;
+    this.flush();
+    if (this.#kicks === KICKS_OFF && this.#usable()) Atomics.store(this.#ring.used, RING_FLAGS, 0);
+    this.#stopped = true;
+  }
+
+  /** True when the ring may be touched; binds it again after a table change. */
+  #usable(): boolean {
+    if (!this.#healthy || this.#stopped) return false;
+    if (this.#generation === this.#memory.generation) return true;
+    try {
+      this.rebind();
+      return true;
+    } catch (error) {
+      if (!(error instanceof VirtqueueError)) throw error;
+      this.#config.onError(error);
+      return false;
+    }
+  }
+
+  /** Looks at avail.idx; when nothing is there, asks for a kick and looks again. @returns true when there are chains */
+  #refill(): boolean {
+    const { avail } = this.#ring;
+    let idx = Atomics.load(avail, RING_IDX);
+    if (idx === this.#nextAvail) {
+      if (!this.#enableKicks()) return false;
+      idx = Atomics.load(avail, RING_IDX);
+      if (idx === this.#nextAvail) return false;
+    }
+    const ahead = (idx - this.#nextAvail) & 0xffff;
+    if (ahead + this.#inFlight > this.size) {
+      this.#break(
+        'ERR_VIRTQ_INDEX',
+        `avail.idx ${idx} is ${ahead} ahead, ${this.#inFlight} in flight, in a ring of ${this.size} entries`,
+      );
+      return false;
+    }
+    this.#availIdx = idx;
+    if (!this.#eventIdx && this.#kicks !== KICKS_OFF) {
+      this.#kicks = KICKS_OFF;
+      Atomics.store(this.#ring.used, RING_FLAGS, VRING_USED_F_NO_NOTIFY);
+    }
+    return true;
+  }
+
+  /** Asks for a kick at the next chain. The store is a full barrier. @returns false when the driver knew already */
+  #enableKicks(): boolean {
+    if (this.#eventIdx) {
+      if (this.#availEvent === this.#nextAvail) return false;
+      this.#availEvent = this.#nextAvail;
+      Atomics.store(this.#ring.used, availEventAt(this.size), this.#nextAvail);
+      return true;
+    }
+    if (this.#kicks === KICKS_ON) return false;
+    this.#kicks = KICKS_ON;
+    Atomics.store(this.#ring.used, RING_FLAGS, 0);
+    return true;
+  }
+
+  /** Writes a used element, then used.idx, and calls the driver when it is time. */
+  #publish(head: number, written: number): void {
+    const ring = this.#ring;
+    const at = (this.#usedIdx & this.#mask) * 2;
+    ring.usedElems[at] = head;
+    ring.usedElems[at + 1] = written;
+    this.#usedIdx = (this.#usedIdx + 1) & 0xffff;
+    Atomics.store(ring.used, RING_IDX, this.#usedIdx);
+    this.#unannounced++;
+    this.#batch++;
+    if (this.#batch === 1 || this.#unannounced >= this.#callBatch) this.#announce();
+  }
+
+  /** Calls the driver for what was published since the last time, if it asks for it. */
+  #announce(): void {
+    const { avail } = this.#ring;
+    const before = this.#announced;
+    const now = this.#usedIdx;
+    this.#announced = now;
+    this.#unannounced = 0;
+    let wanted: boolean;
+    // The load follows the store of used.idx: both are sequentially consistent, which is the barrier needed here.
+    if (this.#eventIdx) {
+      const event = Atomics.load(avail, usedEventAt(this.size));
+      wanted = before === -1 || ((now - event - 1) & 0xffff) < ((now - before) & 0xffff);
+    } else {
+      wanted = (Atomics.load(avail, RING_FLAGS) & VRING_AVAIL_F_NO_INTERRUPT) === 0;
+    }
+    if (wanted) {
+      this.stats.calls++;
+      this.#config.call();
+    } else {
+      this.stats.callsSuppressed++;
+    }
+  }
+
+  #newChain(): PooledChain {
+    const chain = new PooledChain(this, this.#firstCapacity);
+    this.#chains.push(chain);
+    return chain;
+  }
+
+  #recycle(chain: PooledChain, state: number): void {
+    chain.state = state;
+    chain.context = undefined;
+    this.#busy[chain.head] = 0;
+    this.#inFlight--;
+    this.#free.push(chain);
+  }
+
+  #own(chain: Chain): PooledChain {
+    if (chain.queue !== this) {
+      throw new VirtqueueError('ERR_VIRTQ_CHAIN_STATE', 'bug', `chain ${chain.head} is not of queue ${this.index}`);
+    }
+    return chain as PooledChain;
+  }
+
+  #break(code: 'ERR_VIRTQ_INDEX' | 'ERR_VIRTQ_HEAD' | 'ERR_VIRTQ_BUFFER', detail: string): null {
+    return this.#fail(
+      new VirtqueueError(code, 'driver', `queue ${this.index}: ${detail}`, { queue: this.index }),
+    );
+  }
+
+  #fail(error: VirtqueueError): null {
+    this.#healthy = false;
+    this.#config.onError(error);
+    return null;
+  }
+}

@@ -1,0 +1,24 @@
+/** The guest harness: set-up, boot, programs for the guest, checks of a mounted share. @packageDocumentation */
+export {
+  type BootOptions,
+  bootGuest,
+  Guest,
+  type RunOptions,
+  type TestDeviceOptions,
+  vhostUserFs,
+  vhostUserTestDevice,
+} from './boot.ts';
+export { describeEnvironment, guestUnsupported, type SetupOptions, setupGuest } from './setup.ts';
+export { cacheDir } from './src/cache.ts';
+export { type GuestEnvironment, type GuestKernel, loadEnvironment } from './src/environment.ts';
+export { GuestError, type GuestErrorCode } from './src/errors.ts';
+export { type ExecOptions, exec, execTool, type Tool } from './src/exec.ts';
+export { FILE_CHECKS, type FileCheck, type FileCheckContext, fileChecks } from './src/file-checks.ts';
+export { buildInitramfs, type InitramfsOptions } from './src/initramfs.ts';
+export { GPU_MODULES } from './src/modules.ts';
+export { compileProbe, compileProbes, type Probe } from './src/probes.ts';
+export { HostProcess, type ProcessExit, type ProcessOptions } from './src/process.ts';
+export { buildRootTree, type RootTreeOptions } from './src/root-tree.ts';
+export type { CommandResult } from './src/shell.ts';
+export { compareTrees, describeTree, type TreeEntry } from './src/tree-view.ts';
+export { startVirtiofsd, type VirtiofsdOptions } from './src/virtiofsd.ts';
