@@ -16,6 +16,7 @@ export { type ExecOptions, exec, execTool, type Tool } from './src/exec.ts';
 export { FILE_CHECKS, type FileCheck, type FileCheckContext, fileChecks } from './src/file-checks.ts';
 export { buildInitramfs, type InitramfsOptions } from './src/initramfs.ts';
 export { GPU_MODULES } from './src/modules.ts';
+export { type OrielFsOptions, startOrielFs } from './src/oriel.ts';
 export { compileProbe, compileProbes, type Probe } from './src/probes.ts';
 export { HostProcess, type ProcessExit, type ProcessOptions } from './src/process.ts';
 export { buildRootTree, type RootTreeOptions } from './src/root-tree.ts';

@@ -99,7 +99,10 @@ export class GuestMemory implements Disposable {
   remove(gpa: number, userAddr: number, size: number): void {
     const region = this.#byGpa.find((r) => r.gpa === gpa && r.userAddr === userAddr && r.size === size);
     if (region === undefined) {
-      throw new GuestMemoryError('ERR_MEM_UNKNOWN', `no region with gpa ${gpa}, user address ${userAddr}, size ${size}`);
+      throw new GuestMemoryError(
+        'ERR_MEM_UNKNOWN',
+        `no region with gpa ${gpa}, user address ${userAddr}, size ${size}`,
+      );
     }
     this.#install(this.#byGpa.filter((r) => r !== region));
   }
@@ -188,11 +191,7 @@ export class GuestMemory implements Disposable {
 }
 
 /** The last of `regions` (sorted by `key`) that starts at or below `address`. */
-function lastNotAbove(
-  regions: readonly MappedRegion[],
-  key: 'gpa' | 'userAddr',
-  address: number,
-): MappedRegion | null {
+function lastNotAbove(regions: readonly MappedRegion[], key: 'gpa' | 'userAddr', address: number): MappedRegion | null {
   let low = 0;
   let high = regions.length;
   while (low < high) {

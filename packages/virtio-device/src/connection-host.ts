@@ -3,7 +3,7 @@ import type { GuestMemory } from '@oriel/guest-memory';
 import type { BackendRegion, ShmRegion } from '@oriel/shm-region';
 import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
 import type { DeviceHost } from './device.ts';
-import { DeviceError } from './errors.ts';
+import type { LazyOffload } from './lazy-offload.ts';
 
 /** What a host hands on to the device. */
 export interface HostParts {
@@ -12,7 +12,7 @@ export interface HostParts {
   readonly log: Logger;
   readonly memory: GuestMemory;
   readonly regions: ReadonlyMap<number, BackendRegion>;
-  readonly offload: Offload | undefined;
+  readonly offload: LazyOffload;
   readonly configChanged: () => void;
 }
 
@@ -41,10 +41,7 @@ export class ConnectionHost implements DeviceHost {
   }
 
   get offload(): Offload {
-    if (this.#parts.offload === undefined) {
-      throw new DeviceError('ERR_DEVICE_OFFLOAD', 'the device needs helper threads: give `offload` to serve');
-    }
-    return this.#parts.offload;
+    return this.#parts.offload.get();
   }
 
   configChanged(): void {

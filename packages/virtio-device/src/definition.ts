@@ -43,6 +43,9 @@ function checkRegions(device: VirtioDevice, profile: FrontendProfile): void {
   const { pageSize } = profile.limits;
   const seen = new Set<number>();
   let sum = 0;
+  if (regions.length > profile.maxRegions) {
+    refuse(device, `${regions.length} regions, front-end ${profile.name} takes ${profile.maxRegions}`);
+  }
   for (const { shmid, size } of regions) {
     if (!Number.isInteger(shmid) || shmid < 0 || shmid > 255 || seen.has(shmid)) {
       refuse(device, `shmid ${shmid} is not a number of its own in 0..255`);

@@ -1,6 +1,6 @@
 /** One front-end at a device: translates what the connection reports into the life of queues, regions and the device. */
 import { BackendRegion } from '@oriel/shm-region';
-import type { EventLoop, Fd, Logger, LoopTimer, Offload, Sys } from '@oriel/sys';
+import type { EventLoop, Fd, Logger, LoopTimer, Sys } from '@oriel/sys';
 import { BackendConnection, type BackendHandler, type FeatureSet, type FrontendProfile, type RingSetup } from '@oriel/vhost-user';
 import { ConnectionHost } from './connection-host.ts';
 import type { Counters } from './counters.ts';
@@ -8,6 +8,7 @@ import type { RegionDeclaration, VirtioDevice } from './device.ts';
 import { publish, virtioChannel } from './diagnostics.ts';
 import { DeviceError } from './errors.ts';
 import { transportFeatures, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from './features.ts';
+import type { LazyOffload } from './lazy-offload.ts';
 import { RateLimit } from './rate-limit.ts';
 import { Ring, type RingContext } from './ring.ts';
 import { RunHistory } from './run-history.ts';
@@ -25,7 +26,7 @@ export interface ConnectionOptions {
   readonly loop: EventLoop;
   readonly profile: FrontendProfile;
   readonly log: Logger;
-  readonly offload: Offload | undefined;
+  readonly offload: LazyOffload;
   /** Live mappings that all regions of the device may hold together. */
   readonly maxMappings: number;
   readonly batch: number;
@@ -260,7 +261,8 @@ export class DeviceConnection implements BackendHandler, Disposable {
     };
   }
 
-  #poll(sleeping: boolean): boolean {
+  /** Turns for rings with work and no kick taken yet: the loop asks while it spins, and once before it sleeps. */
+  readonly #poll = (): boolean => {
     let found = false;
     for (let index = 0; index < this.#rings.length; index++) {
       if (this.#rings[index]?.poll() === true) {
@@ -268,7 +270,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
       }
     }
     return found;
-  }
+  };
 
   #tellFeatures(): void {
     if (this.#accepted !== null) {

@@ -5,6 +5,7 @@ import { Counters } from './counters.ts';
 import type { VirtioDevice } from './device.ts';
 import { DeviceConnection } from './device-connection.ts';
 import { adoptSocket, Listener, type ListenerOptions } from './listener.ts';
+import { LazyOffload } from './lazy-offload.ts';
 import { RateLimit } from './rate-limit.ts';
 
 /** What happened to a server: the life of its socket and of the front-end on it. */
@@ -42,6 +43,7 @@ export class SocketServer implements DeviceServer {
   readonly #device: VirtioDevice;
   readonly #options: ServerOptions;
   readonly #counters = new Counters();
+  readonly #offload: LazyOffload;
   readonly #listener: Listener | null;
   #connection: DeviceConnection | null = null;
   #closed = false;
@@ -51,6 +53,7 @@ export class SocketServer implements DeviceServer {
     this.#device = device;
     this.#options = options;
     const { sys, loop, log } = options;
+    this.#offload = new LazyOffload(sys, loop, options.offload);
     const listenerOptions: ListenerOptions = {
       sys,
       loop,
@@ -97,6 +100,7 @@ export class SocketServer implements DeviceServer {
     }
     this.#closed = true;
     this.#connection?.[Symbol.dispose]();
+    this.#offload[Symbol.dispose]();
     this.#listener?.[Symbol.dispose]();
   }
 
@@ -116,6 +120,7 @@ export class SocketServer implements DeviceServer {
     this.#connection = new DeviceConnection(socket, {
       ...this.#options,
       device: this.#device,
+      offload: this.#offload,
       counters: this.#counters,
       onRunning: (running) => onEvent(running ? 'started' : 'stopped', this.#device.name),
       onEnd: (reason) => this.#ended(reason),

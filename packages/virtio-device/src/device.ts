@@ -14,7 +14,7 @@ export interface DeviceHost {
   readonly memory: GuestMemory;
   /** The device's shared memory region. @throws RangeError for an shmid that it did not declare */
   region(shmid: number): ShmRegion;
-  /** Helper threads for what would block. @throws DeviceError ERR_DEVICE_OFFLOAD when the host has none */
+  /** Helper threads for what would block; they start at the first use. */
   readonly offload: Offload;
   /** Tells the driver that the configuration space changed. */
   configChanged(): void;

@@ -7,15 +7,13 @@
  * - `ERR_DEVICE_ASYNC`: the device needs Promises and the loop has the blocking driver; use the `node` driver.
  * - `ERR_DEVICE_SOCKET`: the socket cannot be made or is none (see `cause`); choose another path or descriptor.
  * - `ERR_DEVICE_FEATURES`: the driver did not accept VIRTIO_F_VERSION_1; legacy drivers are not served.
- * - `ERR_DEVICE_OFFLOAD`: the device asked for helper threads and `serve` was given none.
  */
 export type DeviceErrorCode =
   | 'ERR_DEVICE_DEFINITION'
   | 'ERR_DEVICE_OPTIONS'
   | 'ERR_DEVICE_ASYNC'
   | 'ERR_DEVICE_SOCKET'
-  | 'ERR_DEVICE_FEATURES'
-  | 'ERR_DEVICE_OFFLOAD';
+  | 'ERR_DEVICE_FEATURES';
 
 /** An error of set-up or negotiation; the message states what was seen and what is wanted. */
 export class DeviceError extends Error {

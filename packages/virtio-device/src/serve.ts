@@ -14,7 +14,7 @@ export interface ServeOptions {
   readonly profile: FrontendProfile;
   /** Default: silent. */
   readonly log?: Logger;
-  /** Helper threads for the device; a device that asks for them and gets none fails. */
+  /** Helper threads for the device; default: one, which starts at the first use. Stays the caller's. */
   readonly offload?: Offload;
   /** Listen here (mode 0600, or 0660 with a group)... */
   readonly socketPath?: string;

@@ -1,5 +1,12 @@
 /** How long the parts of a split ring are, and where they stand when laid out together. */
-import { VIRTQUEUE_MAX_SIZE, VirtqAvail, VirtqDesc, VirtqUsed, VirtqUsedElem, VRING_USED_ALIGN_SIZE } from './layout.ts';
+import {
+  VIRTQUEUE_MAX_SIZE,
+  VirtqAvail,
+  VirtqDesc,
+  VirtqUsed,
+  VirtqUsedElem,
+  VRING_USED_ALIGN_SIZE,
+} from './layout.ts';
 
 /** used_event and avail_event, each a u16 behind its ring. */
 const EVENT_BYTES = 2;

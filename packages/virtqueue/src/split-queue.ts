@@ -6,7 +6,15 @@ import { VRING_AVAIL_F_NO_INTERRUPT, VRING_USED_F_NO_NOTIFY } from './layout.ts'
 import { CHAIN_FREE, CHAIN_TAKEN, CHAIN_UNFETCHED, PooledChain } from './pooled-chain.ts';
 import { type Chain, type DeviceQueue, newQueueStats, type QueueStats, type SplitQueueConfig } from './queue.ts';
 import { isRingSize } from './ring-size.ts';
-import { AVAIL_HEADS, availEventAt, bindSplitRing, RING_FLAGS, RING_IDX, type SplitRing, usedEventAt } from './split-ring.ts';
+import {
+  AVAIL_HEADS,
+  availEventAt,
+  bindSplitRing,
+  RING_FLAGS,
+  RING_IDX,
+  type SplitRing,
+  usedEventAt,
+} from './split-ring.ts';
 
 /** Completions between two calls unless told otherwise: keeps driver and device busy at the same time. */
 const DEFAULT_CALL_BATCH = 8;
@@ -63,9 +71,17 @@ export class SplitQueue implements DeviceQueue {
    * @throws VirtqueueError ERR_VIRTQ_SIZE, ERR_VIRTQ_ALIGN, ERR_VIRTQ_ADDRESS, ERR_VIRTQ_MEMORY; RangeError for options
    */
   constructor(memory: GuestMemory, config: SplitQueueConfig) {
-    const { index, size, base, maxPieces = Math.max(size, DEFAULT_MAX_PIECES), callBatch = DEFAULT_CALL_BATCH } = config;
+    const {
+      index,
+      size,
+      base,
+      maxPieces = Math.max(size, DEFAULT_MAX_PIECES),
+      callBatch = DEFAULT_CALL_BATCH,
+    } = config;
     if (!isRingSize(size)) {
-      throw new VirtqueueError('ERR_VIRTQ_SIZE', 'frontend', `ring size ${size}, want a power of two to 32768`, { queue: index });
+      throw new VirtqueueError('ERR_VIRTQ_SIZE', 'frontend', `ring size ${size}, want a power of two to 32768`, {
+        queue: index,
+      });
     }
     if (!Number.isInteger(base) || base < 0 || base > 0xffff) {
       throw new VirtqueueError('ERR_VIRTQ_SIZE', 'frontend', `ring base ${base}, want 0 to 65535`, { queue: index });
@@ -319,9 +335,7 @@ export class SplitQueue implements DeviceQueue {
   }
 
   #break(code: 'ERR_VIRTQ_INDEX' | 'ERR_VIRTQ_HEAD' | 'ERR_VIRTQ_BUFFER', detail: string): null {
-    return this.#fail(
-      new VirtqueueError(code, 'driver', `queue ${this.index}: ${detail}`, { queue: this.index }),
-    );
+    return this.#fail(new VirtqueueError(code, 'driver', `queue ${this.index}: ${detail}`, { queue: this.index }));
   }
 
   #fail(error: VirtqueueError): null {

@@ -63,10 +63,20 @@ function locate(
   const at = { queue: config.index };
   const region = regionOf(memory, config.addressSpace, address, len);
   if (region === null) {
-    throw new VirtqueueError('ERR_VIRTQ_ADDRESS', 'frontend', `${part} ring at ${address}, ${len} bytes: no region`, at);
+    throw new VirtqueueError(
+      'ERR_VIRTQ_ADDRESS',
+      'frontend',
+      `${part} ring at ${address}, ${len} bytes: no region`,
+      at,
+    );
   }
   if (address % align !== 0) {
-    throw new VirtqueueError('ERR_VIRTQ_ALIGN', 'frontend', `${part} ring at ${address}, want a multiple of ${align}`, at);
+    throw new VirtqueueError(
+      'ERR_VIRTQ_ALIGN',
+      'frontend',
+      `${part} ring at ${address}, want a multiple of ${align}`,
+      at,
+    );
   }
   if (!region.direct) {
     const detail = `${part} ring at ${address} lies in memory that may be truncated: share RAM sealed against shrinking`;

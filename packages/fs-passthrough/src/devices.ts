@@ -1,0 +1,139 @@
+/**
+ * The mounts that a share spans. An inode is known by (device, mount, inode number): inode numbers are unique within one
+ * device only, and one device that is mounted twice gives two directories that must not be taken for one.
+ */
+import { fromParts, toBigInt, UNSAFE_HI } from '@oriel/layout';
+import {
+  BTRFS_SUPER_MAGIC,
+  EROFS_SUPER_MAGIC_V1,
+  EXT4_SUPER_MAGIC,
+  F2FS_SUPER_MAGIC,
+  RAMFS_MAGIC,
+  SQUASHFS_MAGIC,
+  Statfs,
+  type SysFile,
+  TMPFS_MAGIC,
+  XFS_SUPER_MAGIC,
+} from '@oriel/sys';
+import type { Scratch } from './scratch.ts';
+
+/** File systems in memory: nothing to wait for. */
+const IN_MEMORY: ReadonlySet<number> = new Set([TMPFS_MAGIC, RAMFS_MAGIC]);
+/** File systems on a local disk: what is cached comes at once, and closing a file does nothing. */
+const ON_DISK: ReadonlySet<number> = new Set([
+  EXT4_SUPER_MAGIC,
+  XFS_SUPER_MAGIC,
+  BTRFS_SUPER_MAGIC,
+  F2FS_SUPER_MAGIC,
+  SQUASHFS_MAGIC,
+  EROFS_SUPER_MAGIC_V1,
+]);
+
+/** One mounted file system, with the known inodes on it. */
+export class Device {
+  readonly major: number;
+  readonly minor: number;
+  readonly mount: number;
+  /** False: a network file system, or one we know nothing of, where any data access may wait. */
+  readonly local: boolean;
+  /** preadv2(RWF_NOWAIT) is worth a try; false once it said EOPNOTSUPP. */
+  nowait: boolean;
+  /** Inodes and handles on it; at 0 the record goes. */
+  users = 0;
+  readonly #slots = new Map<number, number>();
+  /** Inode numbers that a double cannot hold. */
+  readonly #bigSlots = new Map<bigint, number>();
+
+  constructor(major: number, minor: number, mount: number, magic: number) {
+    this.major = major;
+    this.minor = minor;
+    this.mount = mount;
+    this.local = IN_MEMORY.has(magic) || ON_DISK.has(magic);
+    this.nowait = !IN_MEMORY.has(magic);
+  }
+
+  /** The slot of an inode; -1 when it is not known. */
+  slotOf(inoLo: number, inoHi: number): number {
+    const slot =
+      inoHi < UNSAFE_HI ? this.#slots.get(fromParts(inoLo, inoHi)) : this.#bigSlots.get(toBigInt(inoLo, inoHi));
+    return slot === undefined ? -1 : slot;
+  }
+
+  /** Makes an inode known, in place of an older one with its number. */
+  set(inoLo: number, inoHi: number, slot: number): void {
+    if (inoHi < UNSAFE_HI) {
+      this.#slots.set(fromParts(inoLo, inoHi), slot);
+    } else {
+      this.#bigSlots.set(toBigInt(inoLo, inoHi), slot);
+    }
+  }
+
+  /** Forgets an inode, unless its number stands for a newer one by now. */
+  delete(inoLo: number, inoHi: number, slot: number): void {
+    if (this.slotOf(inoLo, inoHi) !== slot) {
+      return;
+    }
+    if (inoHi < UNSAFE_HI) {
+      this.#slots.delete(fromParts(inoLo, inoHi));
+    } else {
+      this.#bigSlots.delete(toBigInt(inoLo, inoHi));
+    }
+  }
+}
+
+/** The devices in use; few, so a list with a memory for the last one asked for. */
+export class Devices {
+  readonly #file: SysFile;
+  readonly #scratch: Scratch;
+  readonly #list: Device[] = [];
+  #last: Device | undefined;
+
+  constructor(file: SysFile, scratch: Scratch) {
+    this.#file = file;
+    this.#scratch = scratch;
+  }
+
+  get count(): number {
+    return this.#list.length;
+  }
+
+  /** The record of a mount; undefined when nothing on it is known. */
+  find(major: number, minor: number, mount: number): Device | undefined {
+    const last = this.#last;
+    if (last !== undefined && last.minor === minor && last.major === major && last.mount === mount) {
+      return last;
+    }
+    for (const device of this.#list) {
+      if (device.minor === minor && device.major === major && device.mount === mount) {
+        this.#last = device;
+        return device;
+      }
+    }
+    return undefined;
+  }
+
+  /** The record of a mount, made at need with the help of `fd`, a file on it. */
+  obtain(major: number, minor: number, mount: number, fd: number): Device {
+    const known = this.find(major, minor, mount);
+    if (known !== undefined) {
+      return known;
+    }
+    const failed = this.#file.fstatfs(fd, this.#scratch.statfs) < 0;
+    const magic = failed ? 0 : Statfs.fType.lo(this.#scratch.view, this.#scratch.statfsAt);
+    const device = new Device(major, minor, mount, magic);
+    this.#list.push(device);
+    this.#last = device;
+    return device;
+  }
+
+  /** Ends one use of a device. */
+  release(device: Device): void {
+    device.users--;
+    if (device.users === 0) {
+      this.#list.splice(this.#list.indexOf(device), 1);
+      if (this.#last === device) {
+        this.#last = undefined;
+      }
+    }
+  }
+}

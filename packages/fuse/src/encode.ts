@@ -1,0 +1,88 @@
+/** Replies as u32 words: every structure that a reply carries, written at word `at`. */
+import { TWO_32 } from '@oriel/layout';
+import type { Attributes } from './attributes.ts';
+import type { Entry } from './entry.ts';
+import { FuseAttr, FuseEntryOut } from './layout.ts';
+import type { StatfsRecord } from './statfs.ts';
+
+/** Words of `fuse_entry_out`. */
+export const ENTRY_WORDS = FuseEntryOut.byteLength / 4;
+/** Word of `attr` in `fuse_entry_out`, and in `fuse_attr_out`. */
+const ENTRY_ATTR = FuseEntryOut.attr.offset / 4;
+const ATTR_OUT_ATTR = 4;
+/** Word of `fuse_attr.flags`. */
+const ATTR_LAST = FuseAttr.flags.offset / 4;
+
+/** A whole number, also a negative one, as 64 bits. */
+export function putU64(words: Uint32Array, at: number, value: number): void {
+  words[at] = value;
+  words[at + 1] = value >= 0 && value < TWO_32 ? 0 : Math.floor(value / TWO_32);
+}
+
+/** `struct fuse_attr`. */
+export function putAttributes(words: Uint32Array, at: number, attr: Attributes): void {
+  words[at] = attr.inoLo;
+  words[at + 1] = attr.inoHi;
+  putU64(words, at + 2, attr.size);
+  putU64(words, at + 4, attr.blocks);
+  putU64(words, at + 6, attr.atime);
+  putU64(words, at + 8, attr.mtime);
+  putU64(words, at + 10, attr.ctime);
+  words[at + 12] = attr.atimeNs;
+  words[at + 13] = attr.mtimeNs;
+  words[at + 14] = attr.ctimeNs;
+  words[at + 15] = attr.mode;
+  words[at + 16] = attr.nlink;
+  words[at + 17] = attr.uid;
+  words[at + 18] = attr.gid;
+  words[at + 19] = (attr.rdevMinor & 0xff) | ((attr.rdevMajor & 0xfff) << 8) | ((attr.rdevMinor & 0xfff00) << 12);
+  words[at + 20] = attr.blksize;
+  words[at + ATTR_LAST] = attr.flags;
+}
+
+/** `struct fuse_attr_out`. */
+export function putAttrOut(words: Uint32Array, at: number, attr: Attributes): void {
+  putU64(words, at, attr.validSec);
+  words[at + 2] = attr.validNs;
+  words[at + 3] = 0;
+  putAttributes(words, at + ATTR_OUT_ATTR, attr);
+}
+
+/** `struct fuse_entry_out`. */
+export function putEntry(words: Uint32Array, at: number, entry: Entry): void {
+  const attr = entry.attr;
+  putU64(words, at, entry.nodeid);
+  putU64(words, at + 2, entry.generation);
+  putU64(words, at + 4, entry.entryValidSec);
+  putU64(words, at + 6, attr.validSec);
+  words[at + 8] = entry.entryValidNs;
+  words[at + 9] = attr.validNs;
+  putAttributes(words, at + ENTRY_ATTR, attr);
+}
+
+/** A negative `struct fuse_entry_out`: nothing but how long the name stays away. */
+export function putNegativeEntry(words: Uint32Array, at: number, entry: Entry): void {
+  words.fill(0, at, at + ENTRY_WORDS);
+  putU64(words, at + 4, entry.entryValidSec);
+  words[at + 8] = entry.entryValidNs;
+}
+
+/** `struct fuse_open_out`, without a backing file. */
+export function putOpen(words: Uint32Array, at: number, fh: number, openFlags: number): void {
+  putU64(words, at, fh);
+  words[at + 2] = openFlags;
+  words[at + 3] = 0;
+}
+
+/** `struct fuse_kstatfs`. */
+export function putStatfs(words: Uint32Array, at: number, out: StatfsRecord): void {
+  putU64(words, at, out.blocks);
+  putU64(words, at + 2, out.bfree);
+  putU64(words, at + 4, out.bavail);
+  putU64(words, at + 6, out.files);
+  putU64(words, at + 8, out.ffree);
+  words[at + 10] = out.bsize;
+  words[at + 11] = out.namelen;
+  words[at + 12] = out.frsize;
+  words.fill(0, at + 13, at + 20);
+}

@@ -1,0 +1,293 @@
+/** What every device must bear, as a list of checks: no test runner is assumed. */
+import type { EventLoop, Sys } from '@oriel/sys';
+import { leakCheck } from '@oriel/sys/testing';
+import { profiles } from '@oriel/vhost-user';
+import { checkDefinition } from '../definition.ts';
+import type { VirtioDevice } from '../device.ts';
+import { MockHost, type MockHostOptions } from './mock-host.ts';
+
+/** One check. `run` rejects when the device fails it. */
+export interface ConformanceCheck {
+  readonly name: string;
+  readonly run: () => Promise<void>;
+}
+
+/** A request that the device answers with success. */
+export interface SampleRequest {
+  readonly queue: number;
+  readonly readable: readonly Uint8Array[];
+  readonly writable: readonly number[];
+  /** Judges the answer. @throws when it is wrong */
+  readonly verify?: (reply: { readonly written: number; readonly bytes: Uint8Array }) => void;
+}
+
+/** What the checks need. */
+export interface ConformanceOptions {
+  readonly sys: Sys;
+  readonly makeLoop: () => EventLoop;
+  /** Requests that a fresh driver sends in this order (a session's opening first); each must be answered. */
+  readonly requests?: readonly SampleRequest[];
+  /** Further options of the machine. */
+  readonly host?: Omit<MockHostOptions, 'sys' | 'loop'>;
+}
+
+const HOSTILE_WAIT_TURNS = 20;
+const OUTSIDE_GPA = 0x7fff_0000_0000;
+
+function expect(condition: boolean, claim: string): void {
+  if (!condition) {
+    throw new Error(claim);
+  }
+}
+
+function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && left.every((byte, index) => byte === right[index]);
+}
+
+/** One device in one machine, for the time of one check. */
+class Bench implements Disposable {
+  readonly device: VirtioDevice;
+  readonly host: MockHost;
+  readonly #loop: EventLoop;
+  readonly #requests: readonly SampleRequest[];
+
+  constructor(makeDevice: () => VirtioDevice, options: ConformanceOptions) {
+    this.#loop = options.makeLoop();
+    if (this.#loop.driver === 'node') {
+      this.#loop.run();
+    }
+    this.#requests = options.requests ?? [];
+    this.device = makeDevice();
+    this.host = new MockHost(this.device, { ...options.host, sys: options.sys, loop: this.#loop });
+  }
+
+  /** Sends the sample requests and judges the answers. */
+  async exercise(): Promise<void> {
+    for (const { queue, readable, writable, verify } of this.#requests) {
+      verify?.(await this.host.request(queue, readable, writable));
+    }
+  }
+
+  async turns(count: number): Promise<void> {
+    for (let turn = 0; turn < count; turn++) {
+      await this.host.turn();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.host[Symbol.dispose]();
+    this.device[Symbol.dispose]();
+    this.#loop[Symbol.dispose]();
+  }
+}
+
+type Check = (bench: Bench) => Promise<void>;
+
+const checks: readonly { readonly name: string; readonly check: Check }[] = [
+  {
+    name: 'declares what VIRTIO allows',
+    async check({ device }) {
+      checkDefinition(device, profiles.strict);
+      expect(Number.isInteger(device.deviceId) && device.deviceId > 0, `device id ${device.deviceId}`);
+    },
+  },
+  {
+    name: 'keeps the length of its configuration space',
+    async check({ device, host }) {
+      const { length } = device.config;
+      host.attach();
+      expect(device.config.length === length, 'another length after attach');
+      host.start();
+      expect(device.config.length === length, 'another length after start');
+    },
+  },
+  {
+    name: 'starts and stops every queue, twice',
+    async check({ host }) {
+      host.attach();
+      host.start();
+      host.pause();
+      host.start();
+      host.pause();
+    },
+  },
+  {
+    name: 'answers its driver',
+    async check(bench) {
+      bench.host.attach();
+      bench.host.start();
+      await bench.exercise();
+      expect(bench.host.brokenQueues.length === 0, 'a queue broke');
+    },
+  },
+  {
+    name: 'goes on after a pause',
+    async check(bench) {
+      const { host } = bench;
+      host.attach();
+      host.start();
+      await bench.exercise();
+      host.pause();
+      await bench.turns(2);
+      host.start();
+      expect(host.running, 'no queue runs');
+      await bench.turns(2);
+      host.reset();
+      host.start();
+      await bench.exercise();
+    },
+  },
+  {
+    name: 'touches nothing while its queues are stopped',
+    async check(bench) {
+      const { host, device } = bench;
+      host.attach();
+      host.start();
+      await bench.exercise();
+      for (let index = 0; index < device.queueCount; index++) {
+        host.driver(index).send([new Uint8Array(8)], [8]);
+      }
+      host.pause();
+      const before = host.ram.u8.slice();
+      const sent = host.transport.sent.length;
+      await bench.turns(HOSTILE_WAIT_TURNS);
+      expect(sameBytes(before, host.ram.u8), 'guest memory changed');
+      expect(host.transport.sent.length === sent, 'a mapping message was sent');
+    },
+  },
+  {
+    name: 'starts afresh after a reset',
+    async check(bench) {
+      const { host, device } = bench;
+      const initial = device.config.slice();
+      host.attach();
+      host.start();
+      await bench.exercise();
+      host.reset();
+      expect(sameBytes(initial, device.config), 'the configuration space kept a change');
+      host.start();
+      await bench.exercise();
+    },
+  },
+  {
+    name: 'serves the next front-end after one left in the middle of a request',
+    async check(bench) {
+      const { host, device } = bench;
+      host.attach();
+      host.start();
+      for (let index = 0; index < device.queueCount; index++) {
+        host.driver(index).send([new Uint8Array(64)], [64]);
+      }
+      host.detach();
+      await bench.turns(2);
+      host.attach();
+      host.start();
+      await bench.exercise();
+    },
+  },
+  {
+    name: 'bears requests that it does not know',
+    async check(bench) {
+      const { host, device } = bench;
+      host.attach();
+      host.start();
+      for (let index = 0; index < device.queueCount; index++) {
+        for (const fill of [0x00, 0xff, 0x5a]) {
+          host.driver(index).send([new Uint8Array(128).fill(fill)], [64]);
+        }
+      }
+      await bench.turns(HOSTILE_WAIT_TURNS);
+      host.reset();
+      host.start();
+      await bench.exercise();
+    },
+  },
+  {
+    name: 'bears chains of any shape',
+    async check(bench) {
+      const { host, device } = bench;
+      host.attach();
+      host.start();
+      const { gpa } = host.ram;
+      for (let index = 0; index < device.queueCount; index++) {
+        const driver = host.driver(index);
+        driver.send([], [1]);
+        driver.send([new Uint8Array(1)], []);
+        driver.send([new Uint8Array(1)], [1]);
+        driver.send([new Uint8Array(0)], [0]);
+        driver.send([new Uint8Array(39), new Uint8Array(1), new Uint8Array(200)], [3, 5, 4096]);
+        driver.sendRaw([{ gpa: OUTSIDE_GPA, len: 64, writable: false }]);
+        driver.sendRaw([{ gpa: gpa + host.ram.size - 8, len: 64, writable: true }]);
+      }
+      await bench.turns(HOSTILE_WAIT_TURNS);
+      host.reset();
+      host.start();
+      await bench.exercise();
+    },
+  },
+  {
+    name: 'lives with a ring that breaks',
+    async check(bench) {
+      const { host, device } = bench;
+      host.attach();
+      host.start();
+      for (let index = 0; index < device.queueCount; index++) {
+        host.driver(index).sendRaw([
+          { gpa: host.ram.gpa, len: 16, writable: true },
+          { gpa: host.ram.gpa, len: 16, writable: false },
+        ]);
+      }
+      await bench.turns(HOSTILE_WAIT_TURNS);
+      host.reset();
+      host.start();
+      await bench.exercise();
+    },
+  },
+  {
+    name: 'bears a front-end that refuses every mapping',
+    async check(bench) {
+      bench.host.transport.behaviour.answer = () => -5;
+      bench.host.attach();
+      bench.host.start();
+      await bench.exercise();
+    },
+  },
+  {
+    name: 'bears a front-end that answers mappings late, across a stop',
+    async check(bench) {
+      const { host, device } = bench;
+      host.transport.behaviour.delayMs = 20;
+      host.attach();
+      host.start();
+      await bench.exercise();
+      for (let index = 0; index < device.queueCount; index++) {
+        host.driver(index).send([new Uint8Array(64)], [64]);
+      }
+      await bench.turns(1);
+      host.pause();
+      await host.until(() => host.transport.waiting === 0);
+      host.start();
+      await bench.turns(2);
+    },
+  },
+];
+
+/**
+ * The checks for a device, each with a device and a machine of its own, followed by a count of what was left open.
+ * @param makeDevice - makes a device as it is before its first front-end
+ * @example
+ * for (const { name, run } of deviceConformance(() => new MyDevice(), { sys, makeLoop })) it(name, run);
+ */
+export function deviceConformance(makeDevice: () => VirtioDevice, options: ConformanceOptions): readonly ConformanceCheck[] {
+  return checks.map(({ name, check }) => ({
+    name,
+    async run() {
+      const leaks = leakCheck();
+      {
+        using bench = new Bench(makeDevice, options);
+        await check(bench);
+      }
+      leaks.check();
+    },
+  }));
+}

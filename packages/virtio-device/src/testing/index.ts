@@ -1,0 +1,9 @@
+/**
+ * For device authors: a machine without a VM or a socket, the driver's end of a queue, and the checks that every device
+ * must pass.
+ * @packageDocumentation
+ */
+export { type ConformanceCheck, type ConformanceOptions, deviceConformance, type SampleRequest } from './conformance.ts';
+export { type DriverPlace, type DriverReply, MockDriver } from './mock-driver.ts';
+export { MockHost, type MockHostOptions } from './mock-host.ts';
+export { TimedTransport, type TransportBehaviour } from './timed-transport.ts';

@@ -1,0 +1,154 @@
+/** The driver's end of one queue: buffers, chains, kicks and what came back, in the memory of a `TestMemory`. */
+import type { TestMemory } from '@oriel/guest-memory/testing';
+import { RangeAllocator } from '@oriel/shm-region';
+import { type DriverBuffer, layoutSplitRing, SplitDriver } from '@oriel/virtqueue';
+
+/** A chain that the device returned. */
+export interface DriverReply {
+  readonly head: number;
+  /** Bytes that the device says it wrote. */
+  readonly written: number;
+  /** The writable buffers, whole, one after the other. */
+  readonly bytes: Uint8Array;
+}
+
+/** Where a driver's ring and buffers lie. */
+export interface DriverPlace {
+  readonly memory: TestMemory;
+  /** Area of this driver: GPA and bytes. */
+  readonly gpa: number;
+  readonly len: number;
+  /** Entries of the ring. */
+  readonly size: number;
+  readonly eventIdx: boolean;
+  /** Called for a kick. */
+  readonly kick: () => void;
+}
+
+interface Sent {
+  readonly buffers: readonly DriverBuffer[];
+  readonly places: readonly { readonly offset: number; readonly len: number }[];
+}
+
+const BUFFER_ALIGN = 64;
+const PAGE = 4096;
+
+function roundUp(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit;
+}
+
+/** Sends chains and takes them back. */
+export class MockDriver {
+  /** User addresses of the ring's parts, for SET_VRING_ADDR. */
+  readonly desc: number;
+  readonly avail: number;
+  readonly used: number;
+  readonly size: number;
+  readonly #place: DriverPlace;
+  readonly #ring: SplitDriver;
+  readonly #buffersGpa: number;
+  readonly #allocator: RangeAllocator;
+  readonly #sent = new Map<number, Sent>();
+
+  /** Clears the ring: a driver that starts afresh. */
+  constructor(place: DriverPlace) {
+    const { memory, gpa, len, size } = place;
+    const layout = layoutSplitRing(size);
+    const ringBytes = roundUp(layout.total, PAGE);
+    memory.at(gpa, ringBytes).fill(0);
+    this.#place = place;
+    this.size = size;
+    this.desc = memory.userOf(gpa + layout.desc);
+    this.avail = memory.userOf(gpa + layout.avail);
+    this.used = memory.userOf(gpa + layout.used);
+    this.#buffersGpa = gpa + ringBytes;
+    this.#allocator = new RangeAllocator(len - ringBytes, BUFFER_ALIGN);
+    this.#ring = new SplitDriver({
+      memory: memory.u8,
+      memoryGpa: memory.gpa,
+      size,
+      desc: gpa + layout.desc,
+      avail: gpa + layout.avail,
+      used: gpa + layout.used,
+      eventIdx: place.eventIdx,
+      indirectTables: -1,
+      maxIndirect: 0,
+      kick: place.kick,
+    });
+    this.#ring.enableCalls();
+  }
+
+  /** Chains that the device has not returned. */
+  get outstanding(): number {
+    return this.#sent.size;
+  }
+
+  /**
+   * Makes a chain of buffers, publishes it and kicks.
+   * @param readable - contents of the readable buffers
+   * @param writable - lengths of the writable ones, which are filled with 0xEE first
+   * @returns the head
+   * @throws RangeError when there is no room
+   */
+  send(readable: readonly Uint8Array[], writable: readonly number[] = []): number {
+    const buffers: DriverBuffer[] = [];
+    const places: { offset: number; len: number }[] = [];
+    const place = (len: number): Uint8Array => {
+      const rounded = roundUp(Math.max(len, 1), BUFFER_ALIGN);
+      const offset = this.#allocator.allocate(rounded);
+      if (offset < 0) {
+        throw new RangeError(`no room for ${len} bytes`);
+      }
+      places.push({ offset, len: rounded });
+      buffers.push({ gpa: this.#buffersGpa + offset, len, writable: buffers.length >= readable.length });
+      return this.#place.memory.at(this.#buffersGpa + offset, len);
+    };
+    for (const bytes of readable) {
+      place(bytes.length).set(bytes);
+    }
+    for (const len of writable) {
+      place(len).fill(0xee);
+    }
+    return this.#publish(buffers, places);
+  }
+
+  /** Publishes a chain of any buffers, also such as no honest driver would send, and kicks. @returns the head */
+  sendRaw(buffers: readonly DriverBuffer[]): number {
+    return this.#publish(buffers, []);
+  }
+
+  /** Takes back one chain, or null. */
+  take(): DriverReply | null {
+    if (!this.#ring.takeUsed()) {
+      return null;
+    }
+    const { usedHead: head, usedLen: written } = this.#ring;
+    this.#ring.enableCalls();
+    const sent = this.#sent.get(head);
+    if (sent === undefined) {
+      throw new RangeError(`the device returned chain ${head}, which it did not have`);
+    }
+    this.#sent.delete(head);
+    const writable = sent.places.length === 0 ? [] : sent.buffers.filter((buffer) => buffer.writable);
+    const bytes = new Uint8Array(writable.reduce((sum, buffer) => sum + buffer.len, 0));
+    let at = 0;
+    for (const { gpa, len } of writable) {
+      bytes.set(this.#place.memory.at(gpa, len), at);
+      at += len;
+    }
+    for (const { offset, len } of sent.places) {
+      this.#allocator.release(offset, len);
+    }
+    return { head, written, bytes };
+  }
+
+  #publish(buffers: readonly DriverBuffer[], places: Sent['places']): number {
+    const head = this.#ring.add(buffers);
+    if (head < 0) {
+      throw new RangeError('the ring is full');
+    }
+    this.#sent.set(head, { buffers, places });
+    this.#ring.publish();
+    return head;
+  }
+}

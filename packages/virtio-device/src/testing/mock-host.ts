@@ -1,0 +1,286 @@
+/** Runs a device with no VM and no socket: guest memory, rings, drivers and a front-end's regions, all in this process. */
+import { GuestMemory } from '@oriel/guest-memory';
+import { TestMemory } from '@oriel/guest-memory/testing';
+import { BackendRegion, type RegionLimits } from '@oriel/shm-region';
+import { check, type EventLoop, Fd, type Logger, type Offload, silentLogger, type Sys } from '@oriel/sys';
+import { profiles } from '@oriel/vhost-user';
+import { ConnectionHost } from '../connection-host.ts';
+import { Counters } from '../counters.ts';
+import { checkDefinition } from '../definition.ts';
+import type { VirtioDevice } from '../device.ts';
+import { LazyOffload } from '../lazy-offload.ts';
+import { RateLimit } from '../rate-limit.ts';
+import { Ring, type RingContext } from '../ring.ts';
+import { MockDriver } from './mock-driver.ts';
+import { TimedTransport } from './timed-transport.ts';
+
+/** How a `MockHost` is set up. */
+export interface MockHostOptions {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly log?: Logger;
+  readonly offload?: Offload;
+  /** Entries of each ring; default 64, or the device's maximum where that is less. */
+  readonly queueSize?: number;
+  /** Bytes of guest memory for each queue's ring and buffers; default 1 MiB. */
+  readonly bytesPerQueue?: number;
+  /** Accept EVENT_IDX; default true. */
+  readonly eventIdx?: boolean;
+  /** Limits of the regions; default: those of the strict profile. */
+  readonly limits?: RegionLimits;
+  /** Chains per process() call; default 64. */
+  readonly batch?: number;
+}
+
+const DEFAULT_QUEUE_SIZE = 64;
+const DEFAULT_BYTES_PER_QUEUE = 1024 * 1024;
+const DEFAULT_WAIT_MS = 5000;
+const TURN_MS = 5;
+const NS_PER_MS = 1e6;
+
+/** A machine around a device, driven by a test. */
+export class MockHost implements Disposable {
+  readonly device: VirtioDevice;
+  readonly ram: TestMemory;
+  readonly memory: GuestMemory;
+  /** The front-end's answers for all regions. */
+  readonly transport: TimedTransport;
+  readonly counters = new Counters();
+  /** Queues that the device broke off with an error of the ring. */
+  readonly brokenQueues: number[] = [];
+  readonly #options: MockHostOptions;
+  readonly #offload: LazyOffload;
+  readonly #regions = new Map<number, BackendRegion>();
+  readonly #callFds: Int32Array;
+  readonly #kicks: Fd[] = [];
+  readonly #calls: Fd[] = [];
+  readonly #rings: (Ring | null)[] = [];
+  readonly #bases: number[] = [];
+  #drivers: MockDriver[] = [];
+  #attached = false;
+  /** How often the device announced a change of its configuration space. */
+  configChanges = 0;
+
+  /** Makes the machine; the device is attached by `attach()`. @throws DeviceError ERR_DEVICE_DEFINITION */
+  constructor(device: VirtioDevice, options: MockHostOptions) {
+    const { sys, loop } = options;
+    checkDefinition(device, profiles.strict);
+    this.device = device;
+    this.#options = options;
+    this.#offload = new LazyOffload(sys, loop, options.offload);
+    this.transport = new TimedTransport(loop);
+    this.ram = new TestMemory(sys, { size: device.queueCount * this.#bytesPerQueue });
+    this.memory = new GuestMemory(sys);
+    this.#callFds = new Int32Array(device.queueCount).fill(-1);
+    for (let index = 0; index < device.queueCount; index++) {
+      this.#kicks.push(new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd')));
+      this.#calls.push(new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd')));
+      this.#callFds[index] = this.#calls[index]!.fd;
+      this.#rings.push(null);
+      this.#bases.push(0);
+    }
+    this.#newDrivers();
+  }
+
+  /** True while the rings run. */
+  get running(): boolean {
+    return this.#rings.some((ring) => ring !== null);
+  }
+
+  /** The driver's end of a queue. */
+  driver(index: number): MockDriver {
+    return this.#drivers[index]!;
+  }
+
+  /** A region of the device, with its ledger. @throws RangeError */
+  region(shmid: number): BackendRegion {
+    const region = this.#regions.get(shmid);
+    if (region === undefined) {
+      throw new RangeError(`no region ${shmid}`);
+    }
+    return region;
+  }
+
+  /** Calls that the driver of a queue got since the last look. */
+  calls(index: number): number {
+    return Math.max(0, this.#options.sys.loop.eventfdDrain(this.#calls[index]!.fd));
+  }
+
+  /** A front-end connects: the device gets its host. */
+  attach(): void {
+    const { sys, loop } = this.#options;
+    const limits = this.#options.limits ?? profiles.strict.limits;
+    const log = this.#options.log ?? silentLogger;
+    this.ram.addTo(this.memory);
+    for (const { shmid, size } of this.device.shmRegions ?? []) {
+      const region = new BackendRegion({ shmid, size, limits, log });
+      region.setTransport(this.transport);
+      region.suspend();
+      this.#regions.set(shmid, region);
+    }
+    const configChanged = (): void => {
+      this.configChanges++;
+    };
+    const regions = this.#regions;
+    this.device.attach(new ConnectionHost({ sys, loop, log, memory: this.memory, regions, offload: this.#offload, configChanged }));
+    this.#attached = true;
+  }
+
+  /** Starts every queue where it stopped: at base 0 the first time and after `reset()`. */
+  start(): void {
+    this.device.setFeatures?.(this.device.features);
+    this.transport.ready = true;
+    for (const region of this.#regions.values()) {
+      region.resume();
+    }
+    for (let index = 0; index < this.device.queueCount; index++) {
+      this.#startQueue(index);
+    }
+  }
+
+  /** Stops every queue, as a pause of the VM does. */
+  pause(): void {
+    for (let index = 0; index < this.device.queueCount; index++) {
+      this.#stopQueue(index);
+    }
+    this.transport.ready = false;
+    for (const region of this.#regions.values()) {
+      region.suspend();
+    }
+  }
+
+  /** A driver starts afresh: stops what runs, resets the device; `start()` follows. */
+  reset(): void {
+    this.pause();
+    for (const region of this.#regions.values()) {
+      region.forget();
+    }
+    this.device.reset();
+    this.#newDrivers();
+  }
+
+  /** The front-end leaves. */
+  detach(): void {
+    if (!this.#attached) {
+      return;
+    }
+    this.pause();
+    for (const region of this.#regions.values()) {
+      region.forget();
+      region.setTransport(null);
+    }
+    this.#regions.clear();
+    this.#attached = false;
+    this.device.detach();
+    this.memory.clear();
+    this.#newDrivers();
+  }
+
+  /** One turn of the loop, whichever driver it has. */
+  async turn(): Promise<void> {
+    const { loop } = this.#options;
+    if (loop.driver === 'blocking') {
+      loop.runOnce(TURN_MS);
+    } else {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Turns the loop until `met` says true. @throws RangeError after `timeoutMs` */
+  async until(met: () => boolean, timeoutMs = DEFAULT_WAIT_MS): Promise<void> {
+    const { nowNs } = this.#options.sys.loop;
+    const deadline = nowNs() + timeoutMs * NS_PER_MS;
+    while (!met()) {
+      if (nowNs() > deadline) {
+        throw new RangeError(`nothing came within ${timeoutMs} ms`);
+      }
+      await this.turn();
+    }
+  }
+
+  /** Sends a chain and waits until it comes back. @returns bytes that the device wrote, and how many it says */
+  async request(index: number, readable: readonly Uint8Array[], writable: readonly number[]): Promise<{ written: number; bytes: Uint8Array }> {
+    const driver = this.driver(index);
+    const head = driver.send(readable, writable);
+    let reply = driver.take();
+    await this.until(() => {
+      reply ??= driver.take();
+      return reply !== null;
+    });
+    if (reply!.head !== head) {
+      throw new RangeError(`chain ${reply!.head} came back before ${head}`);
+    }
+    return { written: reply!.written, bytes: reply!.bytes };
+  }
+
+  /** Lets the device go and frees the machine; the device stays the caller's. */
+  [Symbol.dispose](): void {
+    this.detach();
+    this.#offload[Symbol.dispose]();
+    this.memory[Symbol.dispose]();
+    this.ram[Symbol.dispose]();
+    for (const fd of [...this.#kicks, ...this.#calls]) {
+      fd.close();
+    }
+  }
+
+  get #bytesPerQueue(): number {
+    return this.#options.bytesPerQueue ?? DEFAULT_BYTES_PER_QUEUE;
+  }
+
+  #newDrivers(): void {
+    const { sys } = this.#options;
+    const size = Math.min(this.#options.queueSize ?? DEFAULT_QUEUE_SIZE, this.device.maxQueueSize);
+    this.#bases.fill(0);
+    this.#drivers = this.#kicks.map(
+      (kick, index) =>
+        new MockDriver({
+          memory: this.ram,
+          gpa: this.ram.gpa + index * this.#bytesPerQueue,
+          len: this.#bytesPerQueue,
+          size,
+          eventIdx: this.#options.eventIdx ?? true,
+          kick: () => sys.loop.eventfdSignal(kick.fd),
+        }),
+    );
+  }
+
+  #startQueue(index: number): void {
+    const { sys, loop } = this.#options;
+    const { desc, avail, used, size } = this.driver(index);
+    const base = this.#bases[index]!;
+    const context: RingContext = {
+      device: this.device,
+      loop,
+      eventfd: sys.loop,
+      memory: this.memory,
+      log: this.#options.log ?? silentLogger,
+      logLimit: new RateLimit(() => sys.loop.nowNs()),
+      counters: this.counters,
+      batch: this.#options.batch ?? 64,
+      eventIdx: this.#options.eventIdx ?? true,
+      indirect: true,
+      callFds: this.#callFds,
+      ringError: (broken) => this.brokenQueues.push(broken),
+    };
+    const ring = new Ring(context, { index, size, desc, avail, used, base, kickFd: this.#kicks[index]!.fd });
+    this.device.startQueue(index, ring.queue, base === 0);
+    this.#rings[index] = ring;
+    ring.listen();
+  }
+
+  #stopQueue(index: number): void {
+    const ring = this.#rings[index];
+    if (ring === null || ring === undefined) {
+      return;
+    }
+    ring.unlisten();
+    this.device.stopQueue(index);
+    if (ring.queue.inFlight > 0) {
+      throw new RangeError(`queue ${index} stopped with ${ring.queue.inFlight} chains that were neither completed nor unfetched`);
+    }
+    this.#bases[index] = ring.stop();
+    this.#rings[index] = null;
+    this.counters.fold(ring.queue.stats);
+  }
+}

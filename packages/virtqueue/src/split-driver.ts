@@ -1,0 +1,218 @@
+/** The split ring, driver side. */
+import { TWO_32 } from '@oriel/layout';
+import { VirtqueueError } from './errors.ts';
+import {
+  VirtqDesc,
+  VirtqUsed,
+  VRING_AVAIL_F_NO_INTERRUPT,
+  VRING_DESC_F_INDIRECT,
+  VRING_DESC_F_NEXT,
+  VRING_DESC_F_WRITE,
+  VRING_USED_F_NO_NOTIFY,
+} from './layout.ts';
+import { isRingSize, ringBytes } from './ring-size.ts';
+import { AVAIL_HEADS, availEventAt, RING_FLAGS, RING_IDX, usedEventAt } from './split-ring.ts';
+
+/** One buffer of a chain, driver side. */
+export interface DriverBuffer {
+  readonly gpa: number;
+  readonly len: number;
+  readonly writable: boolean;
+}
+
+/** How a driver is set up. */
+export interface SplitDriverConfig {
+  /** The driver's view over guest RAM; gpa `memoryGpa` is its first byte. */
+  readonly memory: Uint8Array;
+  readonly memoryGpa: number;
+  /** Power of two, 1..32768. */
+  readonly size: number;
+  /** GPA of each part; `layoutSplitRing` computes them. The parts are zeroed. */
+  readonly desc: number;
+  readonly avail: number;
+  readonly used: number;
+  readonly eventIdx: boolean;
+  /** GPA of a table area for indirect chains (size * maxIndirect * 16 bytes, aligned to 16), or -1: no indirect. */
+  readonly indirectTables: number;
+  /** Entries of each indirect table. */
+  readonly maxIndirect: number;
+  /** Called to notify the device (writes the kick eventfd). */
+  readonly kick: () => void;
+}
+
+/** No descriptor. */
+const END = 0xffff;
+
+/**
+ * The split ring, driver side (VIRTIO 1.3, 2.7): builds chains (direct or indirect), kicks, reads used entries, in
+ * EVENT_IDX or flag mode. Memory is the driver's own (a shared memfd mapped in this process).
+ */
+export class SplitDriver {
+  readonly size: number;
+  /** The used entry that `takeUsed` took last. */
+  usedHead = 0;
+  usedLen = 0;
+  readonly #config: SplitDriverConfig;
+  readonly #mask: number;
+  readonly #desc: Uint32Array;
+  readonly #avail: Uint16Array;
+  readonly #used: Uint16Array;
+  readonly #usedElems: Uint32Array;
+  /** All indirect tables, one for each head; empty without. */
+  readonly #tables: Uint32Array;
+  /** Free descriptors and the rest of each chain in flight, linked: the ring's own links belong to the device too. */
+  readonly #next: Uint16Array;
+  /** Descriptors of the chain in flight at a head; 0 when there is none. */
+  readonly #length: Uint16Array;
+  #free = 0;
+  #freeCount: number;
+  #availIdx = 0;
+  #published = 0;
+  #lastUsed = 0;
+
+  /** Zeroes the ring. @throws RangeError when a part is misaligned or leaves the memory */
+  constructor(config: SplitDriverConfig) {
+    const { memory, size } = config;
+    if (!isRingSize(size)) throw new RangeError(`ring size ${size}, want a power of two from 1 to 32768`);
+    const bytes = ringBytes(size, true);
+    const at = (gpa: number, len: number, align: number): number => {
+      const offset = gpa - config.memoryGpa;
+      if (offset < 0 || offset + len > memory.length || gpa % align !== 0) {
+        throw new RangeError(`gpa ${gpa}, ${len} bytes aligned to ${align}: not in the driver's memory`);
+      }
+      memory.fill(0, offset, offset + len);
+      return memory.byteOffset + offset;
+    };
+    const usedOffset = at(config.used, bytes.used, 4);
+    const tables = config.indirectTables < 0 ? 0 : size * config.maxIndirect;
+    this.size = size;
+    this.#config = config;
+    this.#mask = size - 1;
+    this.#desc = new Uint32Array(memory.buffer, at(config.desc, bytes.desc, 16), size * 4);
+    this.#avail = new Uint16Array(memory.buffer, at(config.avail, bytes.avail, 2), bytes.avail / 2);
+    this.#used = new Uint16Array(memory.buffer, usedOffset, bytes.used / 2);
+    this.#usedElems = new Uint32Array(memory.buffer, usedOffset + VirtqUsed.byteLength, size * 2);
+    this.#tables =
+      tables === 0
+        ? new Uint32Array(0)
+        : new Uint32Array(memory.buffer, at(config.indirectTables, tables * VirtqDesc.byteLength, 16), tables * 4);
+    this.#next = Uint16Array.from({ length: size }, (_, i) => (i + 1 < size ? i + 1 : END));
+    this.#length = new Uint16Array(size);
+    this.#freeCount = size;
+  }
+
+  get freeDescriptors(): number {
+    return this.#freeCount;
+  }
+
+  /** Chains published and not yet taken from the used ring, and those added but not published. */
+  get inFlight(): number {
+    return (this.#availIdx - this.#lastUsed) & 0xffff;
+  }
+
+  /**
+   * Puts a chain into the ring without publishing. Several buffers go into an indirect table where there is one that
+   * holds them.
+   * @param buffers - readable ones first
+   * @param count - how many of `buffers` count; all by default
+   * @returns its head, or -1 when there is no room
+   * @throws RangeError for no buffers, or a readable one after a writable one
+   */
+  add(buffers: readonly DriverBuffer[], count = buffers.length): number {
+    if (count < 1 || count > buffers.length) throw new RangeError(`a chain of ${count} of ${buffers.length} buffers`);
+    for (let i = 1; i < count; i++) {
+      if (buffers[i - 1]!.writable && !buffers[i]!.writable) throw new RangeError('readable buffers stand first');
+    }
+    const indirect = count > 1 && this.#tables.length !== 0 && count <= this.#config.maxIndirect;
+    const needed = indirect ? 1 : count;
+    if (needed > this.#freeCount) return -1;
+    const head = this.#free;
+    let index = head;
+    if (indirect) {
+      const entries = this.#config.maxIndirect;
+      for (let i = 0; i < count; i++) {
+        writeDescriptor(this.#tables, head * entries + i, buffers[i]!, i + 1 < count ? i + 1 : END);
+      }
+      const gpa = this.#config.indirectTables + head * entries * VirtqDesc.byteLength;
+      writeWords(this.#desc, head, gpa, count * VirtqDesc.byteLength, VRING_DESC_F_INDIRECT, 0);
+      index = this.#next[head]!;
+    } else {
+      for (let i = 0; i < count; i++) {
+        const next = this.#next[index]!;
+        writeDescriptor(this.#desc, index, buffers[i]!, i + 1 < count ? next : END);
+        index = next;
+      }
+    }
+    this.#free = index;
+    this.#freeCount -= needed;
+    this.#length[head] = needed;
+    this.#avail[AVAIL_HEADS + (this.#availIdx & this.#mask)] = head;
+    this.#availIdx = (this.#availIdx + 1) & 0xffff;
+    return head;
+  }
+
+  /** Publishes what was added and kicks if the device asks for it. */
+  publish(): void {
+    const before = this.#published;
+    const now = this.#availIdx;
+    if (before === now) return;
+    this.#published = now;
+    Atomics.store(this.#avail, RING_IDX, now);
+    // The store above is the barrier between the index and the look at what the device asks for.
+    const wanted = this.#config.eventIdx
+      ? ((now - Atomics.load(this.#used, availEventAt(this.size)) - 1) & 0xffff) < ((now - before) & 0xffff)
+      : (Atomics.load(this.#used, RING_FLAGS) & VRING_USED_F_NO_NOTIFY) === 0;
+    if (wanted) this.#config.kick();
+  }
+
+  /**
+   * Takes a used entry: its head and length are then in `usedHead` and `usedLen`.
+   * @returns false when there is none
+   * @throws VirtqueueError ERR_VIRTQ_USED when the device returned a chain that is not in flight
+   */
+  takeUsed(): boolean {
+    if (Atomics.load(this.#used, RING_IDX) === this.#lastUsed) return false;
+    const at = (this.#lastUsed & this.#mask) * 2;
+    const head = this.#usedElems[at]!;
+    const len = this.#usedElems[at + 1]!;
+    const length = head < this.size ? this.#length[head]! : 0;
+    if (length === 0)
+      throw new VirtqueueError('ERR_VIRTQ_USED', 'host', `used entry for head ${head}, not in flight`, { head });
+    let last = head;
+    for (let i = 1; i < length; i++) last = this.#next[last]!;
+    this.#next[last] = this.#free;
+    this.#free = head;
+    this.#freeCount += length;
+    this.#length[head] = 0;
+    this.#lastUsed = (this.#lastUsed + 1) & 0xffff;
+    this.usedHead = head;
+    this.usedLen = len;
+    return true;
+  }
+
+  /** Asks for a call for the next used entry. @returns true when some came meanwhile */
+  enableCalls(): boolean {
+    if (this.#config.eventIdx) Atomics.store(this.#avail, usedEventAt(this.size), this.#lastUsed);
+    else Atomics.store(this.#avail, RING_FLAGS, 0);
+    return Atomics.load(this.#used, RING_IDX) !== this.#lastUsed;
+  }
+
+  /** Asks for no calls; the device may call all the same. */
+  disableCalls(): void {
+    if (this.#config.eventIdx) Atomics.store(this.#avail, usedEventAt(this.size), (this.#lastUsed - 1) & 0xffff);
+    else Atomics.store(this.#avail, RING_FLAGS, VRING_AVAIL_F_NO_INTERRUPT);
+  }
+}
+
+function writeDescriptor(words: Uint32Array, index: number, buffer: DriverBuffer, next: number): void {
+  const flags = (buffer.writable ? VRING_DESC_F_WRITE : 0) | (next === END ? 0 : VRING_DESC_F_NEXT);
+  writeWords(words, index, buffer.gpa, buffer.len, flags, next === END ? 0 : next);
+}
+
+function writeWords(words: Uint32Array, index: number, gpa: number, len: number, flags: number, next: number): void {
+  const at = index * 4;
+  words[at] = gpa;
+  words[at + 1] = gpa / TWO_32;
+  words[at + 2] = len;
+  words[at + 3] = flags | (next << 16);
+}

@@ -1,0 +1,8 @@
+/**
+ * Drivers for tests: one that behaves, one that need not.
+ * @packageDocumentation
+ */
+export { MockDriver, type MockDriverOptions } from './mock-driver.ts';
+export { MockQueue, type Reply } from './mock-queue.ts';
+export { RamAllocator } from './ram-allocator.ts';
+export { type RawDescriptor, TestRing } from './test-ring.ts';
