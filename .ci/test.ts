@@ -56,7 +56,7 @@ function mocha(title: string, args: readonly string[]): void {
 
 command('types', ['tsc', '--noEmit']);
 command('lint', ['biome', 'check', '.']);
-command('package boundaries', ['turbo', 'boundaries']);
+command('floors', ['node', '.ci/floors.ts']);
 mocha('unit and integration tests', []);
 command('loopback VM', ['node', 'test-vm/loopback/start.ts']);
 

@@ -26,6 +26,8 @@ export interface BootOptions {
   readonly initramfs?: string;
   /** Boot without an initramfs from the virtio-fs share of this tag; its tree comes from `buildRootTree`. */
   readonly root?: { readonly tag: string; readonly flags?: string };
+  /** A reboot of the guest starts it again instead of ending QEMU. */
+  readonly mayReboot?: boolean;
   /** Limit for the boot until the shell answers; default 90 000 (4-8 s is usual under TCG). */
   readonly bootTimeoutMs?: number;
 }
@@ -169,6 +171,18 @@ export class Guest {
     return this.waitExit(options);
   }
 
+  /** Reboots the guest from inside and waits for its next shell; it must have been booted with `mayReboot`. */
+  async reboot(options: RunOptions = {}): Promise<void> {
+    const timeoutMs = options.timeoutMs ?? 90_000;
+    this.#shell.send('sync; reboot -f');
+    const late = () => this.#error('ERR_GUEST_TIMEOUT', `no shell ${timeoutMs} ms after a reboot`);
+    const ready = this.#shell.ready().catch(async (error: unknown) => {
+      await this.#qemu.exited;
+      throw this.#error('ERR_GUEST_EXITED', 'QEMU ended during a reboot', error);
+    });
+    await withTimeout(ready, timeoutMs, late);
+  }
+
   /** Ends QEMU at once (SIGKILL, its own pid) and waits for that. */
   async kill(): Promise<ProcessExit> {
     this.#qemu.kill('SIGKILL');
@@ -252,7 +266,7 @@ function qemuArguments(options: BootOptions, dir: string, initramfs: string | un
     root === undefined ? [] : [`root=${root.tag}`, 'rootfstype=virtiofs', ...rootFlags, 'rw', 'init=/init'];
   const append = ['console=ttyS0', 'panic=-1', 'loglevel=6', ...rootWords, options.append ?? ''].join(' ').trim();
   return [
-    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', ...(options.mayReboot ? [] : ['-no-reboot'])],
     ...['-machine', 'q35,memory-backend=mem', '-accel', 'tcg,thread=multi', '-cpu', 'max'],
     ...['-smp', String(smp), '-m', String(memoryMiB)],
     // Back-ends map guest RAM by its fd: it must be shared.

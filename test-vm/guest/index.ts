@@ -10,6 +10,7 @@ export {
 } from './boot.ts';
 export { describeEnvironment, guestUnsupported, type SetupOptions, setupGuest } from './setup.ts';
 export { cacheDir } from './src/cache.ts';
+export { type DaxShare, type DaxShareOptions, openDaxShare, orielDevice } from './src/dax-share.ts';
 export { type GuestEnvironment, type GuestKernel, loadEnvironment } from './src/environment.ts';
 export { GuestError, type GuestErrorCode } from './src/errors.ts';
 export { type ExecOptions, exec, execTool, type Tool } from './src/exec.ts';
@@ -21,5 +22,6 @@ export { compileProbe, compileProbes, type Probe } from './src/probes.ts';
 export { HostProcess, type ProcessExit, type ProcessOptions } from './src/process.ts';
 export { buildRootTree, type RootTreeOptions } from './src/root-tree.ts';
 export type { CommandResult } from './src/shell.ts';
-export { compareTrees, describeTree, type TreeEntry } from './src/tree-view.ts';
+export { guestSuite, type SuiteContext } from './src/suite.ts';
+export { compareTrees, describeGuestTree, describeTree, type TreeEntry } from './src/tree-view.ts';
 export { startVirtiofsd, type VirtiofsdOptions } from './src/virtiofsd.ts';

@@ -1,26 +1,29 @@
 /** The virtio-fs device (VIRTIO 1.3, 5.11): FUSE sessions over rings, and the DAX window as shared memory region 0. */
 import { createHash } from 'node:crypto';
 import {
-  FUSE_HAS_INODE_DAX_HI,
-  FUSE_MAP_ALIGNMENT_LO,
   type Filesystem,
-  type FuseMessage,
+  FUSE_HAS_INODE_DAX,
+  FUSE_MAP_ALIGNMENT,
   FuseSession,
   type Operation,
   type SessionHooks,
 } from '@oriel/fuse';
-import { EAGAIN, type Logger, silentLogger, type Sys } from '@oriel/sys';
-import type { DeviceHost, VirtioDevice } from '@oriel/virtio-device';
+import { TWO_32 } from '@oriel/layout';
+import { type Logger, type Sys, silentLogger } from '@oriel/sys';
 import { FeatureSet } from '@oriel/vhost-user';
+import type { DeviceHost, VirtioDevice } from '@oriel/virtio-device';
 import type { Chain, DeviceQueue } from '@oriel/virtqueue';
 import { encodeConfig } from './config.ts';
-import type { GrowthStep } from './dax/growth.ts';
 import { GrowRecord } from './dax/grow-record.ts';
+import type { GrowthStep } from './dax/growth.ts';
 import { type DaxOptions, DEFAULT_DAX_MIN_SIZE } from './dax/options.ts';
 import { repairGrown } from './dax/repair.ts';
 import { DaxWindow } from './dax/window.ts';
 import { FsDaxError } from './errors.ts';
 import { DAX_RANGE, DAX_RANGE_SHIFT, VIRTIO_FS_SHMCAP_ID_CACHE, VIRTIO_ID_FS } from './layout.ts';
+
+/** The flag's bit in the upper word of the INIT flags. */
+const HAS_INODE_DAX_HI = FUSE_HAS_INODE_DAX / TWO_32;
 
 export interface FsDeviceOptions {
   readonly sys: Sys;
@@ -69,7 +72,10 @@ export class FsDevice implements VirtioDevice {
       throw new FsDaxError('ERR_FSDAX_OPTION', `queue size ${queueSize}; give a power of two from 8 to 32768`);
     }
     if (windowSize < 0 || windowSize % DAX_RANGE !== 0 || !Number.isSafeInteger(windowSize)) {
-      throw new FsDaxError('ERR_FSDAX_WINDOW', `a window of ${windowSize} bytes; give a multiple of 2 MiB, or 0 for none`);
+      throw new FsDaxError(
+        'ERR_FSDAX_WINDOW',
+        `a window of ${windowSize} bytes; give a multiple of 2 MiB, or 0 for none`,
+      );
     }
     this.queueCount = numRequestQueues + 1;
     this.maxQueueSize = queueSize;
@@ -132,15 +138,15 @@ export class FsDevice implements VirtioDevice {
     this.#host?.offload.drain();
     const waiting = this.#session.operations().filter((op) => this.#chainOf(op).queue === queue);
     this.#giveBack(queue, waiting);
-    for (const op of waiting) this.#answerAtStop(op);
+    for (const op of waiting) this.#window?.answerAtStop(op);
     queue.flush();
     this.#queues[index] = null;
     this.#starved.delete(index);
   }
 
   reset(): void {
-    this.#window?.forgetAll();
     this.#session.reset();
+    this.#window?.forgetAll();
   }
 
   detach(): void {
@@ -163,21 +169,12 @@ export class FsDevice implements VirtioDevice {
       found = false;
       for (const [at, op] of waiting.entries()) {
         if (!this.#window?.repeatable(op) || !queue.unfetch(this.#chainOf(op))) continue;
-        this.#window.abandon(op);
         this.#session.abandon(op);
         waiting.splice(at, 1);
         found = true;
         break;
       }
     }
-  }
-
-  /** A request that cannot be given back: one whose work is done gets its answer, a mapping that waits is to be tried again. */
-  #answerAtStop(op: Operation): void {
-    const untried = this.#window?.repeatable(op) ?? true;
-    this.#window?.abandon(op);
-    if (untried) this.#session.replyError(op, -EAGAIN);
-    else this.#session.reply(op);
   }
 
   #finish(chain: Chain, written: number): void {
@@ -205,10 +202,21 @@ function openWindow(options: FsDeviceOptions, windowSize: number, log: Logger): 
     record = GrowRecord.open(sys, stateDir, shareKey(sharedDir), (file) => repairGrown(sys, sharedDir, file, log));
   }
   if (tail === 'copy') {
-    log.warn('dax-tail copy: the last range of a file is a private copy, not coherent with the host until it is written back');
+    log.warn(
+      'dax-tail copy: the last range of a file is a private copy, not coherent with the host until it is written back',
+    );
   }
   const { onGrowthStep } = options;
-  return new DaxWindow({ sys, fs, log, windowSize, tail, minSize, record, ...(onGrowthStep ? { onStep: onGrowthStep } : {}) });
+  return new DaxWindow({
+    sys,
+    fs,
+    log,
+    windowSize,
+    tail,
+    minSize,
+    record,
+    ...(onGrowthStep ? { onStep: onGrowthStep } : {}),
+  });
 }
 
 /** A share's name in file names. */
@@ -218,12 +226,12 @@ function shareKey(sharedDir: string): string {
 
 function windowHooks(window: DaxWindow): SessionHooks {
   return {
-    initFlagsLo: FUSE_MAP_ALIGNMENT_LO,
-    initFlagsHi: FUSE_HAS_INODE_DAX_HI,
+    initFlagsLo: FUSE_MAP_ALIGNMENT,
+    initFlagsHi: HAS_INODE_DAX_HI,
     mapAlignment: DAX_RANGE_SHIFT,
     initialised: (lo, hi) => {
-      const aligned = (lo & FUSE_MAP_ALIGNMENT_LO) !== 0;
-      window.setMode(!aligned ? 'none' : (hi & FUSE_HAS_INODE_DAX_HI) !== 0 ? 'inode' : 'always');
+      const aligned = (lo & FUSE_MAP_ALIGNMENT) !== 0;
+      window.setMode(!aligned ? 'none' : (hi & HAS_INODE_DAX_HI) !== 0 ? 'inode' : 'always');
     },
     dropMappings: (done) => window.dropAll(done),
     setupMapping: (op, nodeid, foffset, len, _flags, moffset) => window.setup(op, nodeid, foffset, len, moffset),

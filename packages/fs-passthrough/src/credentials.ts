@@ -3,8 +3,7 @@
  * the user's effective ids for the one call that creates it, and takes its own back at once: nothing else may run in
  * between. Only the calling thread changes.
  */
-import { CAP_FSETID, type Logger, type SysCred } from '@oriel/sys';
-import { EINVAL } from '@oriel/sys';
+import { CAP_FSETID, EINVAL, type Logger, type SysCred } from '@oriel/sys';
 import { PassthroughError } from './errors.ts';
 
 /** What setresuid takes for "leave it"; as an id it means nothing and is refused. */
@@ -107,7 +106,7 @@ export class Credentials {
     if (!this.#hasFsetid) {
       return 0;
     }
-    return this.#cred.capsetEffective(this.#capabilities[0]! & ~FSETID_BIT, this.#capabilities[1]!);
+    return this.#cred.capsetEffective((this.#capabilities[0]! & ~FSETID_BIT) >>> 0, this.#capabilities[1]!);
   }
 
   /** @throws PassthroughError ERR_PASSTHROUGH_CREDENTIALS: the process must end */

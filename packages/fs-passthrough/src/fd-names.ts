@@ -3,13 +3,13 @@
  * anew is then one openat("N") on the directory /proc/self/fd, with nothing to encode.
  */
 import { type Address, Mapping, type SysMem } from '@oriel/sys';
+import { writeDecimal } from './decimal.ts';
 
 const PREFIX = '/proc/self/fd/';
 /** Prefix, ten digits, NUL, rounded up. */
 const SLOT_LEN = 32;
 const CHUNK_BITS = 12;
 const CHUNK_SLOTS = 1 << CHUNK_BITS;
-const ASCII_ZERO = 0x30;
 
 /** The slot for a text that is needed for one call only; tables never hand it out. */
 export const TEMPORARY = 0;
@@ -31,18 +31,7 @@ export class FdNames implements Disposable {
       this.#addChunk();
     }
     const bytes = this.#chunks[index]!.u8;
-    let at = (slot & (CHUNK_SLOTS - 1)) * SLOT_LEN + PREFIX.length;
-    let unit = 1;
-    while (unit * 10 <= fd) {
-      unit *= 10;
-    }
-    let rest = fd;
-    for (; unit >= 1; unit = Math.floor(unit / 10)) {
-      const digit = Math.floor(rest / unit);
-      bytes[at++] = ASCII_ZERO + digit;
-      rest -= digit * unit;
-    }
-    bytes[at] = 0;
+    writeDecimal(bytes, (slot & (CHUNK_SLOTS - 1)) * SLOT_LEN + PREFIX.length, fd);
   }
 
   /** Address of "/proc/self/fd/N". */

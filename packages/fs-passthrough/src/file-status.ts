@@ -1,19 +1,19 @@
 /** What statx says of a file: one buffer, read by words, since every LOOKUP and GETATTR goes through it. */
 import type { Attributes } from '@oriel/fuse';
+import { TWO_32, UNSAFE_HI } from '@oriel/layout';
 import {
   type Address,
   AT_EMPTY_PATH,
   AT_NO_AUTOMOUNT,
   AT_SYMLINK_NOFOLLOW,
   S_IFMT,
-  Statx,
   STATX_BASIC_STATS,
   STATX_MNT_ID,
+  Statx,
   type SysFile,
 } from '@oriel/sys';
 import type { Scratch } from './scratch.ts';
 
-const TWO_32 = 0x1_0000_0000;
 const MASK = STATX_BASIC_STATS | STATX_MNT_ID;
 // An automount that a guest's look-up would trigger could block for minutes.
 const BY_NAME = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
@@ -95,8 +95,10 @@ export class FileStatus {
     return this.#words[MOUNT]!;
   }
 
+  /** Bytes; a sparse file of 2^53 or more is told as one byte less than that. */
   get size(): number {
-    return this.#words[SIZE + 1]! * TWO_32 + this.#words[SIZE]!;
+    const hi = this.#words[SIZE + 1]!;
+    return hi < UNSAFE_HI ? hi * TWO_32 + this.#words[SIZE]! : Number.MAX_SAFE_INTEGER;
   }
 
   /** Copies all but `flags` and the validity. */
@@ -104,7 +106,7 @@ export class FileStatus {
     const words = this.#words;
     attr.inoLo = words[INO]!;
     attr.inoHi = words[INO + 1]!;
-    attr.size = words[SIZE + 1]! * TWO_32 + words[SIZE]!;
+    attr.size = this.size;
     attr.blocks = words[BLOCKS + 1]! * TWO_32 + words[BLOCKS]!;
     // Seconds are signed: a file may be older than 1970.
     attr.atime = (words[ATIME + 1]! | 0) * TWO_32 + words[ATIME]!;

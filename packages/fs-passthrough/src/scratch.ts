@@ -1,5 +1,5 @@
 /** Native memory for the arguments and results of one system call at a time. */
-import { type Address, Mapping, Statfs, Statx, type SysMem, Timespec, XATTR_LIST_MAX } from '@oriel/sys';
+import { type Address, Mapping, Statx, type SysMem, Timespec, XATTR_LIST_MAX } from '@oriel/sys';
 
 const PATH_LEN = 4096;
 const DOT = 0x2e;

@@ -3,20 +3,19 @@ import type { DirSink } from './dir-sink.ts';
 import { ENTRY_WORDS, putEntry } from './encode.ts';
 import type { Entry } from './entry.ts';
 import { takeU64 } from './fields.ts';
-import { FuseDirent, FuseDirentplus, FuseEntryOut } from './layout.ts';
+import { FuseDirent, FuseDirentplus } from './layout.ts';
 import type { RecordBuffer } from './record-buffers.ts';
 import type { ServeContext } from './serve-context.ts';
 
 const DIRENT = FuseDirent.byteLength;
 const DIRENTPLUS = FuseDirentplus.byteLength;
-const ENTRY = FuseEntryOut.byteLength;
 const NAMELEN_WORD = FuseDirent.namelen.offset / 4;
 const DOT = 0x2e;
 
 /** The sink of one READDIR or READDIRPLUS. */
 export class DirRecords implements DirSink {
   u8: Uint8Array = new Uint8Array(0);
-  #u32 = new Uint32Array(0);
+  #u32: Uint32Array = new Uint32Array(0);
   /** Index in `u8` of the first record, of the next one, and behind the last. A multiple of 8 all. */
   start = 0;
   #at = 0;
@@ -71,7 +70,7 @@ export class DirRecords implements DirSink {
     const words = this.#u32;
     let word = this.#at / 4;
     if (this.#plus) {
-      if (entry !== null && this.#keeps(entry)) {
+      if (entry !== null && this.#keeps(entry, isDots(name, nameOffset, nameLen))) {
         putEntry(words, word, entry);
       } else {
         words.fill(0, word, word + ENTRY_WORDS);
@@ -116,10 +115,13 @@ export class DirRecords implements DirSink {
     this.#at = this.start;
   }
 
-  /** Asks the hook; a record it refuses goes without attributes, so its count is taken back. */
-  #keeps(entry: Entry): boolean {
+  /** False: the record goes without attributes, and its count is taken back, since the driver will not count it. */
+  #keeps(entry: Entry, dots: boolean): boolean {
+    if (entry.nodeid === 0) {
+      return false;
+    }
     const hooks = this.#context.hooks;
-    if (entry.nodeid === 0 || hooks.attributes === undefined || hooks.attributes(entry.nodeid, entry.attr, true)) {
+    if (!dots && (hooks.attributes === undefined || hooks.attributes(entry.nodeid, entry.attr, true))) {
       return true;
     }
     this.#context.forget(entry.nodeid, 1);
@@ -127,7 +129,7 @@ export class DirRecords implements DirSink {
   }
 }
 
-/** True for "." and "..", whose READDIRPLUS records are not counted as lookups by the driver. */
-export function isDots(name: Uint8Array, at: number, len: number): boolean {
+/** True for "." and "..", whose READDIRPLUS records the driver never counts as lookups. */
+function isDots(name: Uint8Array, at: number, len: number): boolean {
   return name[at] === DOT && (len === 1 || (len === 2 && name[at + 1] === DOT));
 }

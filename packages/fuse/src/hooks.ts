@@ -14,14 +14,7 @@ export interface SessionHooks {
   /** Before INIT is answered and at DESTROY/reset: drop every mapping. `done` then lets the reply go. */
   dropMappings?(done: () => void): void;
   /** May return PENDING. Offsets and lengths are safe integers, and their sums too. */
-  setupMapping?(
-    op: Operation,
-    nodeid: number,
-    foffset: number,
-    len: number,
-    flags: number,
-    moffset: number,
-  ): number;
+  setupMapping?(op: Operation, nodeid: number, foffset: number, len: number, flags: number, moffset: number): number;
   /** Entries are pairs in `moffsets`/`lens` (count of them). The arrays are reused by the next request. */
   removeMapping?(op: Operation, nodeid: number, count: number, moffsets: Float64Array, lens: Float64Array): number;
   /**

@@ -210,11 +210,24 @@ export const FuseInitOut = struct('fuse_init_out', {
 
 export const FuseInterruptIn = struct('fuse_interrupt_in', { unique: U64 });
 
-export const FuseIoctlIn = struct('fuse_ioctl_in', { fh: U64, flags: U32, cmd: U32, arg: U64, inSize: U32, outSize: U32 });
+export const FuseIoctlIn = struct('fuse_ioctl_in', {
+  fh: U64,
+  flags: U32,
+  cmd: U32,
+  arg: U64,
+  inSize: U32,
+  outSize: U32,
+});
 export const FuseIoctlOut = struct('fuse_ioctl_out', { result: I32, flags: U32, inIovs: U32, outIovs: U32 });
 export const FusePollIn = struct('fuse_poll_in', { fh: U64, kh: U64, flags: U32, events: U32 });
 export const FusePollOut = struct('fuse_poll_out', { revents: U32, padding: U32 });
-export const FuseFallocateIn = struct('fuse_fallocate_in', { fh: U64, offset: U64, length: U64, mode: U32, padding: U32 });
+export const FuseFallocateIn = struct('fuse_fallocate_in', {
+  fh: U64,
+  offset: U64,
+  length: U64,
+  mode: U32,
+  padding: U32,
+});
 export const FuseLseekIn = struct('fuse_lseek_in', { fh: U64, offset: U64, whence: U32, padding: U32 });
 export const FuseLseekOut = struct('fuse_lseek_out', { offset: U64 });
 

@@ -1,6 +1,7 @@
 /** Names in requests, checked once in private memory. */
-import { EINVAL, ENAMETOOLONG, escapeBytes } from '@oriel/sys';
+
 import type { Address } from '@oriel/sys';
+import { EINVAL, ENAMETOOLONG, escapeBytes } from '@oriel/sys';
 
 const SLASH = 0x2f;
 const DOT = 0x2e;
@@ -76,7 +77,7 @@ export class NativeName implements Name {
   }
 
   key(): string {
-    return Buffer.from(this.#u8.buffer, this.#u8.byteOffset + this.#at, this.len).latin1Slice();
+    return Buffer.from(this.#u8.buffer, this.#u8.byteOffset + this.#at, this.len).toString('latin1');
   }
 
   toString(): string {

@@ -95,6 +95,7 @@ export class OperationRecord implements Operation, Disposable {
   dataAt = 0;
   u8: Uint8Array;
   u32: Uint32Array;
+  view: DataView;
   iov: Uint32Array;
   addr: Address;
   readonly io: MessageData = new MessageData();
@@ -117,6 +118,7 @@ export class OperationRecord implements Operation, Disposable {
     this.addr = memory.addr;
     this.u8 = memory.u8;
     this.u32 = new Uint32Array(memory.u8.buffer, memory.u8.byteOffset, memory.len / 4);
+    this.view = new DataView(memory.u8.buffer, memory.u8.byteOffset, memory.len);
     this.iov = iovecOf(memory, MEMORY);
     this.io.addr = memory.addr + MEMORY;
   }
@@ -135,6 +137,7 @@ export class OperationRecord implements Operation, Disposable {
     this.addr = memory.addr;
     this.u8 = memory.u8;
     this.u32 = new Uint32Array(memory.u8.buffer, memory.u8.byteOffset, memory.len / 4);
+    this.view = new DataView(memory.u8.buffer, memory.u8.byteOffset, memory.len);
     this.iov = iovecOf(memory, capacity);
     this.io.addr = memory.addr + capacity;
   }

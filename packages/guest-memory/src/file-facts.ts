@@ -39,8 +39,13 @@ export function fileFacts(sys: Pick<Sys, 'mem' | 'file'>, region: RegionDescript
     sealed: seals >= 0 && (seals & F_SEAL_SHRINK) !== 0,
     dev: packDevice(Statx.stxDevMajor.get(view, 0), Statx.stxDevMinor.get(view, 0)),
     ino: Number.isSafeInteger(ino) ? ino : Number.NaN,
-    blockSize: Math.max(Statx.stxBlksize.get(view, 0), sys.mem.pageSize),
+    blockSize: blockSizeOf(Statx.stxBlksize.get(view, 0), sys.mem.pageSize),
   };
+}
+
+/** Only hugetlbfs needs more than a page, and it gives a multiple of one; any file system may give anything else. */
+function blockSizeOf(blksize: number, pageSize: number): number {
+  return blksize > pageSize && blksize % pageSize === 0 ? blksize : pageSize;
 }
 
 /** st_dev as stat(2) packs it: 12 bits of major (the kernel has no more) between the two parts of minor. */

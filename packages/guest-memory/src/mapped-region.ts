@@ -21,9 +21,9 @@ export class MappedRegion implements MemoryRegion, Disposable {
   readonly dev: number;
   readonly ino: number;
   #live = true;
-  #u8 = NO_U8;
-  #u16 = NO_U16;
-  #u32 = NO_U32;
+  #u8: Uint8Array = NO_U8;
+  #u16: Uint16Array = NO_U16;
+  #u32: Uint32Array = NO_U32;
   #addr: Address = 0;
   #mapping: Mapping | null = null;
   #scratch: Mapping | null = null;

@@ -1,7 +1,8 @@
 /** A back-end maps a memfd into a region; the front-end's window, here in the same process, shows its bytes. */
-import { check, Fd, MFD_CLOEXEC, openSys } from '@oriel/sys';
+
 import { BackendRegion, renderWindow, Window } from '@oriel/shm-region';
 import { testLimits, WindowTransport } from '@oriel/shm-region/testing';
+import { check, Fd, MFD_CLOEXEC, openSys } from '@oriel/sys';
 
 const MiB = 1024 * 1024;
 const sys = openSys();

@@ -28,7 +28,9 @@ export class RangeAllocator {
   /** Bytes of the largest hole: what one allocation of page alignment can get. */
   get largestHole(): number {
     let largest = 0;
-    for (const hole of this.#holes.items) largest = Math.max(largest, hole.len);
+    for (const hole of this.#holes.items) {
+      largest = Math.max(largest, hole.len);
+    }
     return largest;
   }
 
@@ -81,6 +83,8 @@ export class RangeAllocator {
   }
 
   #addHole(start: number, end: number): void {
-    if (start < end) this.#holes.insert({ shmOffset: start, len: end - start });
+    if (start < end) {
+      this.#holes.insert({ shmOffset: start, len: end - start });
+    }
   }
 }

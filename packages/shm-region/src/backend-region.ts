@@ -11,7 +11,7 @@ import { checkLimits, type RegionLimits } from './limits.ts';
 import { checkSize, isPageRange } from './range.ts';
 import type { Done, LedgerEntry, MapRequest, RegionStats, ShmRegion } from './region.ts';
 import type { MapTransport, WireMapping } from './transport.ts';
-import { UnmapWait } from './unmap-wait.ts';
+import { settle, UnmapWait, waitsFor } from './unmap-wait.ts';
 
 export interface BackendRegionOptions {
   readonly shmid: number;
@@ -127,23 +127,23 @@ export class BackendRegion implements ShmRegion {
 
   /** The rings stop: nothing is sent until `resume`. */
   suspend(): void {
-    if (this.#suspended) return;
-    this.#suspended = true;
-    const ended: Done[] = [];
-    const waits = new Set<UnmapWait>();
-    for (const task of this.#queue) {
-      if (task.kind === 'map') {
-        this.#ledger.cancel(task.record);
-        ended.push(task.done);
-      } else {
-        for (const record of task.records) {
-          for (const wait of record.waits) waits.add(wait);
-        }
-      }
+    if (this.#suspended) {
+      return;
     }
-    this.#queue = this.#queue.filter((task) => task.kind === 'unmap');
-    for (const done of ended) done(-ECANCELED);
-    for (const wait of waits) wait.end(-ECANCELED);
+    this.#suspended = true;
+    const maps = this.#queue.filter((task) => task.kind === 'map');
+    const unmaps = this.#queue.filter((task) => task.kind === 'unmap');
+    const waits = waitsFor(unmaps.flatMap(({ records }) => records));
+    for (const { record } of maps) {
+      this.#ledger.cancel(record);
+    }
+    this.#queue = unmaps;
+    for (const task of maps) {
+      task.done(-ECANCELED);
+    }
+    for (const wait of waits) {
+      wait.end(-ECANCELED);
+    }
   }
 
   /** The rings run: unmaps that are due go first. */
@@ -155,15 +155,16 @@ export class BackendRegion implements ShmRegion {
   /** The front-end dropped all mappings: so does the ledger, without a message. */
   forget(): void {
     const maps = [...this.#sentMaps, ...this.#queue.filter((task) => task.kind === 'map')];
-    const waits = new Set<UnmapWait>();
-    for (const record of this.#ledger.selectHeld(() => true)) {
-      for (const wait of record.waits) waits.add(wait);
-    }
+    const waits = waitsFor(this.#ledger.selectHeld(() => true));
     this.#sentMaps.clear();
     this.#queue = [];
     this.#ledger.clear();
-    for (const task of maps) task.done(-ECANCELED);
-    for (const wait of waits) wait.end(-ECANCELED);
+    for (const task of maps) {
+      task.done(-ECANCELED);
+    }
+    for (const wait of waits) {
+      wait.end(-ECANCELED);
+    }
   }
 
   get #open(): boolean {
@@ -173,21 +174,31 @@ export class BackendRegion implements ShmRegion {
   #unmapWhere(wanted: (record: LedgerRecord) => boolean, done: Done): void {
     const cancelled: MapTask[] = [];
     for (const task of this.#queue) {
-      if (task.kind === 'map' && wanted(task.record)) cancelled.push(task);
+      if (task.kind === 'map' && wanted(task.record)) {
+        cancelled.push(task);
+      }
     }
-    for (const task of cancelled) this.#cancel(task);
+    for (const task of cancelled) {
+      this.#cancel(task);
+    }
     const targets = this.#ledger.selectHeld(wanted);
     const wait = new UnmapWait(targets.length, done);
     const fresh: LedgerRecord[] = [];
     for (const record of targets) {
       record.waits.push(wait);
-      if (!record.doomed) fresh.push(record);
+      if (!record.doomed) {
+        fresh.push(record);
+      }
       this.#ledger.doom(record);
     }
     this.#enqueueUnmaps(fresh);
     this.#pump();
-    for (const task of cancelled) task.done(-ECANCELED);
-    if (targets.length === 0) done(0);
+    for (const task of cancelled) {
+      task.done(-ECANCELED);
+    }
+    if (targets.length === 0) {
+      done(0);
+    }
   }
 
   #enqueueUnmaps(records: readonly LedgerRecord[]): void {
@@ -211,13 +222,17 @@ export class BackendRegion implements ShmRegion {
 
   /** Sends what may be sent, in order. Callbacks below may make requests: those are queued and sent by the loop that runs. */
   #pump(): void {
-    if (this.#pumping) return;
+    if (this.#pumping) {
+      return;
+    }
     this.#pumping = true;
     try {
       let moved = true;
       while (moved && this.#open && this.#flight.requests < this.limits.maxInFlight) {
         const task = this.#queue[0];
-        if (task === undefined) break;
+        if (task === undefined) {
+          break;
+        }
         moved = task.kind === 'map' ? this.#tryMap(task) : this.#tryUnmap(task);
       }
     } finally {
@@ -228,10 +243,14 @@ export class BackendRegion implements ShmRegion {
   /** @returns false when the task must wait for an answer */
   #tryMap(task: MapTask): boolean {
     const { record, request } = task;
-    if (!this.#ledger.sendable(record)) return false;
+    if (!this.#ledger.sendable(record)) {
+      return false;
+    }
     const verdict = request.before === undefined ? 0 : request.before();
     // `before` is the caller's code: it may have unmapped, suspended or forgotten this very request.
-    if (record.place !== 'planned' || !this.#open) return true;
+    if (record.place !== 'planned' || !this.#open) {
+      return true;
+    }
     if (verdict !== 0) {
       this.#cancel(task);
       this.#refused('map', request, verdict);
@@ -245,7 +264,7 @@ export class BackendRegion implements ShmRegion {
     flight.requests += 1;
     this.#transport?.map(this.#wire(record, record.len), request.fd, (error) => {
       flight.requests -= 1;
-      if (flight === this.#flight) this.#mapAnswered(task, error);
+      this.#mapAnswered(task, error);
     });
     return true;
   }
@@ -254,45 +273,75 @@ export class BackendRegion implements ShmRegion {
   #tryUnmap(task: UnmapTask): boolean {
     const held = task.records.filter((record) => record.place !== 'gone');
     // Its own MAP, or one that replaces it, is not answered yet.
-    if (held.some((record) => record.place === 'aside' || record.state === 'mapping')) return false;
+    if (held.some((record) => record.place === 'aside' || record.state === 'mapping')) {
+      return false;
+    }
     this.#queue.shift();
-    if (held.length === 0) return true;
+    if (held.length === 0) {
+      return true;
+    }
     const first = held[0]!;
     const last = held.at(-1)!;
     const flight = this.#flight;
     flight.requests += 1;
     this.#transport?.unmap(this.#wire(first, last.shmOffset + last.len - first.shmOffset), (error) => {
       flight.requests -= 1;
-      if (flight === this.#flight) this.#unmapAnswered(held, error);
+      this.#unmapAnswered(held, error);
     });
     return true;
   }
 
   #mapAnswered(task: MapTask, error: number): void {
     const { record } = task;
-    if (this.#sentMaps.delete(task)) {
+    try {
+      if (!this.#sentMaps.delete(task)) {
+        return;
+      }
       if (error === 0) {
-        const replaced = this.#ledger.mapped(record);
-        if (replaced !== null) settle([replaced], 0);
+        settle(this.#ledger.mapped(record), 0);
       } else {
         this.#ledger.failed(record);
         this.#refused('map', record, error);
         settle([record], 0);
       }
       task.done(error);
+    } finally {
+      // Also after a callback that throws: the others go on.
+      this.#pump();
     }
-    this.#pump();
   }
 
   #unmapAnswered(records: readonly LedgerRecord[], error: number): void {
     const held = records.filter((record) => record.place !== 'gone');
+    if (error === -ECANCELED && held.length > 0) {
+      this.#unmapReturned(held);
+      return;
+    }
     for (const record of held) {
       this.#ledger.unmapped(record);
-      if (error === 0) this.#ledger.stats.unmaps += 1;
-      else this.#refused('unmap', record, error);
+      if (error === 0) {
+        this.#ledger.stats.unmaps += 1;
+      } else {
+        this.#refused('unmap', record, error);
+      }
     }
-    settle(held, error);
-    this.#pump();
+    try {
+      settle(held, error);
+    } finally {
+      this.#pump();
+    }
+  }
+
+  /** The transport did not send it after all (the rings had stopped): still due, and before what was asked for later. */
+  #unmapReturned(records: LedgerRecord[]): void {
+    this.#queue.unshift({ kind: 'unmap', records });
+    try {
+      for (const wait of waitsFor(records)) {
+        wait.end(-ECANCELED);
+      }
+    } finally {
+      this.#pump();
+    }
   }
 
   #wire(record: LedgerRecord, len: number): WireMapping {
@@ -301,17 +350,10 @@ export class BackendRegion implements ShmRegion {
   }
 
   #refused(what: string, { shmOffset, len, label }: Refusable, error: number): void {
-    if (error === -ECANCELED) return;
+    if (error === -ECANCELED) {
+      return;
+    }
     this.#ledger.stats.refused += 1;
     this.#log.warn(`${what} refused`, { shmid: this.shmid, shmOffset, len, label: printable(label), error });
-  }
-}
-
-/** Tells who waits for these mappings that they are gone. */
-function settle(records: readonly LedgerRecord[], error: number): void {
-  for (const record of records) {
-    const { waits } = record;
-    record.waits = [];
-    for (const wait of waits) wait.settled(error);
   }
 }

@@ -38,10 +38,16 @@ export interface BudgetPlan {
 export function planBudget(options: BudgetOptions): BudgetPlan {
   const { windowSize, rangeSize, mappingsPerRange, limit, reserved, share } = options;
   for (const name of ['windowSize', 'rangeSize', 'mappingsPerRange', 'limit'] as const) {
-    if (!Number.isSafeInteger(options[name]) || options[name] < 1) throw new RangeError(`${name}: ${options[name]}`);
+    if (!Number.isSafeInteger(options[name]) || options[name] < 1) {
+      throw new RangeError(`${name}: ${options[name]}`);
+    }
   }
-  if (!Number.isSafeInteger(reserved) || reserved < 0) throw new RangeError(`reserved: ${reserved}`);
-  if (!(share > 0 && share <= 1)) throw new RangeError(`share: ${share}`);
+  if (!Number.isSafeInteger(reserved) || reserved < 0) {
+    throw new RangeError(`reserved: ${reserved}`);
+  }
+  if (!(share > 0 && share <= 1)) {
+    throw new RangeError(`share: ${share}`);
+  }
 
   const budget = Math.max(0, Math.floor((limit - reserved) * share));
   const mappings = Math.ceil(windowSize / rangeSize) * mappingsPerRange;
@@ -53,7 +59,9 @@ export function planBudget(options: BudgetOptions): BudgetPlan {
     const message = `a window of ${formatBytes(windowSize)} is not a multiple of its ranges of ${formatBytes(rangeSize)}`;
     return { ok: false, mappings, budget, largestWindow, message };
   }
-  if (mappings <= budget) return { ok: true, mappings, budget, largestWindow, message: `${need}, ${have}` };
+  if (mappings <= budget) {
+    return { ok: true, mappings, budget, largestWindow, message: `${need}, ${have}` };
+  }
   const advice = largestWindow === 0 ? 'no window would fit' : `a window of ${formatBytes(largestWindow)} would fit`;
   return { ok: false, mappings, budget, largestWindow, message: `${need}, but ${have}: ${advice}` };
 }

@@ -64,19 +64,35 @@ export class Ledger {
   admit(request: MapRequest): LedgerRecord | number {
     const { shmOffset, len, fdOffset, fd } = request;
     const { pageSize } = this.limits;
-    if (!isPageRange(shmOffset, len, this.size, pageSize)) return -EINVAL;
-    if (!isPageRange(fdOffset, len, Number.MAX_SAFE_INTEGER, pageSize)) return -EINVAL;
-    if (!isSafeUnsigned(fd)) return -EBADF;
-    if (this.#planned.overlaps(shmOffset, len)) return -EEXIST;
+    if (!isPageRange(shmOffset, len, this.size, pageSize)) {
+      return -EINVAL;
+    }
+    if (!isPageRange(fdOffset, len, Number.MAX_SAFE_INTEGER, pageSize)) {
+      return -EINVAL;
+    }
+    if (!isSafeUnsigned(fd)) {
+      return -EBADF;
+    }
+    if (this.#planned.overlaps(shmOffset, len)) {
+      return -EEXIST;
+    }
     let replaces: LedgerRecord | null = null;
     for (const held of this.#over(request)) {
-      if (held.doomed) continue;
-      if (!this.#replaceable(held, request)) return -EEXIST;
+      if (held.doomed) {
+        continue;
+      }
+      if (!this.#replaceable(held, request)) {
+        return -EEXIST;
+      }
       replaces = held;
     }
-    if (replaces === null && !this.#roomForOne()) return -ENOSPC;
+    if (replaces === null && !this.#roomForOne()) {
+      return -ENOSPC;
+    }
     const record = new LedgerRecord(request, replaces);
-    if (replaces !== null) replaces.toBeReplaced = true;
+    if (replaces !== null) {
+      replaces.toBeReplaced = true;
+    }
     this.#planned.insert(record);
     return record;
   }
@@ -84,7 +100,9 @@ export class Ledger {
   /** True when nothing that the front-end may still hold is in the way of a planned record. */
   sendable(record: LedgerRecord): boolean {
     for (const held of this.#over(record)) {
-      if (held !== record.replaces) return false;
+      if (held !== record.replaces) {
+        return false;
+      }
     }
     return record.replaces !== null || this.#held.size < this.limits.maxMappings;
   }
@@ -102,18 +120,19 @@ export class Ledger {
     record.place = 'held';
   }
 
-  /** The front-end mapped it. @returns the record that it replaced, now gone */
-  mapped(record: LedgerRecord): LedgerRecord | null {
+  /** The front-end mapped it. @returns what it replaced, now gone: one record or none */
+  mapped(record: LedgerRecord): LedgerRecord[] {
     const old = record.replaces;
     record.replaces = null;
     record.state = record.doomed ? 'unmapping' : 'live';
     this.stats.maps += 1;
     this.#count(record, 1);
-    if (old !== null) {
-      old.place = 'gone';
-      this.#count(old, -1);
+    if (old === null) {
+      return [];
     }
-    return old;
+    old.place = 'gone';
+    this.#count(old, -1);
+    return [old];
   }
 
   /** The front-end refused a sent record; what it would have replaced is back. */
@@ -132,14 +151,18 @@ export class Ledger {
   cancel(record: LedgerRecord): void {
     this.#planned.remove(record);
     record.place = 'gone';
-    if (record.replaces !== null) record.replaces.toBeReplaced = false;
+    if (record.replaces !== null) {
+      record.replaces.toBeReplaced = false;
+    }
     record.replaces = null;
   }
 
   /** An unmap of a held record is asked for. */
   doom(record: LedgerRecord): void {
     record.doomed = true;
-    if (record.state === 'live') record.state = 'unmapping';
+    if (record.state === 'live') {
+      record.state = 'unmapping';
+    }
   }
 
   /** The unmap of a held record was answered; also after a refusal, since a front-end refuses only what it does not hold. */
@@ -153,8 +176,12 @@ export class Ledger {
   selectHeld(wanted: (record: LedgerRecord) => boolean): LedgerRecord[] {
     const found: LedgerRecord[] = [];
     for (const record of this.#held.items) {
-      if (wanted(record)) found.push(record);
-      if (record.replaces !== null && wanted(record.replaces)) found.push(record.replaces);
+      if (wanted(record)) {
+        found.push(record);
+      }
+      if (record.replaces !== null && wanted(record.replaces)) {
+        found.push(record.replaces);
+      }
     }
     return found;
   }
@@ -163,16 +190,22 @@ export class Ledger {
   entries(shmOffset: number, len: number): LedgerRecord[] {
     const inside = (record: LedgerRecord) => liesInside(record, shmOffset, len);
     const found = this.#held.items.filter(inside);
-    if (this.#planned.size === 0) return found;
+    if (this.#planned.size === 0) {
+      return found;
+    }
     return found.concat(this.#planned.items.filter(inside)).sort((a, b) => a.shmOffset - b.shmOffset);
   }
 
   /** Forgets everything. */
   clear(): void {
-    for (const record of this.#planned.items) record.place = 'gone';
+    for (const record of this.#planned.items) {
+      record.place = 'gone';
+    }
     for (const record of this.#held.items) {
       record.place = 'gone';
-      if (record.replaces !== null) record.replaces.place = 'gone';
+      if (record.replaces !== null) {
+        record.replaces.place = 'gone';
+      }
     }
     this.#planned.clear();
     this.#held.clear();
@@ -189,7 +222,9 @@ export class Ledger {
   }
 
   #replaceable(held: LedgerRecord, request: MapRequest): boolean {
-    if (this.limits.overlap !== 'replace' || held.state !== 'live') return false;
+    if (this.limits.overlap !== 'replace' || held.state !== 'live') {
+      return false;
+    }
     return held.shmOffset === request.shmOffset && held.len === request.len;
   }
 
@@ -197,9 +232,13 @@ export class Ledger {
   #roomForOne(): boolean {
     const { maxMappings } = this.limits;
     let expected = this.#planned.size + this.#held.size;
-    if (expected < maxMappings) return true;
+    if (expected < maxMappings) {
+      return true;
+    }
     for (const held of this.#held.items) {
-      if (held.doomed || held.toBeReplaced) expected -= 1;
+      if (held.doomed || held.toBeReplaced) {
+        expected -= 1;
+      }
     }
     return expected < maxMappings;
   }

@@ -39,13 +39,19 @@ interface Group {
  */
 export function renderWindow(entries: readonly PictureEntry[], size: number, options: PictureOptions = {}): string[] {
   const { width = 64, legend = 16 } = options;
-  if (!Number.isSafeInteger(width) || width < 8) throw new RangeError(`width ${width}: at least 8`);
+  if (!Number.isSafeInteger(width) || width < 8) {
+    throw new RangeError(`width ${width}: at least 8`);
+  }
   const sorted = [...entries].sort((a, b) => a.shmOffset - b.shmOffset);
   const groups = groupByLabel(sorted);
   const lines = [summary(sorted, size), `[${bar(groups.values(), size, width)}]`, scale(size, width)];
   const shown = [...groups.values()];
-  for (const group of shown.slice(0, legend)) lines.push(legendLine(group));
-  if (shown.length > legend) lines.push(` (and ${shown.length - legend} more)`);
+  for (const group of shown.slice(0, legend)) {
+    lines.push(legendLine(group));
+  }
+  if (shown.length > legend) {
+    lines.push(` (and ${shown.length - legend} more)`);
+  }
   return lines;
 }
 
@@ -105,7 +111,9 @@ function legendLine({ letter, label, entries, bytes }: Group): string {
     const moving = state === undefined || state === 'live' ? '' : ` (${state})`;
     return `${formatOffset(shmOffset)}+${formatBytes(len)}${moving}`;
   });
-  if (entries.length > PLACES_SHOWN) places.push(`and ${entries.length - PLACES_SHOWN} more`);
+  if (entries.length > PLACES_SHOWN) {
+    places.push(`and ${entries.length - PLACES_SHOWN} more`);
+  }
   return ` ${letter}  ${label}: ${formatBytes(bytes)} at ${places.join(', ')}`;
 }
 

@@ -21,8 +21,11 @@ export class RangeTable<T extends Range> {
     while (low < high) {
       const middle = (low + high) >>> 1;
       const item = this.#items[middle]!;
-      if (item.shmOffset + item.len > offset) high = middle;
-      else low = middle + 1;
+      if (item.shmOffset + item.len > offset) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
     }
     return low;
   }

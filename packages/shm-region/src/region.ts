@@ -22,8 +22,8 @@ export interface MapRequest {
 
 /**
  * One mapping in the ledger: 'mapping' from the request to the answer, 'live', then 'unmapping' from the request to the
- * answer. It occupies its range in all three states; only a 'mapping' entry that waits for its turn can lie over an
- * 'unmapping' one (whose end it waits for) or over the equal one that it will replace.
+ * answer. It occupies its range in all three states; only a 'mapping' entry that waits for its turn can lie over others,
+ * whose unmapping was asked for before, or over the equal one that it will replace.
  */
 export interface LedgerEntry {
   readonly shmOffset: number;

@@ -11,7 +11,8 @@ export interface WireMapping {
 
 /**
  * How map and unmap requests reach the front-end. `done` comes once, after the answer and the visibility fence, never
- * inside the call: 0; -EIO when the front-end said no; another negative errno when the message could not be delivered.
+ * inside the call: 0; -EIO when the front-end said no; -ECANCELED when the message was not sent after all (the rings had
+ * stopped: an unmap then stays due); another negative errno when the connection failed.
  * One object stands for one connection, also when its back channel is renewed.
  */
 export interface MapTransport {

@@ -14,9 +14,13 @@ export class UnmapWait {
 
   /** One mapping is gone; the first error is the one that `done` gets. */
   settled(error: number): void {
-    if (this.#error === 0) this.#error = error;
+    if (this.#error === 0) {
+      this.#error = error;
+    }
     this.#left -= 1;
-    if (this.#left === 0) this.end(this.#error);
+    if (this.#left === 0) {
+      this.end(this.#error);
+    }
   }
 
   /** Ends the wait now. */
@@ -24,5 +28,33 @@ export class UnmapWait {
     const done = this.#done;
     this.#done = null;
     done?.(error);
+  }
+}
+
+/** A mapping that callers wait to be rid of. */
+interface Awaitable {
+  waits: UnmapWait[];
+}
+
+/** Who waits for any of these mappings, each once; they no longer hear of them. */
+export function waitsFor(records: readonly Awaitable[]): ReadonlySet<UnmapWait> {
+  const waits = new Set<UnmapWait>();
+  for (const record of records) {
+    for (const wait of record.waits) {
+      waits.add(wait);
+    }
+    record.waits = [];
+  }
+  return waits;
+}
+
+/** Tells who waits for these mappings that they are gone. */
+export function settle(records: readonly Awaitable[], error: number): void {
+  for (const record of records) {
+    const { waits } = record;
+    record.waits = [];
+    for (const wait of waits) {
+      wait.settled(error);
+    }
   }
 }

@@ -42,12 +42,20 @@ export class WindowFile {
    */
   check(fd: number, request: WireMapping): number {
     const flags = this.#sys.fd.fcntl(fd, F_GETFL, 0);
-    if (flags < 0) return flags;
-    if ((flags & O_PATH) !== 0) return -EBADF;
+    if (flags < 0) {
+      return flags;
+    }
+    if ((flags & O_PATH) !== 0) {
+      return -EBADF;
+    }
     const access = flags & O_ACCMODE;
-    if (access === O_WRONLY || (request.writable && access !== O_RDWR)) return -EACCES;
+    if (access === O_WRONLY || (request.writable && access !== O_RDWR)) {
+      return -EACCES;
+    }
     const size = this.#size(fd);
-    if (size < 0) return size;
+    if (size < 0) {
+      return size;
+    }
     return rangeFits(request.fdOffset, request.len, size) ? 0 : -ENXIO;
   }
 
@@ -62,10 +70,16 @@ export class WindowFile {
   #size(fd: number): number {
     const { file } = this.#sys;
     const result = file.statx(fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, this.#stat);
-    if (result < 0) return result;
+    if (result < 0) {
+      return result;
+    }
     const kind = Statx.stxMode.get(this.#statView, 0) & S_IFMT;
-    if (kind === S_IFREG) return Statx.stxSize.get(this.#statView, 0);
-    if (kind !== 0) return -ENODEV;
+    if (kind === S_IFREG) {
+      return Statx.stxSize.get(this.#statView, 0);
+    }
+    if (kind !== 0) {
+      return -ENODEV;
+    }
     // A dma-buf is an anonymous inode without a type; only seeking tells its size. An eventfd has none and fails the range.
     const end = Number(file.lseek(fd, 0, SEEK_END));
     return isSafeUnsigned(end) ? end : -ENODEV;

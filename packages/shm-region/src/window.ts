@@ -79,11 +79,15 @@ export class Window implements Disposable {
     this.#file = new WindowFile(sys);
     this.#maxMappings = options.maxMappings ?? DEFAULT_MAX_MAPPINGS;
     this.#log = options.log ?? silentLogger;
-    this.#scratch = Mapping.anonymous(sys.mem, SCRATCH_BYTES);
+    let addr = 0;
     try {
-      this.addr = check(sys.mem.mmap(0, options.size, PROT_NONE, RESERVED, -1, 0), 'mmap');
+      addr = check(sys.mem.mmap(0, options.size, PROT_NONE, RESERVED, -1, 0), 'mmap');
+      this.#scratch = Mapping.anonymous(sys.mem, SCRATCH_BYTES);
+      this.addr = addr;
     } catch (cause) {
-      this.#scratch[Symbol.dispose]();
+      if (addr > 0) {
+        sys.mem.munmap(addr, options.size);
+      }
       throw new ShmRegionError('ERR_SHM_RESERVE', 'host', `no address space for ${options.size} bytes`, { cause });
     }
   }
@@ -96,7 +100,9 @@ export class Window implements Disposable {
   map(request: WireMapping, fd: Fd): number {
     using owned = fd;
     const error = this.#checkMap(request, owned.fd);
-    if (error !== 0) return this.#refused('map', request, error);
+    if (error !== 0) {
+      return this.#refused('map', request, error);
+    }
     const { shmOffset, len, fdOffset, writable } = request;
     const protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
     const { mem } = this.#sys;
@@ -118,14 +124,18 @@ export class Window implements Disposable {
     }
     const entry = this.#entries.exact(shmOffset, len);
     const error = entry === null ? -ENOENT : this.#reserve(shmOffset, len);
-    if (entry === null || error < 0) return this.#refused('unmap', request, error);
+    if (entry === null || error < 0) {
+      return this.#refused('unmap', request, error);
+    }
     this.#entries.remove(entry);
     return 0;
   }
 
   /** Reset: everything unmapped. */
   clear(): void {
-    if (!this.#open || this.#entries.size === 0) return;
+    if (!this.#open || this.#entries.size === 0) {
+      return;
+    }
     check(this.#reserve(0, this.size), 'mmap');
     this.#entries.clear();
   }
@@ -143,7 +153,9 @@ export class Window implements Disposable {
   read(shmOffset: number, to: Uint8Array): number {
     return this.#copy(shmOffset, to.length, (at, count, done) => {
       const copied = this.#sys.mem.copyChecked(this.#scratch.addr, at, count);
-      if (copied === count) to.set(this.#scratch.u8.subarray(0, count), done);
+      if (copied === count) {
+        to.set(this.#scratch.u8.subarray(0, count), done);
+      }
       return copied;
     });
   }
@@ -158,7 +170,9 @@ export class Window implements Disposable {
 
   /** Gives the address space back; harmless a second time. Every later request is refused. */
   [Symbol.dispose](): void {
-    if (!this.#open) return;
+    if (!this.#open) {
+      return;
+    }
     this.#open = false;
     this.#entries.clear();
     this.#scratch[Symbol.dispose]();
@@ -168,10 +182,18 @@ export class Window implements Disposable {
   #checkMap(request: WireMapping, fd: number): number {
     const { shmid, shmOffset, len, fdOffset } = request;
     const { pageSize } = this.#sys.mem;
-    if (!this.#open || shmid !== this.shmid || !isPageRange(shmOffset, len, this.size, pageSize)) return -EINVAL;
-    if (!isPageRange(fdOffset, len, Number.MAX_SAFE_INTEGER, pageSize)) return -EINVAL;
-    if (this.#entries.overlaps(shmOffset, len)) return -EEXIST;
-    if (this.#entries.size >= this.#maxMappings) return -ENOSPC;
+    if (!this.#open || shmid !== this.shmid || !isPageRange(shmOffset, len, this.size, pageSize)) {
+      return -EINVAL;
+    }
+    if (!isPageRange(fdOffset, len, Number.MAX_SAFE_INTEGER, pageSize)) {
+      return -EINVAL;
+    }
+    if (this.#entries.overlaps(shmOffset, len)) {
+      return -EEXIST;
+    }
+    if (this.#entries.size >= this.#maxMappings) {
+      return -ENOSPC;
+    }
     return this.#file.check(fd, request);
   }
 
@@ -180,13 +202,21 @@ export class Window implements Disposable {
   }
 
   #copy(shmOffset: number, len: number, step: (at: Address, count: number, done: number) => number): number {
-    if (!this.#open) return -EBADF;
-    if (!isSafeUnsigned(shmOffset) || !rangeFits(shmOffset, len, this.size)) return -EINVAL;
+    if (!this.#open) {
+      return -EBADF;
+    }
+    if (!isSafeUnsigned(shmOffset) || !rangeFits(shmOffset, len, this.size)) {
+      return -EINVAL;
+    }
     for (let done = 0; done < len; ) {
       const count = Math.min(this.#scratch.len, len - done);
       const copied = step(this.addr + shmOffset + done, count, done);
-      if (copied < 0) return copied;
-      if (copied < count) return -EFAULT;
+      if (copied < 0) {
+        return copied;
+      }
+      if (copied < count) {
+        return -EFAULT;
+      }
       done += count;
     }
     return len;

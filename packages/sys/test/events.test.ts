@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { afterEach, beforeEach, describe, it } from 'mocha';
+import { describe, it } from 'mocha';
 import {
   check,
   EAGAIN,
@@ -17,19 +17,16 @@ import {
   MFD_CLOEXEC,
   openSys,
 } from '../src/index.ts';
-import { type LeakCheck, leakCheck } from '../src/testing/index.ts';
+import { checkLeaks } from './leaks.ts';
 
 const sys = openSys();
-let leaks: LeakCheck;
-beforeEach(() => {
-  leaks = leakCheck();
-});
-afterEach(() => leaks.check());
 
 const epoll = () => new Fd(sys.fd, check(sys.loop.epollCreate(), 'epoll_create1'));
 const eventfd = (initial = 0) => new Fd(sys.fd, check(sys.loop.eventfd(initial), 'eventfd2'));
 
 describe('loop: eventfd', () => {
+  checkLeaks();
+
   it('counts signals and gives them all at once', () => {
     using event = eventfd(3);
     expect(sys.loop.eventfdSignal(event.fd)).to.equal(0);
@@ -45,6 +42,8 @@ describe('loop: eventfd', () => {
 });
 
 describe('loop: epoll', () => {
+  checkLeaks();
+
   it('reports events with their tokens, up to 53 bits', () => {
     using poll = epoll();
     using one = eventfd(1);
@@ -102,6 +101,8 @@ describe('loop: epoll', () => {
 });
 
 describe('loop: nowNs', () => {
+  checkLeaks();
+
   it('is the monotonic clock', () => {
     const before = Number(process.hrtime.bigint());
     const now = sys.loop.nowNs();

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { afterEach, beforeEach, describe, it } from 'mocha';
+import { describe, it } from 'mocha';
 import {
   check,
   EAGAIN,
@@ -14,18 +14,15 @@ import {
   O_NONBLOCK,
   openSys,
 } from '../src/index.ts';
-import { type LeakCheck, leakCheck } from '../src/testing/index.ts';
+import { checkLeaks } from './leaks.ts';
 
 const sys = openSys();
-let leaks: LeakCheck;
-beforeEach(() => {
-  leaks = leakCheck();
-});
-afterEach(() => leaks.check());
 
 const memfd = () => new Fd(sys.fd, check(sys.mem.memfdCreate('fd-test', MFD_CLOEXEC), 'memfd_create'));
 
 describe('fd', () => {
+  checkLeaks();
+
   it('reads and writes by view and by address, at a position or not', () => {
     using fd = memfd();
     using memory = Mapping.anonymous(sys.mem, 4096);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { afterEach, beforeEach, describe, it } from 'mocha';
+import { describe, it } from 'mocha';
 import {
   check,
   EBADF,
@@ -18,14 +18,10 @@ import {
   PROT_WRITE,
   SysError,
 } from '../src/index.ts';
-import { type LeakCheck, leakCheck } from '../src/testing/index.ts';
+import { copyByFile } from '../src/koffi/copy-by-file.ts';
+import { checkLeaks } from './leaks.ts';
 
 const { mem, fd: fds, file } = openSys();
-let leaks: LeakCheck;
-beforeEach(() => {
-  leaks = leakCheck();
-});
-afterEach(() => leaks.check());
 
 /** A memfd of `len` bytes. */
 function memfd(len: number, flags = MFD_CLOEXEC): Fd {
@@ -35,6 +31,8 @@ function memfd(len: number, flags = MFD_CLOEXEC): Fd {
 }
 
 describe('mem: mappings', () => {
+  checkLeaks();
+
   it('answers mmap failures with a negative errno', () => {
     expect(mem.mmap(0, 0, PROT_READ, 0x22, -1, 0)).to.equal(-EINVAL);
     expect(mem.mmap(0, 4096, PROT_READ, 1, 9999, 0)).to.equal(-EBADF);
@@ -55,6 +53,8 @@ describe('mem: mappings', () => {
 });
 
 describe('mem: seals', () => {
+  checkLeaks();
+
   it('are added and read back', () => {
     using fd = memfd(4096, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     expect(mem.getSeals(fd.fd)).to.equal(0);
@@ -77,6 +77,8 @@ describe('mem: seals', () => {
 });
 
 describe('mem: views', () => {
+  checkLeaks();
+
   it('refuses what koffi would abort on', () => {
     for (const [addr, len] of [
       [0, 4096],
@@ -88,7 +90,9 @@ describe('mem: views', () => {
       [4096, 2 ** 47],
       [Number.NaN, 1],
     ] as const) {
-      expect(() => mem.view(addr, len), `${addr} ${len}`).to.throw(SysError).with.property('code', 'EINVAL');
+      expect(() => mem.view(addr, len), `${addr} ${len}`)
+        .to.throw(SysError)
+        .with.property('code', 'EINVAL');
     }
   });
 
@@ -109,38 +113,42 @@ describe('mem: views', () => {
   });
 });
 
-describe('mem: copyChecked', () => {
-  it('copies across a long range', () => {
-    using from = Mapping.anonymous(mem, 3 << 20);
-    using to = Mapping.anonymous(mem, 3 << 20);
-    for (let index = 0; index < from.len; index += 4096) {
-      from.u8[index] = (index >> 12) & 0xff;
-    }
-    expect(mem.copyChecked(to.addr, from.addr, from.len)).to.equal(from.len);
-    expect(Buffer.compare(from.u8, to.u8)).to.equal(0);
-    expect(mem.copyChecked(to.addr, from.addr, 0)).to.equal(0);
-  });
+const ways = { 'mem: copyChecked': mem.copyChecked, 'mem: copyChecked without process_vm_readv': copyByFile };
+for (const [title, copy] of Object.entries(ways))
+  describe(title, () => {
+    checkLeaks();
 
-  it('answers -EFAULT for addresses that are not mapped', () => {
-    using mapping = Mapping.anonymous(mem, 4096);
-    expect(mem.copyChecked(mapping.addr, 64, 16)).to.equal(-EFAULT);
-    expect(mem.copyChecked(64, mapping.addr, 16)).to.equal(-EFAULT);
-  });
+    it('copies across a long range', () => {
+      using from = Mapping.anonymous(mem, 3 << 20);
+      using to = Mapping.anonymous(mem, 3 << 20);
+      for (let index = 0; index < from.len; index += 4096) {
+        from.u8[index] = (index >> 12) & 0xff;
+      }
+      expect(copy(to.addr, from.addr, from.len)).to.equal(from.len);
+      expect(Buffer.compare(from.u8, to.u8)).to.equal(0);
+      expect(copy(to.addr, from.addr, 0)).to.equal(0);
+    });
 
-  it('answers -EFAULT for a truncated file, on either side, and kills nothing', () => {
-    using fd = memfd(8192);
-    using window = Mapping.shared(mem, fd.fd, 8192, 0, PROT_READ | PROT_WRITE);
-    using scratch = Mapping.anonymous(mem, 8192);
-    check(file.ftruncate(fd.fd, 4096), 'ftruncate');
-    expect(mem.copyChecked(scratch.addr, window.addr + 4096, 16)).to.equal(-EFAULT);
-    expect(mem.copyChecked(window.addr + 4096, scratch.addr, 16)).to.equal(-EFAULT);
-    expect(mem.copyChecked(scratch.addr, window.addr, 8192)).to.be.oneOf([4096, -EFAULT]);
-  });
+    it('answers -EFAULT for addresses that are not mapped', () => {
+      using mapping = Mapping.anonymous(mem, 4096);
+      expect(copy(mapping.addr, 64, 16)).to.equal(-EFAULT);
+      expect(copy(64, mapping.addr, 16)).to.equal(-EFAULT);
+    });
 
-  it('answers -EFAULT where the memory may not be written', () => {
-    using fd = memfd(4096);
-    using readOnly = Mapping.shared(mem, fd.fd, 4096, 0, PROT_READ);
-    using scratch = Mapping.anonymous(mem, 4096);
-    expect(mem.copyChecked(readOnly.addr, scratch.addr, 16)).to.equal(-EFAULT);
+    it('answers -EFAULT for a truncated file, on either side, and kills nothing', () => {
+      using fd = memfd(8192);
+      using window = Mapping.shared(mem, fd.fd, 8192, 0, PROT_READ | PROT_WRITE);
+      using scratch = Mapping.anonymous(mem, 8192);
+      check(file.ftruncate(fd.fd, 4096), 'ftruncate');
+      expect(copy(scratch.addr, window.addr + 4096, 16)).to.equal(-EFAULT);
+      expect(copy(window.addr + 4096, scratch.addr, 16)).to.equal(-EFAULT);
+      expect(copy(scratch.addr, window.addr, 8192)).to.be.oneOf([4096, -EFAULT]);
+    });
+
+    it('answers -EFAULT where the memory may not be written', () => {
+      using fd = memfd(4096);
+      using readOnly = Mapping.shared(mem, fd.fd, 4096, 0, PROT_READ);
+      using scratch = Mapping.anonymous(mem, 4096);
+      expect(copy(readOnly.addr, scratch.addr, 16)).to.equal(-EFAULT);
+    });
   });
-});

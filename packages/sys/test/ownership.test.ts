@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { afterEach, beforeEach, describe, it } from 'mocha';
+import { describe, it } from 'mocha';
 import {
   check,
   EBADF,
@@ -14,18 +14,16 @@ import {
   PROT_WRITE,
   SysError,
 } from '../src/index.ts';
-import { type LeakCheck, leakCheck, mockSys } from '../src/testing/index.ts';
+import { leakCheck, mockSys } from '../src/testing/index.ts';
+import { checkLeaks } from './leaks.ts';
 
 const sys = openSys();
-let leaks: LeakCheck;
-beforeEach(() => {
-  leaks = leakCheck();
-});
-afterEach(() => leaks.check());
 
 const newMemfd = () => check(sys.mem.memfdCreate('owned', MFD_CLOEXEC), 'memfd_create');
 
 describe('Fd', () => {
+  checkLeaks();
+
   it('closes its descriptor once', () => {
     const fd = new Fd(sys.fd, newMemfd());
     const number = fd.fd;
@@ -66,7 +64,9 @@ describe('Fd', () => {
   it('tells of a descriptor that somebody else closed', () => {
     const fd = new Fd(sys.fd, newMemfd());
     sys.fd.close(fd.fd);
-    expect(() => fd.close()).to.throw(SysError).with.property('code', 'EBADF');
+    expect(() => fd.close())
+      .to.throw(SysError)
+      .with.property('code', 'EBADF');
     expect(fd.closed).to.equal(true);
   });
 
@@ -82,6 +82,8 @@ describe('Fd', () => {
 });
 
 describe('Mapping', () => {
+  checkLeaks();
+
   it('is zeroed memory that can be written', () => {
     using mapping = Mapping.anonymous(sys.mem, 10_000);
     expect(mapping.len).to.equal(10_000);
@@ -115,12 +117,18 @@ describe('Mapping', () => {
   });
 
   it('throws what mmap answers', () => {
-    expect(() => Mapping.anonymous(sys.mem, 0)).to.throw(SysError).with.property('errno', EINVAL);
-    expect(() => Mapping.shared(sys.mem, -1, 4096, 0, PROT_READ)).to.throw(SysError).with.property('errno', EBADF);
+    expect(() => Mapping.anonymous(sys.mem, 0))
+      .to.throw(SysError)
+      .with.property('errno', EINVAL);
+    expect(() => Mapping.shared(sys.mem, -1, 4096, 0, PROT_READ))
+      .to.throw(SysError)
+      .with.property('errno', EBADF);
   });
 });
 
 describe('leakCheck', () => {
+  checkLeaks();
+
   it('names a descriptor left open', () => {
     const inner = leakCheck();
     const fd = check(sys.mem.memfdCreate('forgotten', MFD_CLOEXEC), 'memfd_create');

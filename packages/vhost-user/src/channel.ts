@@ -187,7 +187,9 @@ export class Channel implements Disposable {
     message.size = VhostUserHeader.size.get(this.#header, 0);
     const refusal = checkHeader(message);
     if (refusal !== null) {
-      this.#fail(this.#error(refusal, `header ${message.id}, flags 0x${message.flags.toString(16)}, size ${message.size}`));
+      this.#fail(
+        this.#error(refusal, `header ${message.id}, flags 0x${message.flags.toString(16)}, size ${message.size}`),
+      );
       return false;
     }
     if (!this.#fillTo(HEADER + message.size)) {

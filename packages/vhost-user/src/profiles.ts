@@ -23,6 +23,8 @@ export interface FrontendProfile {
   readonly resetClears: boolean;
   /** SET_STATUS 0 means a reset. QEMU may send it at every stop, so there it means nothing. */
   readonly statusZeroResets: boolean;
+  /** A ring that stops announces that all will: nothing is sent on the back channel from the first one on. */
+  readonly stopsTogether: boolean;
   /** SET_FEATURES with bits never offered: 'refuse', or 'mask' (masked, logged once). */
   readonly unknownFeatures: 'refuse' | 'mask';
   /** A request that the front-end refuses is fatal there: send nothing that may be refused. */
@@ -65,6 +67,7 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
     fenceTimeoutMs: 100,
     resetClears: true,
     statusZeroResets: false,
+    stopsTogether: true,
     unknownFeatures: 'mask',
     refusalIsFatal: false,
     advisedWindow: 256 * 1024 * 1024,
@@ -81,6 +84,7 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
     fenceTimeoutMs: 0,
     resetClears: true,
     statusZeroResets: true,
+    stopsTogether: false,
     unknownFeatures: 'refuse',
     refusalIsFatal: true,
     advisedWindow: NO_ADVICE,
@@ -108,6 +112,7 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
     fenceTimeoutMs: 0,
     resetClears: false,
     statusZeroResets: true,
+    stopsTogether: false,
     unknownFeatures: 'refuse',
     refusalIsFatal: true,
     advisedWindow: NO_ADVICE,
@@ -134,6 +139,7 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
     fenceTimeoutMs: 0,
     resetClears: false,
     statusZeroResets: true,
+    stopsTogether: false,
     unknownFeatures: 'refuse',
     refusalIsFatal: true,
     advisedWindow: NO_ADVICE,

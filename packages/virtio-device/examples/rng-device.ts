@@ -1,7 +1,7 @@
 /** An entropy device (VIRTIO 1.3, 5.4): fills every buffer that the driver offers with random bytes. */
 import { FeatureSet } from '@oriel/vhost-user';
-import type { DeviceQueue } from '@oriel/virtqueue';
 import type { VirtioDevice } from '@oriel/virtio-device';
+import type { DeviceQueue } from '@oriel/virtqueue';
 
 export class RngDevice implements VirtioDevice {
   readonly name = 'rng';

@@ -1,13 +1,20 @@
 /** One front-end at a device: translates what the connection reports into the life of queues, regions and the device. */
 import { BackendRegion } from '@oriel/shm-region';
 import type { EventLoop, Fd, Logger, LoopTimer, Sys } from '@oriel/sys';
-import { BackendConnection, type BackendHandler, type FeatureSet, type FrontendProfile, type RingSetup } from '@oriel/vhost-user';
+import {
+  BackendConnection,
+  type BackendHandler,
+  type FeatureSet,
+  type FrontendProfile,
+  type RingSetup,
+} from '@oriel/vhost-user';
+import { VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from '@oriel/virtqueue';
 import { ConnectionHost } from './connection-host.ts';
 import type { Counters } from './counters.ts';
 import type { RegionDeclaration, VirtioDevice } from './device.ts';
 import { publish, virtioChannel } from './diagnostics.ts';
 import { DeviceError } from './errors.ts';
-import { transportFeatures, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from './features.ts';
+import { transportFeatures, VIRTIO_F_VERSION_1 } from './features.ts';
 import type { LazyOffload } from './lazy-offload.ts';
 import { RateLimit } from './rate-limit.ts';
 import { Ring, type RingContext } from './ring.ts';
@@ -79,8 +86,20 @@ export class DeviceConnection implements BackendHandler, Disposable {
     try {
       this.#makeRegions();
       const { memory } = this.#connection;
-      const configChanged = (): void => this.#connection.configChanged();
-      const host = new ConnectionHost({ sys, loop, log, memory, regions: this.#regions, offload: options.offload, configChanged });
+      const configChanged = (): void => {
+        if (!this.#connection.closed) {
+          this.#connection.configChanged();
+        }
+      };
+      const host = new ConnectionHost({
+        sys,
+        loop,
+        log,
+        memory,
+        regions: this.#regions,
+        offload: options.offload,
+        configChanged,
+      });
       device.attach(host);
       this.#attached = true;
     } catch (error) {
@@ -159,7 +178,10 @@ export class DeviceConnection implements BackendHandler, Disposable {
 
   startRing(setup: RingSetup): void {
     if (this.#accepted?.has(VIRTIO_F_VERSION_1) !== true) {
-      throw new DeviceError('ERR_DEVICE_FEATURES', 'the driver did not accept VIRTIO_F_VERSION_1: legacy is not served');
+      throw new DeviceError(
+        'ERR_DEVICE_FEATURES',
+        'the driver did not accept VIRTIO_F_VERSION_1: legacy is not served',
+      );
     }
     const ring = new Ring(this.#ringContext(this.#accepted), setup);
     const verdict = this.#history.judge(setup.index, setup.base);
@@ -254,8 +276,8 @@ export class DeviceConnection implements BackendHandler, Disposable {
       logLimit: this.#logLimit,
       counters,
       batch,
-      eventIdx: accepted.has(VIRTIO_F_EVENT_IDX),
-      indirect: accepted.has(VIRTIO_F_INDIRECT_DESC),
+      eventIdx: accepted.has(VIRTIO_RING_F_EVENT_IDX),
+      indirect: accepted.has(VIRTIO_RING_F_INDIRECT_DESC),
       callFds: this.#callFds,
       ringError: (index) => this.#connection.ringError(index),
     };

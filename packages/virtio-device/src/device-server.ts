@@ -4,8 +4,8 @@ import type { FrontendProfile } from '@oriel/vhost-user';
 import { Counters } from './counters.ts';
 import type { VirtioDevice } from './device.ts';
 import { DeviceConnection } from './device-connection.ts';
-import { adoptSocket, Listener, type ListenerOptions } from './listener.ts';
 import { LazyOffload } from './lazy-offload.ts';
+import { adoptSocket, Listener, type ListenerOptions } from './listener.ts';
 import { RateLimit } from './rate-limit.ts';
 
 /** What happened to a server: the life of its socket and of the front-end on it. */

@@ -4,9 +4,21 @@ import { type Channel, channel } from 'node:diagnostics_channel';
 /** A message on the channel `oriel:virtio`. `device` is the device's name. */
 export type VirtioEvent =
   | { readonly type: 'connected' | 'disconnected' | 'running' | 'suspended' | 'reset'; readonly device: string }
-  | { readonly type: 'queue-start'; readonly device: string; readonly queue: number; readonly size: number; readonly base: number }
+  | {
+      readonly type: 'queue-start';
+      readonly device: string;
+      readonly queue: number;
+      readonly size: number;
+      readonly base: number;
+    }
   | { readonly type: 'queue-stop'; readonly device: string; readonly queue: number; readonly base: number }
-  | { readonly type: 'queue-error'; readonly device: string; readonly queue: number; readonly error: Error; readonly broken: boolean }
+  | {
+      readonly type: 'queue-error';
+      readonly device: string;
+      readonly queue: number;
+      readonly error: Error;
+      readonly broken: boolean;
+    }
   /** One call of `process`: chains taken and completed in it, and its time in ns. */
   | {
       readonly type: 'batch';

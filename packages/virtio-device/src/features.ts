@@ -1,17 +1,14 @@
 /** Feature bits that belong to the ring and the transport, not to a device (VIRTIO 1.3, 6). */
 import { FeatureSet } from '@oriel/vhost-user';
+import { VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from '@oriel/virtqueue';
 
-/** The ring takes indirect tables. VIRTIO 1.3, 2.7.5.3. */
-export const VIRTIO_F_INDIRECT_DESC = 28;
-/** used_event and avail_event. VIRTIO 1.3, 2.7.7 and 2.7.10. */
-export const VIRTIO_F_EVENT_IDX = 29;
 /** The device follows VIRTIO 1.0 or later. VIRTIO 1.3, 6. */
 export const VIRTIO_F_VERSION_1 = 32;
 
 /** What `serve` adds to the features of every device. */
 export const transportFeatures: FeatureSet = FeatureSet.of(
-  VIRTIO_F_INDIRECT_DESC,
-  VIRTIO_F_EVENT_IDX,
+  VIRTIO_RING_F_INDIRECT_DESC,
+  VIRTIO_RING_F_EVENT_IDX,
   VIRTIO_F_VERSION_1,
 );
 

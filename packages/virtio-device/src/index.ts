@@ -6,5 +6,5 @@ export type { DeviceHost, RegionDeclaration, VirtioDevice } from './device.ts';
 export type { DeviceServer, ServeEvent } from './device-server.ts';
 export { publish, type VirtioEvent, virtioChannel } from './diagnostics.ts';
 export { DeviceError, type DeviceErrorCode } from './errors.ts';
-export { isDeviceFeature, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from './features.ts';
+export { isDeviceFeature, VIRTIO_F_VERSION_1 } from './features.ts';
 export { type ServeOptions, serve } from './serve.ts';

@@ -1,6 +1,19 @@
 /** A listening socket that hands out one front-end at a time; a second one waits in the backlog. */
-import { AT_FDCWD, check, EAGAIN, ECONNABORTED, EINTR, EPOLLIN, errnoName, Fd, Statx, STATX_BASIC_STATS, SysError } from '@oriel/sys';
+
 import type { EventLoop, Logger, LoopTimer, Sys, Watch } from '@oriel/sys';
+import {
+  AT_FDCWD,
+  check,
+  EAGAIN,
+  ECONNABORTED,
+  EINTR,
+  EPOLLIN,
+  errnoName,
+  Fd,
+  STATX_BASIC_STATS,
+  Statx,
+  SysError,
+} from '@oriel/sys';
 import { DeviceError } from './errors.ts';
 import type { RateLimit } from './rate-limit.ts';
 

@@ -1,6 +1,7 @@
 /** One started queue of a device: its ring, its kick, and its turns on the loop. */
-import { EPOLLET, EPOLLIN, type EventLoop, type Logger, type LoopTimer, type SysLoop, type Watch } from '@oriel/sys';
+
 import type { GuestMemory } from '@oriel/guest-memory';
+import { EPOLLET, EPOLLIN, type EventLoop, type Logger, type LoopTimer, type SysLoop, type Watch } from '@oriel/sys';
 import type { RingSetup } from '@oriel/vhost-user';
 import { SplitQueue, VirtqueueError } from '@oriel/virtqueue';
 import type { Counters } from './counters.ts';

@@ -1,6 +1,7 @@
 /** `serve`: puts a device on a vhost-user socket. */
-import { Fd, silentLogger } from '@oriel/sys';
+
 import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
+import { Fd, silentLogger } from '@oriel/sys';
 import type { FrontendProfile } from '@oriel/vhost-user';
 import { checkDefinition } from './definition.ts';
 import type { VirtioDevice } from './device.ts';
@@ -58,7 +59,10 @@ export function serve(device: VirtioDevice, options: ServeOptions): DeviceServer
       throw new DeviceError('ERR_DEVICE_OPTIONS', 'give exactly one of socketPath and fd');
     }
     if (device.asynchronous === true && loop.driver === 'blocking') {
-      throw new DeviceError('ERR_DEVICE_ASYNC', `device ${device.name} needs Promises: use a loop with the node driver`);
+      throw new DeviceError(
+        'ERR_DEVICE_ASYNC',
+        `device ${device.name} needs Promises: use a loop with the node driver`,
+      );
     }
     checkDefinition(device, profile);
     return new SocketServer(device, socket, {

@@ -1,5 +1,5 @@
 /** Reads descriptor chains: every rule that a driver could break is checked here, on a copy of each descriptor. */
-import type { GuestMemory } from '@oriel/guest-memory';
+import type { GuestMemory, MemoryRegion } from '@oriel/guest-memory';
 import { TWO_32 } from '@oriel/layout';
 import { VirtqueueError, type VirtqueueErrorCode } from './errors.ts';
 import {
@@ -19,7 +19,16 @@ export const CHAIN_BAD = 1;
 export const CHAIN_BROKEN = 2;
 
 /** Bytes that a chain may have in all (VIRTIO 1.3, 2.7.4). */
-const MAX_CHAIN_BYTES = TWO_32;
+const MAX_CHAIN_BYTES = 2 ** 32;
+
+// The compiler folds a module's own constants into the hot loop; imported ones it loads and checks each time.
+const NEXT = VRING_DESC_F_NEXT;
+const WRITE = VRING_DESC_F_WRITE;
+const INDIRECT = VRING_DESC_F_INDIRECT;
+const HIGH_WORD = TWO_32;
+const DESC_BYTES = VirtqDesc.byteLength;
+/** log2 of the bytes of a descriptor. */
+const DESC_SHIFT = 4;
 
 /** What bounds a chain. */
 export interface ChainLimits {
@@ -35,24 +44,38 @@ export class ChainReader {
   /** Why the last `read` was not CHAIN_OK. */
   error: VirtqueueError | null = null;
   readonly #memory: GuestMemory;
-  readonly #limits: ChainLimits;
+  readonly #queue: number;
+  readonly #size: number;
+  readonly #indirect: boolean;
+  readonly #maxPieces: number;
+  /** The region hit last, and its extent; no address lies in [0, 0). */
+  #region: MemoryRegion | null = null;
+  #start = 0;
+  #end = 0;
   /** The indirect table found last: entries from word `#tableBase` on. */
-  #table = new Uint32Array(0);
+  #table: Uint32Array = new Uint32Array(0);
   #tableBase = 0;
   /** Holds a table that cannot be read in place. */
   #copy = new Uint32Array(0);
 
   constructor(memory: GuestMemory, limits: ChainLimits) {
     this.#memory = memory;
-    this.#limits = limits;
+    this.#queue = limits.index;
+    this.#size = limits.size;
+    this.#indirect = limits.indirect;
+    this.#maxPieces = limits.maxPieces;
+  }
+
+  /** Forgets the region that was hit last: the memory table changed. */
+  forget(): void {
+    this.#visit(null);
   }
 
   /** Fills `chain` with the chain at `head` of the descriptor table `desc`. @returns one of CHAIN_* */
   read(desc: Uint32Array, head: number, chain: PooledChain): number {
-    const memory = this.#memory;
     let words = desc;
     let base = 0;
-    let entries = this.#limits.size;
+    let entries = this.#size;
     let inTable = false;
     let index = head;
     let writing = false;
@@ -60,30 +83,35 @@ export class ChainReader {
     let readCount = 0;
     let readBytes = 0;
     let bytes = 0;
-    let verdict = CHAIN_OK;
+    let region = this.#region;
+    let start = this.#start;
+    let end = this.#end;
+    let { regions, offsets, lens } = chain;
+    let capacity = lens.length;
     chain.head = head;
+    this.error = null;
     for (let left = entries; ; left--) {
       if (left === 0) return this.#broken(head, 'ERR_VIRTQ_CHAIN_LOOP', `over ${entries} descriptors visited`);
       // Each word is read once: the driver may change it under us.
-      const at = base + index * 4;
+      const at = base + (index << 2);
       const low = words[at]!;
       const high = words[at + 1]!;
       const len = words[at + 2]!;
       const flagsNext = words[at + 3]!;
-      let gpa = high * TWO_32 + low;
-      if ((flagsNext & VRING_DESC_F_INDIRECT) !== 0) {
+      const gpa = high * HIGH_WORD + low;
+      if ((flagsNext & INDIRECT) !== 0) {
         if (inTable) return this.#broken(head, 'ERR_VIRTQ_INDIRECT', `table entry ${index} is indirect`);
         if (!this.#openTable(head, gpa, len, flagsNext)) return CHAIN_BROKEN;
         words = this.#table;
         base = this.#tableBase;
-        entries = len / VirtqDesc.byteLength;
+        entries = len >>> DESC_SHIFT;
         // One more, since the loop takes one away.
         left = entries + 1;
         index = 0;
         inTable = true;
         continue;
       }
-      if ((flagsNext & VRING_DESC_F_WRITE) !== 0) {
+      if ((flagsNext & WRITE) !== 0) {
         if (!writing) {
           writing = true;
           readCount = count;
@@ -96,26 +124,22 @@ export class ChainReader {
       if (bytes > MAX_CHAIN_BYTES) {
         return this.#broken(head, 'ERR_VIRTQ_CHAIN_BYTES', `over ${MAX_CHAIN_BYTES} bytes in one chain`);
       }
-      for (let rest = len; rest !== 0; ) {
-        const region = memory.find(gpa);
-        if (region === null) {
-          if (verdict === CHAIN_OK) verdict = this.#outside(head, gpa, rest);
-          break;
-        }
-        if (count === chain.lens.length && !chain.grow(this.#limits.maxPieces)) {
-          return this.#broken(head, 'ERR_VIRTQ_CHAIN_LONG', `more than ${this.#limits.maxPieces} pieces`);
-        }
-        const offset = gpa - region.gpa;
-        const room = region.size - offset;
-        const part = rest < room ? rest : room;
-        chain.regions[count] = region;
-        chain.offsets[count] = offset;
-        chain.lens[count] = part;
+      if (gpa >= start && gpa + len <= end && count < capacity && len !== 0) {
+        // A chain mostly meets the same region again: comparing is cheaper than a store that the collector watches.
+        if (regions[count] !== region) regions[count] = region!;
+        offsets[count] = gpa - start;
+        lens[count] = len;
         count++;
-        gpa += part;
-        rest -= part;
+      } else {
+        count = this.#place(chain, count, gpa, len);
+        if (count < 0) return CHAIN_BROKEN;
+        region = this.#region;
+        start = this.#start;
+        end = this.#end;
+        ({ regions, offsets, lens } = chain);
+        capacity = lens.length;
       }
-      if ((flagsNext & VRING_DESC_F_NEXT) === 0) break;
+      if ((flagsNext & NEXT) === 0) break;
       index = flagsNext >>> 16;
       if (index >= entries) {
         return this.#broken(head, 'ERR_VIRTQ_NEXT', `next ${index} in a table of ${entries} entries`);
@@ -129,7 +153,37 @@ export class ChainReader {
     chain.writeCount = count - readCount;
     chain.readBytes = readBytes;
     chain.writeBytes = bytes - readBytes;
-    return verdict;
+    return this.error === null ? CHAIN_OK : CHAIN_BAD;
+  }
+
+  /**
+   * Appends a buffer that is not wholly in the region hit last, a piece for each region that it touches.
+   * @returns the new count of pieces, or -1 when there are too many; sets `error` when the buffer is outside memory
+   */
+  #place(chain: PooledChain, count: number, gpa: number, len: number): number {
+    let pieces = count;
+    let address = gpa;
+    for (let left = len; left > 0; ) {
+      const region = this.#memory.find(address);
+      if (region === null) {
+        const detail = `buffer at gpa ${address}, ${left} bytes: not in guest memory`;
+        this.error ??= this.#error(chain.head, 'ERR_VIRTQ_BUFFER', detail);
+        return pieces;
+      }
+      if (pieces === chain.lens.length && !chain.grow(this.#maxPieces)) {
+        this.#broken(chain.head, 'ERR_VIRTQ_CHAIN_LONG', `more than ${this.#maxPieces} pieces`);
+        return -1;
+      }
+      this.#visit(region);
+      const part = Math.min(left, this.#end - address);
+      chain.regions[pieces] = region;
+      chain.offsets[pieces] = address - this.#start;
+      chain.lens[pieces] = part;
+      pieces++;
+      address += part;
+      left -= part;
+    }
+    return pieces;
   }
 
   /** Finds an indirect table: in place where a view over it can be, else as a copy. @returns false when `error` is set */
@@ -139,12 +193,14 @@ export class ChainReader {
       this.#broken(head, 'ERR_VIRTQ_INDIRECT', fault);
       return false;
     }
-    const region = this.#memory.find(gpa);
-    if (region?.direct) {
-      const offset = gpa - region.gpa;
-      if (offset + len <= region.size && (offset & 3) === 0) {
+    if (gpa < this.#start || gpa + len > this.#end) this.#visit(this.#memory.find(gpa));
+    const region = this.#region;
+    if (region?.direct && gpa >= this.#start && gpa + len <= this.#end) {
+      const offset = gpa - this.#start;
+      if ((offset & 3) === 0) {
         this.#table = region.u32;
-        this.#tableBase = offset / 4;
+        // A shift keeps the index a machine integer; above 4 GiB it must be a division.
+        this.#tableBase = offset < HIGH_WORD ? offset >>> 2 : offset / 4;
         return true;
       }
     }
@@ -154,10 +210,10 @@ export class ChainReader {
   }
 
   #tableFault(len: number, flagsNext: number): string {
-    if (!this.#limits.indirect) return 'indirect descriptors were not negotiated';
-    if ((flagsNext & VRING_DESC_F_NEXT) !== 0) return 'an indirect descriptor has a next one';
-    if (len === 0 || len % VirtqDesc.byteLength !== 0) return `table of ${len} bytes, want a multiple of 16`;
-    const entries = len / VirtqDesc.byteLength;
+    if (!this.#indirect) return 'indirect descriptors were not negotiated';
+    if ((flagsNext & NEXT) !== 0) return 'an indirect descriptor has a next one';
+    if (len === 0 || (len & (DESC_BYTES - 1)) !== 0) return `table of ${len} bytes, want a multiple of 16`;
+    const entries = len >>> DESC_SHIFT;
     return entries > VIRTQUEUE_MAX_SIZE ? `table of ${entries} entries, want at most ${VIRTQUEUE_MAX_SIZE}` : '';
   }
 
@@ -178,9 +234,10 @@ export class ChainReader {
     return true;
   }
 
-  #outside(head: number, gpa: number, len: number): number {
-    this.error = this.#error(head, 'ERR_VIRTQ_BUFFER', `buffer at gpa ${gpa}, ${len} bytes: not in guest memory`);
-    return CHAIN_BAD;
+  #visit(region: MemoryRegion | null): void {
+    this.#region = region;
+    this.#start = region === null ? 0 : region.gpa;
+    this.#end = region === null ? 0 : region.gpa + region.size;
   }
 
   #broken(head: number, code: VirtqueueErrorCode, detail: string): number {
@@ -189,7 +246,7 @@ export class ChainReader {
   }
 
   #error(head: number, code: VirtqueueErrorCode, detail: string): VirtqueueError {
-    const queue = this.#limits.index;
+    const queue = this.#queue;
     return new VirtqueueError(code, 'driver', `queue ${queue}, chain ${head}: ${detail}`, { queue, head });
   }
 }

@@ -4,6 +4,8 @@ import { EFAULT } from '@oriel/sys';
 
 /** Up to here a loop over words beats `set(subarray())`, whose two objects cost about 45 ns. */
 const LOOP_BYTES = 64;
+/** Offsets below this fit 32 bits. */
+const WORD_SHIFT_END = 2 ** 32;
 
 /** Copies region bytes [offset, offset + len) out. The range lies in the region. @returns 0 or -EFAULT */
 export function copyFromRegion(
@@ -18,7 +20,7 @@ export function copyFromRegion(
   const words = region.u32;
   const tail = len & 3;
   const wordsEnd = toOffset + len - tail;
-  let word = offset / 4;
+  let word = wordIndex(offset);
   let t = toOffset;
   for (; t < wordsEnd; t += 4) {
     const value = words[word++]!;
@@ -48,7 +50,7 @@ export function copyToRegion(
   const words = region.u32;
   const tail = len & 3;
   const wordsEnd = fromOffset + len - tail;
-  let word = offset / 4;
+  let word = wordIndex(offset);
   let f = fromOffset;
   for (; f < wordsEnd; f += 4) {
     words[word++] = from[f]! | (from[f + 1]! << 8) | (from[f + 2]! << 16) | (from[f + 3]! << 24);
@@ -59,4 +61,9 @@ export function copyToRegion(
     for (let i = 0; i < tail; i++) bytes[to + i] = from[f + i]!;
   }
   return 0;
+}
+
+/** A shift keeps the index a machine integer; above 4 GiB it must be a division. */
+function wordIndex(offset: number): number {
+  return offset < WORD_SHIFT_END ? offset >>> 2 : offset / 4;
 }

@@ -25,6 +25,15 @@ const FIRST_CAPACITY = 8;
 /** Bad chains in a row, in one `next()`, after which the driver is held to be hostile: it must not keep us here. */
 const MAX_BAD_CHAINS = 65536;
 
+// The compiler folds a module's own constants into hot code; imported ones it loads and checks each time.
+const OK = CHAIN_OK;
+const BROKEN = CHAIN_BROKEN;
+const FREE = CHAIN_FREE;
+const TAKEN = CHAIN_TAKEN;
+const IDX = RING_IDX;
+const FLAGS = RING_FLAGS;
+const HEADS = AVAIL_HEADS;
+
 /** Whether the driver was told to kick; before the first empty ring it is not known. */
 const KICKS_UNKNOWN = 0;
 const KICKS_ON = 1;
@@ -42,6 +51,8 @@ export class SplitQueue implements DeviceQueue {
   readonly #eventIdx: boolean;
   readonly #callBatch: number;
   readonly #firstCapacity: number;
+  readonly #usedEventAt: number;
+  readonly #availEventAt: number;
   #ring: SplitRing;
   /** Of the memory, when the ring was bound. */
   #generation: number;
@@ -97,12 +108,14 @@ export class SplitQueue implements DeviceQueue {
     this.#callBatch = Math.min(callBatch, size);
     this.#firstCapacity = Math.min(FIRST_CAPACITY, maxPieces);
     this.#reader = new ChainReader(memory, { index, size, indirect: config.indirect, maxPieces });
+    this.#usedEventAt = usedEventAt(size);
+    this.#availEventAt = availEventAt(size);
     this.#busy = new Uint8Array(size);
     this.#ring = bindSplitRing(memory, config);
     this.#generation = memory.generation;
     this.#nextAvail = base;
     this.#availIdx = base;
-    this.#usedIdx = Atomics.load(this.#ring.used, RING_IDX);
+    this.#usedIdx = Atomics.load(this.#ring.used, IDX);
   }
 
   get healthy(): boolean {
@@ -122,7 +135,7 @@ export class SplitQueue implements DeviceQueue {
     if (!this.#healthy || this.#stopped) return false;
     // After a table change the views may be gone: next() looks, and says so if the ring is.
     if (this.#generation !== this.#memory.generation) return true;
-    return Atomics.load(this.#ring.avail, RING_IDX) !== this.#nextAvail;
+    return Atomics.load(this.#ring.avail, IDX) !== this.#nextAvail;
   }
 
   next(): Chain | null {
@@ -130,27 +143,27 @@ export class SplitQueue implements DeviceQueue {
     const ring = this.#ring;
     for (let bad = 0; bad < MAX_BAD_CHAINS; bad++) {
       if (this.#nextAvail === this.#availIdx && !this.#refill()) return null;
-      const head = ring.avail[AVAIL_HEADS + (this.#nextAvail & this.#mask)]!;
+      const head = ring.avail[HEADS + (this.#nextAvail & this.#mask)]!;
       if (head >= this.size) return this.#break('ERR_VIRTQ_HEAD', `head ${head} in a ring of ${this.size} entries`);
       if (this.#busy[head] !== 0) return this.#break('ERR_VIRTQ_HEAD', `head ${head} is in flight`);
       const chain = this.#free.pop() ?? this.#newChain();
       const verdict = this.#reader.read(ring.desc, head, chain);
-      if (verdict === CHAIN_BROKEN) {
+      if (verdict === BROKEN) {
         this.#free.push(chain);
         return this.#fail(this.#reader.error!);
       }
       this.#nextAvail = (this.#nextAvail + 1) & 0xffff;
       chain.sequence = ++this.#taken;
-      chain.state = CHAIN_TAKEN;
+      chain.state = TAKEN;
       this.#busy[head] = 1;
       this.#inFlight++;
-      if (verdict === CHAIN_OK) {
+      if (verdict === OK) {
         this.stats.chains++;
         return chain;
       }
       this.stats.badChains++;
       const { error } = this.#reader;
-      this.#recycle(chain, CHAIN_FREE);
+      this.#recycle(chain, FREE);
       this.#publish(head, 0);
       this.#config.onError(error!);
       if (!this.#usable()) return null;
@@ -160,7 +173,7 @@ export class SplitQueue implements DeviceQueue {
 
   complete(chain: Chain, written: number): void {
     const own = this.#own(chain);
-    if (own.state !== CHAIN_TAKEN) {
+    if (own.state !== TAKEN) {
       throw new VirtqueueError('ERR_VIRTQ_CHAIN_STATE', 'bug', `chain ${chain.head} is not in flight`, {
         queue: this.index,
         head: chain.head,
@@ -170,7 +183,7 @@ export class SplitQueue implements DeviceQueue {
       throw new RangeError(`${written} bytes written into a chain with room for ${own.writeBytes}`);
     }
     const { head, readBytes } = own;
-    this.#recycle(own, CHAIN_FREE);
+    this.#recycle(own, FREE);
     if (!this.#usable()) return;
     this.stats.completed++;
     this.stats.bytesRead += readBytes;
@@ -180,10 +193,10 @@ export class SplitQueue implements DeviceQueue {
 
   unfetch(chain: Chain): boolean {
     const own = this.#own(chain);
-    if (own.state !== CHAIN_TAKEN) return own.state === CHAIN_UNFETCHED;
+    if (own.state !== TAKEN) return own.state === CHAIN_UNFETCHED;
     if (this.#stopped || !this.#healthy) return false;
     const { sequence } = own;
-    const later = this.#chains.filter((c) => c.state === CHAIN_TAKEN && c.sequence >= sequence);
+    const later = this.#chains.filter((c) => c.state === TAKEN && c.sequence >= sequence);
     if (later.length !== this.#taken - sequence + 1) return false;
     for (const c of later) this.#recycle(c, CHAIN_UNFETCHED);
     this.#taken -= later.length;
@@ -207,6 +220,7 @@ export class SplitQueue implements DeviceQueue {
     try {
       this.#ring = bindSplitRing(this.#memory, this.#config);
       this.#generation = this.#memory.generation;
+      this.#reader.forget();
     } catch (error) {
       this.#healthy = false;
       throw error;
@@ -220,7 +234,7 @@ export class SplitQueue implements DeviceQueue {
   stop(): void {
     if (this.#stopped) return;
     this.flush();
-    if (this.#kicks === KICKS_OFF && this.#usable()) Atomics.store(this.#ring.used, RING_FLAGS, 0);
+    if (this.#kicks === KICKS_OFF && this.#usable()) Atomics.store(this.#ring.used, FLAGS, 0);
     this.#stopped = true;
   }
 
@@ -241,10 +255,10 @@ export class SplitQueue implements DeviceQueue {
   /** Looks at avail.idx; when nothing is there, asks for a kick and looks again. @returns true when there are chains */
   #refill(): boolean {
     const { avail } = this.#ring;
-    let idx = Atomics.load(avail, RING_IDX);
+    let idx = Atomics.load(avail, IDX);
     if (idx === this.#nextAvail) {
       if (!this.#enableKicks()) return false;
-      idx = Atomics.load(avail, RING_IDX);
+      idx = Atomics.load(avail, IDX);
       if (idx === this.#nextAvail) return false;
     }
     const ahead = (idx - this.#nextAvail) & 0xffff;
@@ -258,7 +272,7 @@ export class SplitQueue implements DeviceQueue {
     this.#availIdx = idx;
     if (!this.#eventIdx && this.#kicks !== KICKS_OFF) {
       this.#kicks = KICKS_OFF;
-      Atomics.store(this.#ring.used, RING_FLAGS, VRING_USED_F_NO_NOTIFY);
+      Atomics.store(this.#ring.used, FLAGS, VRING_USED_F_NO_NOTIFY);
     }
     return true;
   }
@@ -268,12 +282,12 @@ export class SplitQueue implements DeviceQueue {
     if (this.#eventIdx) {
       if (this.#availEvent === this.#nextAvail) return false;
       this.#availEvent = this.#nextAvail;
-      Atomics.store(this.#ring.used, availEventAt(this.size), this.#nextAvail);
+      Atomics.store(this.#ring.used, this.#availEventAt, this.#nextAvail);
       return true;
     }
     if (this.#kicks === KICKS_ON) return false;
     this.#kicks = KICKS_ON;
-    Atomics.store(this.#ring.used, RING_FLAGS, 0);
+    Atomics.store(this.#ring.used, FLAGS, 0);
     return true;
   }
 
@@ -284,7 +298,7 @@ export class SplitQueue implements DeviceQueue {
     ring.usedElems[at] = head;
     ring.usedElems[at + 1] = written;
     this.#usedIdx = (this.#usedIdx + 1) & 0xffff;
-    Atomics.store(ring.used, RING_IDX, this.#usedIdx);
+    Atomics.store(ring.used, IDX, this.#usedIdx);
     this.#unannounced++;
     this.#batch++;
     if (this.#batch === 1 || this.#unannounced >= this.#callBatch) this.#announce();
@@ -300,10 +314,10 @@ export class SplitQueue implements DeviceQueue {
     let wanted: boolean;
     // The load follows the store of used.idx: both are sequentially consistent, which is the barrier needed here.
     if (this.#eventIdx) {
-      const event = Atomics.load(avail, usedEventAt(this.size));
+      const event = Atomics.load(avail, this.#usedEventAt);
       wanted = before === -1 || ((now - event - 1) & 0xffff) < ((now - before) & 0xffff);
     } else {
-      wanted = (Atomics.load(avail, RING_FLAGS) & VRING_AVAIL_F_NO_INTERRUPT) === 0;
+      wanted = (Atomics.load(avail, FLAGS) & VRING_AVAIL_F_NO_INTERRUPT) === 0;
     }
     if (wanted) {
       this.stats.calls++;

@@ -11,6 +11,8 @@ export interface OrielFsOptions {
   /** As on the command line; '0' for no window. */
   readonly window?: string;
   readonly args?: readonly string[];
+  /** Default `info`. */
+  readonly logLevel?: 'info' | 'debug' | 'trace';
 }
 
 const MAIN = fileURLToPath(new URL('../../../apps/backend/src/main.ts', import.meta.url));
@@ -30,7 +32,7 @@ export async function startOrielFs(options: OrielFsOptions): Promise<HostProcess
     `--shared-dir=${options.sharedDir}`,
     `--tag=${options.tag ?? 'share'}`,
     ...(options.window === undefined ? [] : [`--window=${options.window}`]),
-    '--log-level=info',
+    `--log-level=${options.logLevel ?? 'info'}`,
     ...(options.args ?? []),
   ];
   const backend = HostProcess.start(command, { name: 'oriel fs' });

@@ -1,5 +1,5 @@
 /** Size and times of an open file, read by one statx into private memory. */
-import { Mapping, STATX_BASIC_STATS, AT_EMPTY_PATH, Statx, type Sys, Timespec } from '@oriel/sys';
+import { AT_EMPTY_PATH, Mapping, STATX_BASIC_STATS, Statx, type Sys, Timespec } from '@oriel/sys';
 
 export class FileFacts implements Disposable {
   readonly #sys: Pick<Sys, 'mem' | 'file'>;
@@ -17,7 +17,13 @@ export class FileFacts implements Disposable {
   /** The file's size in bytes, or a negative errno. Keeps the times for `restoreTimes`. */
   size(fd: number): number {
     // The byte at 1024 is never written: it is the empty path.
-    const result = this.#sys.file.statx(fd, this.#memory.addr + 1024, AT_EMPTY_PATH, STATX_BASIC_STATS, this.#memory.addr);
+    const result = this.#sys.file.statx(
+      fd,
+      this.#memory.addr + 1024,
+      AT_EMPTY_PATH,
+      STATX_BASIC_STATS,
+      this.#memory.addr,
+    );
     return result < 0 ? result : Statx.stxSize.get(this.#view, 0);
   }
 

@@ -168,5 +168,7 @@ export class GrowRecord implements Disposable {
 }
 
 function recordError(path: string, call: string, result: number): FsDaxError {
-  return new FsDaxError('ERR_FSDAX_RECORD', `cannot use the crash record ${path}`, { cause: new SysError(call, -result) });
+  return new FsDaxError('ERR_FSDAX_RECORD', `cannot use the crash record ${path}`, {
+    cause: new SysError(-result, call),
+  });
 }

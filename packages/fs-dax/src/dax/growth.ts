@@ -37,7 +37,7 @@ export class Growth {
    * @returns 0 or a negative errno; the file is then as it was
    */
   begin(inode: DaxInode, target: number): number {
-    if (this.#inode !== null) return -EBUSY;
+    if (this.#inode !== null) return this.#inode === inode && this.#grownSize === target ? 0 : -EBUSY;
     const { sys, facts, record } = this.#options;
     const fd = inode.fd!.fd;
     const size = facts.size(fd);

@@ -1,6 +1,7 @@
 /** What the window knows of one inode. */
-import type { Fd } from '@oriel/sys';
+
 import type { Operation } from '@oriel/fuse';
+import type { Fd } from '@oriel/sys';
 import type { DaxRange } from './range.ts';
 
 export class DaxInode {

@@ -40,18 +40,35 @@ export class RangeMapper {
     const { pageSize, insideFile } = region.limits;
     const inode = range.inode;
     const size = facts.size(inode.fd!.fd);
-    if (size < 0) return done(size);
-    if (!range.lacks(size, pageSize)) return done(range.covered > 0 ? 0 : -EIO);
-    if (plans === 0) return done(-EIO);
-    if (!insideFile || range.foffset + range.len <= size) {
-      return this.#mapFile(region, range, range.len, insideFile, plans, done);
+    if (size < 0) {
+      done(size);
+      return;
     }
-    if (tail === 'copy') return this.#mapCopy(region, range, done);
+    if (!range.lacks(size, pageSize)) {
+      done(range.covered > 0 ? 0 : -EIO);
+      return;
+    }
+    if (plans === 0) {
+      done(-EIO);
+      return;
+    }
+    if (!insideFile || range.foffset + range.len <= size) {
+      this.#mapFile(region, range, range.len, insideFile, plans, done);
+      return;
+    }
+    if (tail === 'copy') {
+      this.#mapCopy(region, range, done);
+      return;
+    }
     const odd = size % pageSize !== 0;
     if (tail === 'refuse' && !odd && range.pieces + 1 < this.#mostPieces) {
-      return this.#mapFile(region, range, size - range.foffset, true, plans, done);
+      this.#mapFile(region, range, size - range.foffset, true, plans, done);
+      return;
     }
-    if (growth !== null && (tail === 'grow' || inode.guestSized)) return this.#mapGrown(region, range, growth, done);
+    if (growth !== null && (tail === 'grow' || inode.guestSized)) {
+      this.#mapGrown(region, range, growth, done);
+      return;
+    }
     log.warn('a mapping is refused: the file ends in a part of a page, or grew too often; see --dax-tail', {
       path: inode.path,
       size,
@@ -87,17 +104,26 @@ export class RangeMapper {
     const inode = range.inode;
     const target = range.foffset + range.len;
     const from = range.foffset + range.covered;
-    this.#send(region, range, inode.fd!.fd, from, range.len, () => growth.begin(inode, target), (error) => {
-      growth.end(inode);
-      done(error);
-    });
+    this.#send(
+      region,
+      range,
+      inode.fd!.fd,
+      from,
+      range.len,
+      () => growth.begin(inode, target),
+      (error) => {
+        growth.end(inode);
+        done(error);
+      },
+    );
   }
 
   #mapCopy(region: ShmRegion, range: DaxRange, done: (error: number) => void): void {
     try {
       range.copy ??= new RangeCopy(this.#options.sys, range.foffset, range.len);
     } catch (error) {
-      return done(error instanceof SysError ? -error.errno : -EIO);
+      done(error instanceof SysError ? -error.errno : -EIO);
+      return;
     }
     const copy = range.copy;
     this.#send(region, range, copy.memfd.fd, 0, range.len, () => copy.load(range.inode.fd!.fd), done);

@@ -2,7 +2,19 @@
  * Tail mode `copy`: a range served from a private memfd instead of the file. What the guest stored in it is found by
  * comparing with a shadow taken at the last load, page by page, and written back to the file.
  */
-import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, Fd, Mapping, MFD_ALLOW_SEALING, MFD_CLOEXEC, PROT_READ, PROT_WRITE, check, type Sys } from '@oriel/sys';
+import {
+  check,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  Fd,
+  Mapping,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  PROT_READ,
+  PROT_WRITE,
+  type Sys,
+} from '@oriel/sys';
 
 export class RangeCopy implements Disposable {
   readonly #sys: Pick<Sys, 'mem' | 'fd' | 'file'>;
@@ -16,7 +28,10 @@ export class RangeCopy implements Disposable {
   constructor(sys: Pick<Sys, 'mem' | 'fd' | 'file'>, foffset: number, len: number) {
     this.#sys = sys;
     this.#foffset = foffset;
-    this.memfd = new Fd(sys.fd, check(sys.mem.memfdCreate('oriel-dax-copy', MFD_CLOEXEC | MFD_ALLOW_SEALING), 'memfd_create'));
+    this.memfd = new Fd(
+      sys.fd,
+      check(sys.mem.memfdCreate('oriel-dax-copy', MFD_CLOEXEC | MFD_ALLOW_SEALING), 'memfd_create'),
+    );
     try {
       check(sys.file.ftruncate(this.memfd.fd, len), 'ftruncate');
       check(sys.mem.addSeals(this.memfd.fd, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 'fcntl');

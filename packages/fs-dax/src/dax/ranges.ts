@@ -29,7 +29,14 @@ export class RangeTable {
   }
 
   /** Puts part of a file into a slot, removing what stood there. `done` gets 0 or a negative errno. */
-  place(region: ShmRegion, inode: DaxInode, foffset: number, moffset: number, len: number, done: (error: number) => void): void {
+  place(
+    region: ShmRegion,
+    inode: DaxInode,
+    foffset: number,
+    moffset: number,
+    len: number,
+    done: (error: number) => void,
+  ): void {
     const old = this.at(moffset);
     if (old?.busy) {
       old.waiters.push(() => this.place(region, inode, foffset, moffset, len, done));
@@ -40,7 +47,11 @@ export class RangeTable {
       this.remove(region, old, () => this.place(region, inode, foffset, moffset, len, done));
       return;
     }
-    if (inode.fd === null) return done(-EBADF); // its last range went while this one waited
+    if (inode.fd === null) {
+      // its last range went while this one waited
+      done(-EBADF);
+      return;
+    }
     const range = old ?? new DaxRange(inode, foffset, moffset, len);
     if (old === null) {
       this.#slots[moffset / DAX_RANGE] = range;
@@ -55,7 +66,10 @@ export class RangeTable {
       range.waiters.push(() => this.cover(region, range, done));
       return;
     }
-    if (this.at(range.moffset) !== range) return done(0);
+    if (this.at(range.moffset) !== range) {
+      done(0);
+      return;
+    }
     range.busy = true;
     this.#mapper.cover(region, range, (error) => {
       range.busy = false;
@@ -73,7 +87,10 @@ export class RangeTable {
       range.waiters.push(() => this.remove(region, range, done));
       return;
     }
-    if (this.at(range.moffset) !== range) return done(0);
+    if (this.at(range.moffset) !== range) {
+      done(0);
+      return;
+    }
     range.busy = true;
     region.unmap(range.moffset, DAX_RANGE, (error) => {
       range.busy = false;

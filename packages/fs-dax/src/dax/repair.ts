@@ -21,7 +21,12 @@ import type { GrownFile } from './grow-record.ts';
  * A file of any other size was not grown yet, or changed by someone since: it is left alone.
  * @returns true when nothing is left to do, false when the file cannot be found or mended (said in the log)
  */
-export function repairGrown(sys: Pick<Sys, 'mem' | 'fd' | 'file'>, sharedDir: string, file: GrownFile, log: Logger): boolean {
+export function repairGrown(
+  sys: Pick<Sys, 'mem' | 'fd' | 'file'>,
+  sharedDir: string,
+  file: GrownFile,
+  log: Logger,
+): boolean {
   const encoder = new TextEncoder();
   const root = sys.file.openat(AT_FDCWD, encoder.encode(`${sharedDir}\0`), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   if (root < 0) return false;

@@ -4,16 +4,17 @@
  */
 import {
   type Attributes,
+  type Filesystem,
   FOPEN_KEEP_CACHE,
   FUSE_ATTR_DAX,
-  FUSE_BATCH_FORGET,
   FUSE_COPY_FILE_RANGE,
   FUSE_COPY_FILE_RANGE_64,
   FUSE_CREATE,
+  FUSE_DESTROY,
   FUSE_FALLOCATE,
   FUSE_FLUSH,
-  FUSE_FORGET,
   FUSE_FSYNC,
+  FUSE_INIT,
   FUSE_LINK,
   FUSE_LOOKUP,
   FUSE_MKDIR,
@@ -22,22 +23,20 @@ import {
   FUSE_RELEASE,
   FUSE_REMOVEMAPPING,
   FUSE_SETATTR,
-  FUSE_SETUPMAPPING,
   FUSE_SYMLINK,
   FUSE_TMPFILE,
   FUSE_WRITE,
-  type Filesystem,
   type MapInfo,
   type Operation,
   PENDING,
 } from '@oriel/fuse';
 import type { ShmRegion } from '@oriel/shm-region';
-import { EINVAL, EOPNOTSUPP, Fd, type Logger, S_IFMT, S_IFREG, type Sys } from '@oriel/sys';
+import { EAGAIN, EINVAL, EOPNOTSUPP, Fd, type Logger, S_IFMT, S_IFREG, type Sys } from '@oriel/sys';
 import { DAX_RANGE } from '../layout.ts';
 import { mayBeOpened, sizeAllows } from './eligibility.ts';
 import { FileFacts } from './file-facts.ts';
-import { Growth, type GrowthStep } from './growth.ts';
 import type { GrowRecord } from './grow-record.ts';
+import { Growth, type GrowthStep } from './growth.ts';
 import { DaxInode } from './inode.ts';
 import { RangeMapper } from './mapper.ts';
 import type { DaxTail } from './options.ts';
@@ -51,6 +50,12 @@ export interface DaxSession {
   resume(op: Operation): void;
   reply(op: Operation): void;
   replyError(op: Operation, error: number): void;
+}
+
+interface Waiting {
+  /** `reply`: the request is done, and its reply is kept until the guest can reach what it tells of. */
+  readonly kind: 'mapping' | 'reply';
+  answered: boolean;
 }
 
 export interface DaxWindowOptions {
@@ -70,7 +75,8 @@ export class DaxWindow implements Disposable {
   readonly #growth: Growth | null;
   readonly #ranges: RangeTable;
   readonly #inodes = new Map<number, DaxInode>();
-  readonly #waiting = new Set<Operation>();
+  /** Operations that wait for a map request. A stop may answer one early; what comes for it later is then void. */
+  readonly #waiting = new Map<Operation, Waiting>();
   readonly #info: MapInfo = { size: 0, mappable: false, devLo: 0, devHi: 0, inoLo: 0, inoHi: 0, path: '' };
   #mode: DaxMode = 'none';
   #region: ShmRegion | null = null;
@@ -119,7 +125,10 @@ export class DaxWindow implements Disposable {
     if (opened < 0) return opened;
     const finish = this.#keep(op);
     const next = (at: number): void => {
-      if (at >= len) return finish(0);
+      if (at >= len) {
+        finish(0);
+        return;
+      }
       const part = Math.min(DAX_RANGE, len - at);
       this.#ranges.place(region, inode, foffset + at, moffset + at, part, (error) => {
         if (error < 0) finish(error);
@@ -160,7 +169,10 @@ export class DaxWindow implements Disposable {
   /** INIT and DESTROY: every mapping goes. */
   dropAll(done: () => void): void {
     const region = this.#region;
-    if (region === null) return done();
+    if (region === null) {
+      done();
+      return;
+    }
     let pending = 1;
     const one = (): void => {
       if (--pending > 0) return;
@@ -174,11 +186,11 @@ export class DaxWindow implements Disposable {
     one();
   }
 
-  /** The front-end dropped every mapping by itself, or left. */
+  /** The front-end dropped every mapping by itself, or left; the session was reset before. */
   forgetAll(): void {
     this.#ranges.forgetAll();
+    for (const inode of this.#inodes.values()) this.#resume(inode);
     this.#forgetInodes();
-    this.#waiting.clear();
     this.#mode = 'none';
   }
 
@@ -205,9 +217,9 @@ export class DaxWindow implements Disposable {
     if (this.#ranges.copies.size > 0) this.#writeBackBefore(op);
     const growing = this.#growth?.inode;
     if (growing === undefined || growing === null) return false;
-    const touched = op.nodeid === growing.nodeid || (touchesSecondInode(op.opcode) && op.nodeid2 === growing.nodeid);
-    if (!touched) return false;
-    if (op.opcode === FUSE_FORGET || op.opcode === FUSE_BATCH_FORGET || op.opcode === FUSE_REMOVEMAPPING) return false;
+    // Which file COPY_FILE_RANGE writes to is not decoded yet.
+    if (op.nodeid !== growing.nodeid && !touchesSecondInode(op.opcode)) return false;
+    if (op.opcode === FUSE_REMOVEMAPPING) return false;
     growing.held.push(op);
     return true;
   }
@@ -216,7 +228,7 @@ export class DaxWindow implements Disposable {
   beforeReply(op: Operation): boolean {
     if (this.#mode === 'none') return false;
     const { opcode } = op;
-    const nodeid = answersEntry(opcode) ? op.entry.nodeid : touchesSecondInode(opcode) ? op.nodeid2 : op.nodeid;
+    const nodeid = answersEntry(opcode) ? op.entry.nodeid : op.targetNodeid;
     if (opcode === FUSE_OPEN || opcode === FUSE_CREATE) {
       // Without it Linux drops the page-table entries of a DAX file in use when it is opened again.
       if (this.#mode === 'always' || this.#inodes.get(nodeid)?.flagged) op.openFlags |= FOPEN_KEEP_CACHE;
@@ -230,9 +242,10 @@ export class DaxWindow implements Disposable {
     if (inode === undefined || region === null || inode.fd === null) return false;
     const size = inode.growing ? inode.trueSize : this.#facts.size(inode.fd.fd);
     if (!this.#lacking(inode, size)) return false;
-    this.#waiting.add(op);
+    const waiting = this.#wait(op, 'reply');
     this.#extend(region, inode, (error) => {
-      if (!this.#waiting.delete(op)) return;
+      if (waiting.answered) return;
+      this.#waiting.delete(op);
       if (error < 0 && !changes) this.#session!.replyError(op, error);
       else this.#session!.reply(op);
     });
@@ -251,17 +264,30 @@ export class DaxWindow implements Disposable {
 
   /** True while nothing of a waiting operation was done that doing it again would repeat: a mapping, or a held request. */
   repeatable(op: Operation): boolean {
-    if (op.opcode === FUSE_SETUPMAPPING || op.opcode === FUSE_REMOVEMAPPING) return true;
-    for (const inode of this.#inodes.values()) if (inode.held.includes(op)) return true;
-    return false;
+    return (
+      this.#waiting.get(op)?.kind === 'mapping' ||
+      op.opcode === FUSE_INIT ||
+      op.opcode === FUSE_DESTROY ||
+      this.#holds(op)
+    );
   }
 
-  /** The operation was given back to its ring or answered by a stop: it waits for nothing any more. */
-  abandon(op: Operation): void {
-    this.#waiting.delete(op);
+  /** The rings stop and the operation cannot be given back: a request that is done gets its answer, another EAGAIN. */
+  answerAtStop(op: Operation): void {
+    const waiting = this.#waiting.get(op);
+    if (waiting !== undefined) {
+      waiting.answered = true;
+      this.#waiting.delete(op);
+      if (waiting.kind === 'reply') this.#session!.reply(op);
+      else op.complete(-EAGAIN);
+      return;
+    }
     for (const { held } of this.#inodes.values()) {
       const at = held.indexOf(op);
-      if (at >= 0) held.splice(at, 1);
+      if (at < 0) continue;
+      held.splice(at, 1);
+      this.#session!.replyError(op, -EAGAIN);
+      return;
     }
   }
 
@@ -293,13 +319,26 @@ export class DaxWindow implements Disposable {
     return 0;
   }
 
-  /** Keeps an operation until the returned function is called; a later call, after `abandon`, does nothing. */
+  /** Keeps an operation until the returned function is called. */
   #keep(op: Operation): (result: number) => void {
-    this.#waiting.add(op);
+    const waiting = this.#wait(op, 'mapping');
     return (result) => {
       this.#resumeHeld();
-      if (this.#waiting.delete(op)) op.complete(result);
+      if (waiting.answered) return;
+      this.#waiting.delete(op);
+      op.complete(result);
     };
+  }
+
+  #wait(op: Operation, kind: Waiting['kind']): Waiting {
+    const waiting: Waiting = { kind, answered: false };
+    this.#waiting.set(op, waiting);
+    return waiting;
+  }
+
+  #holds(op: Operation): boolean {
+    for (const inode of this.#inodes.values()) if (inode.held.includes(op)) return true;
+    return false;
   }
 
   #lacking(inode: DaxInode, size: number): boolean {
@@ -318,7 +357,8 @@ export class DaxWindow implements Disposable {
       const range = ranges.pop();
       if (range === undefined) {
         this.#resumeHeld();
-        return done(failure);
+        done(failure);
+        return;
       }
       this.#ranges.cover(region, range, (error) => {
         // A range wholly behind the end of the file needs nothing.
@@ -336,9 +376,12 @@ export class DaxWindow implements Disposable {
   #resumeHeld(): void {
     if (this.#growth?.inode) return;
     for (const inode of this.#inodes.values()) {
-      if (inode.held.length === 0) continue;
-      for (const op of inode.held.splice(0)) this.#session!.resume(op);
+      if (inode.held.length > 0) this.#resume(inode);
     }
+  }
+
+  #resume(inode: DaxInode): void {
+    for (const op of inode.held.splice(0)) this.#session!.resume(op);
   }
 
   /** The guest changed a file: its tail may be grown, and copies of its ranges are read again. */
@@ -360,16 +403,22 @@ export class DaxWindow implements Disposable {
 
   #writeBackBefore(op: Operation): void {
     const { opcode } = op;
-    const synchronises = opcode === FUSE_FSYNC || opcode === FUSE_FLUSH || opcode === FUSE_RELEASE || opcode === FUSE_OPEN;
+    const synchronises =
+      opcode === FUSE_FSYNC || opcode === FUSE_FLUSH || opcode === FUSE_RELEASE || opcode === FUSE_OPEN;
     if (!synchronises && !changesContent(opcode)) return;
-    for (const nodeid of touchesSecondInode(opcode) ? [op.nodeid, op.nodeid2] : [op.nodeid]) {
-      for (const range of this.#inodes.get(nodeid)?.ranges ?? []) this.#ranges.writeBack(range);
+    for (const range of this.#ranges.copies) {
+      // Which file COPY_FILE_RANGE writes to is not decoded yet.
+      if (range.inode.nodeid === op.nodeid || touchesSecondInode(opcode)) this.#ranges.writeBack(range);
     }
   }
 
   #forgetInodes(): void {
-    for (const inode of this.#inodes.values()) inode.release();
-    this.#inodes.clear();
+    for (const inode of this.#inodes.values()) {
+      // A growth under way still has to shorten its file, and to let go what waits for it.
+      if (inode.growing) continue;
+      inode.release();
+      this.#inodes.delete(inode.nodeid);
+    }
   }
 }
 

@@ -37,18 +37,24 @@ export class MockTransport implements MapTransport {
    */
   answer(error = 0): SentRequest {
     const waiting = this.#waiting.shift();
-    if (waiting === undefined) throw new RangeError('nothing is in flight');
+    if (waiting === undefined) {
+      throw new RangeError('nothing is in flight');
+    }
     waiting.done(error);
     return waiting.request;
   }
 
   /** Answers 0 until nothing is in flight, also to what the answers cause to be sent. */
   answerAll(): void {
-    while (this.#waiting.length > 0) this.answer();
+    while (this.#waiting.length > 0) {
+      this.answer();
+    }
   }
 
   #send(request: SentRequest, done: Done): void {
-    if (!this.ready) throw new RangeError('sent while not ready');
+    if (!this.ready) {
+      throw new RangeError('sent while not ready');
+    }
     this.sent.push(request);
     this.#waiting.push({ request, done });
     this.mostInFlight = Math.max(this.mostInFlight, this.#waiting.length);

@@ -27,7 +27,9 @@ export class WindowTransport implements MapTransport {
 
   /** Gives all answers, also to what they cause to be sent. */
   answerAll(): void {
-    for (let answer = this.#answers.shift(); answer !== undefined; answer = this.#answers.shift()) answer();
+    for (let answer = this.#answers.shift(); answer !== undefined; answer = this.#answers.shift()) {
+      answer();
+    }
   }
 
   #answer(result: number, done: Done): void {

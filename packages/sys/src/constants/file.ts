@@ -1,6 +1,9 @@
-/** Files: open flags, `*at` flags, modes, statx, locks, extended attributes (fcntl.h, linux/stat.h, linux/fs.h). C names and values. */
+/**
+ * Files: open flags, `*at` flags, modes, statx, locks, extended attributes (fcntl.h, linux/stat.h, linux/fs.h). C names
+ * and values.
+ */
 
-/** Four open flags differ between x86_64 and arm64 (asm/fcntl.h). */
+/** Three open flags differ between x86_64 and arm64 (asm/fcntl.h), and O_TMPFILE has one of them in it. */
 const ARM64 = process.arch === 'arm64';
 
 // open(2), openat2(2)

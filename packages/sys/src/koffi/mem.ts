@@ -2,61 +2,31 @@
 
 import { EINVAL, ENOSYS, EPERM } from '../constants/errno.ts';
 import { F_ADD_SEALS, F_GET_SEALS } from '../constants/fcntl.ts';
-import { MFD_CLOEXEC } from '../constants/memory.ts';
 import { Iovec } from '../layouts.ts';
 import type { SysMem } from '../sys.ts';
 import { SysError } from '../sys-error.ts';
+import { copyByFile } from './copy-by-file.ts';
 import { errno, koffi, rawCall } from './library.ts';
 import { SYS } from './numbers.ts';
 import type { Scratch } from './scratch.ts';
 
 /** User space ends here on both hosts (47 bits of address). */
 const USER_END = 2 ** 47;
-const COPY_CHUNK = 1 << 20;
 
 /** @param scratch - memory for the arguments of `copyChecked` */
 export function openMem(scratch: Scratch): SysMem {
-  const { mmap, munmap, madvise, memfd_create, fcntl, process_vm_readv, pwrite64, pread64, close } = SYS;
+  const { mmap, munmap, madvise, memfd_create, fcntl, process_vm_readv } = SYS;
   const iii = rawCall('iii');
   const pi = rawCall('pi');
   const ii = rawCall('ii');
-  const i = rawCall('i');
-  const ipii = rawCall('ipii');
   const vmReadv = rawCall('ipipii');
   const map = rawCall('iiiiii');
   const getpagesize = koffi().load(null).func('getpagesize', 'int', []);
+  const pid = process.pid;
   const view = scratch.view;
   const target = scratch.take(Iovec.byteLength);
   const source = scratch.take(Iovec.byteLength);
   let vmReadable = true;
-
-  // Slower, for sandboxes that forbid process_vm_readv: the kernel copies in and out of a file, and checks both ways.
-  const copyByFile = (to: number, from: number, len: number): number => {
-    const fd = pi(memfd_create, new TextEncoder().encode('oriel-copy\0'), MFD_CLOEXEC);
-    if (fd === -1) {
-      return -errno();
-    }
-    let done = 0;
-    let failed = 0;
-    while (done < len) {
-      const count = ipii(pwrite64, fd, from + done, Math.min(len - done, COPY_CHUNK), 0);
-      if (count === -1) {
-        failed = -errno();
-        break;
-      }
-      const back = ipii(pread64, fd, to + done, count, 0);
-      if (back === -1) {
-        failed = -errno();
-        break;
-      }
-      done += back;
-      if (back < count) {
-        break;
-      }
-    }
-    i(close, fd);
-    return done > 0 ? done : failed;
-  };
 
   return {
     pageSize: getpagesize() as number,
@@ -102,7 +72,7 @@ export function openMem(scratch: Scratch): SysMem {
         Iovec.iovLen.set(view, target.base, len);
         Iovec.iovBase.set(view, source.base, from);
         Iovec.iovLen.set(view, source.base, len);
-        const result = vmReadv(process_vm_readv, process.pid, target.addr, 1, source.addr, 1, 0);
+        const result = vmReadv(process_vm_readv, pid, target.addr, 1, source.addr, 1, 0);
         if (result !== -1) {
           return result;
         }

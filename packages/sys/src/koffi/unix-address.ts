@@ -9,6 +9,7 @@ import {
   O_PATH,
   S_IFMT,
   S_IFSOCK,
+  STATX_MODE,
   STATX_TYPE,
 } from '../constants/file.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from '../constants/socket.ts';
@@ -18,6 +19,8 @@ import { SYS } from './numbers.ts';
 import type { Scratch } from './scratch.ts';
 
 const PATH_AT = SockaddrUn.sunPath.offset;
+/** Room for `/proc/self/fd/N` and its NUL. */
+const LINK_NAME_LEN = 32;
 const PATH_MAX_LEN = SockaddrUn.sunPath.size - 1;
 
 /** What `listenUnix` and `connectUnix` are made of. */
@@ -37,7 +40,7 @@ export function openUnixAddress(scratch: Scratch): UnixAddress {
   const { view, u8 } = scratch;
   const address = scratch.take(SockaddrUn.byteLength);
   const stat = scratch.take(Statx.byteLength);
-  const linkName = scratch.take(32);
+  const linkName = scratch.take(LINK_NAME_LEN);
   const pathAddr = address.addr + PATH_AT;
   const encoder = new TextEncoder();
 
@@ -98,25 +101,35 @@ export function openUnixAddress(scratch: Scratch): UnixAddress {
     return iii(nr.unlinkat, AT_FDCWD, pathAddr, 0) === -1 && errno() !== ENOENT ? -errno() : 0;
   };
 
-  /** Sets owner group and mode of the socket file just bound, whatever the umask was. */
+  /** Sets group and mode of the socket file just bound, whatever the umask was. */
   const setAccess = (mode: number, gid: number): number => {
     const file = iiii(nr.openat, AT_FDCWD, pathAddr, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
     if (file === -1) {
       return -errno();
     }
-    let result = 0;
-    const { written } = encoder.encodeInto(`/proc/self/fd/${file}\0`, u8.subarray(linkName.base, linkName.base + 32));
-    if (iiiii(nr.statx, file, linkName.addr + written - 1, AT_EMPTY_PATH, STATX_TYPE, stat.addr) === -1) {
-      result = -errno();
-    } else if ((Statx.stxMode.get(view, stat.base) & S_IFMT) !== S_IFSOCK) {
-      result = -ENOTSOCK;
-    } else if (gid !== -1 && iiiii(nr.fchownat, file, linkName.addr + written - 1, -1, gid, AT_EMPTY_PATH) === -1) {
-      result = -errno();
-    } else if (iii(nr.fchmodat, AT_FDCWD, linkName.addr, mode) === -1) {
-      result = -errno();
-    }
+    const result = setAccessOf(file, mode, gid);
     i(nr.close, file);
     return result;
+  };
+
+  const setAccessOf = (file: number, mode: number, gid: number): number => {
+    const name = u8.subarray(linkName.base, linkName.base + LINK_NAME_LEN);
+    const { written } = encoder.encodeInto(`/proc/self/fd/${file}\0`, name);
+    const noName = linkName.addr + written - 1;
+    if (iiiii(nr.statx, file, noName, AT_EMPTY_PATH, STATX_TYPE | STATX_MODE, stat.addr) === -1) {
+      return -errno();
+    }
+    const current = Statx.stxMode.get(view, stat.base);
+    if ((current & S_IFMT) !== S_IFSOCK) {
+      return -ENOTSOCK;
+    }
+    if (gid !== -1 && iiiii(nr.fchownat, file, noName, -1, gid, AT_EMPTY_PATH) === -1) {
+      return -errno();
+    }
+    if ((current & ~S_IFMT) !== mode && iii(nr.fchmodat, AT_FDCWD, linkName.addr, mode) === -1) {
+      return -errno();
+    }
+    return 0;
   };
 
   return {

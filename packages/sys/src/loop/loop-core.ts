@@ -250,7 +250,14 @@ export abstract class LoopCore implements EventLoop {
       found = this.#spin();
       this.#spinner.spun(found > 0);
     }
-    return found > 0 ? found : this.#pollAll(true);
+    if (found > 0) {
+      return found;
+    }
+    found = this.#pollAll(true);
+    if (found > 0) {
+      this.#spinner.slept(0);
+    }
+    return found;
   }
 
   /** Polls until nothing was found for the budget; also ends after the budget with work, so that descriptors get a turn. */

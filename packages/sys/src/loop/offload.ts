@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { EPOLLET, EPOLLIN } from '../constants/event.ts';
-import type { EventLoop, Offload, Watch } from '../event-loop.ts';
+import type { EventLoop, LoopTimer, Offload, Watch } from '../event-loop.ts';
 import { Fd } from '../fd.ts';
 import { check } from '../sys-error.ts';
 import type { LoopSys } from './loop-core.ts';
@@ -32,6 +32,8 @@ class WorkerOffload implements Offload {
   readonly #onHelperExit: (() => void) | undefined;
   readonly #callbacks: (((result: number) => void) | undefined)[];
   readonly #free: number[] = [];
+  readonly #loop: EventLoop;
+  #startCheck: LoopTimer | undefined;
   #helpers = 0;
   #pending = 0;
   #closed = false;
@@ -45,6 +47,7 @@ class WorkerOffload implements Offload {
       throw new RangeError(`depth must be a power of two, got ${depth}`);
     }
     this.#sys = sys;
+    this.#loop = loop;
     this.#maxHelpers = helpers;
     this.#onHelperExit = options.onHelperExit;
     this.#ring = new OffloadRing(depth);
@@ -73,15 +76,16 @@ class WorkerOffload implements Offload {
     if (args.length > JOB_ARGS || !Number.isSafeInteger(nr) || !args.every(Number.isSafeInteger)) {
       throw new RangeError(`a job is a number and up to ${JOB_ARGS} safe integers`);
     }
-    const job = this.#free.pop();
+    const job = this.#free.at(-1);
     if (job === undefined) {
       return false;
     }
-    this.#callbacks[job] = done;
-    this.#pending++;
-    if (this.#helpers < this.#maxHelpers && this.#helpers < this.#pending) {
+    if (this.#helpers < this.#maxHelpers && this.#helpers <= this.#pending) {
       this.#startHelper();
     }
+    this.#free.pop();
+    this.#callbacks[job] = done;
+    this.#pending++;
     this.#ring.submit(job, nr, args);
     return true;
   }
@@ -93,8 +97,8 @@ class WorkerOffload implements Offload {
       if (this.#pending === 0 || this.#ring.waitFinished(START_LIMIT_MS)) {
         continue;
       }
-      if (this.#ring.helpersUp === 0 && this.#sys.loop.nowNs() > limit) {
-        throw new Error('no offload helper came up');
+      if (this.#sys.loop.nowNs() > limit) {
+        this.#assertUp();
       }
     }
   }
@@ -109,6 +113,7 @@ class WorkerOffload implements Offload {
     } finally {
       this.#ring.stop();
       this.#ring.waitQuiet();
+      this.#startCheck?.[Symbol.dispose]();
       this.#watch[Symbol.dispose]();
       this.#done.close();
     }
@@ -121,17 +126,29 @@ class WorkerOffload implements Offload {
       this.#callbacks[job] = undefined;
       this.#free.push(job);
       this.#pending--;
+      this.#startCheck?.[Symbol.dispose]();
+      this.#startCheck = undefined;
       callback(result);
     }
   }
 
+  #assertUp(): void {
+    if (this.#ring.helpersUp === 0) {
+      throw new Error('no offload helper came up');
+    }
+  }
+
   #startHelper(): void {
+    // A thread that cannot start says so on Node's own loop, which may never turn: look for ourselves.
+    this.#startCheck ??= this.#loop.timer(START_LIMIT_MS, () => this.#assertUp());
     // The helper stands beside this file, as source and as built.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const data: HelperData = { depth: this.#ring.depth, buffer: this.#ring.buffer, doneFd: this.#done.fd };
     const worker = new Worker(new URL(`./offload-helper.${extension}`, import.meta.url), {
       name: 'oriel-offload',
       workerData: data,
+      // The flags of this process (--input-type, --import) are not meant for the helper, and some would break it.
+      execArgv: [],
     });
     if (this.#onHelperExit !== undefined) {
       worker.on('exit', this.#onHelperExit);

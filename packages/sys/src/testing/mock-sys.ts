@@ -1,9 +1,14 @@
 /** A `Sys` in which single calls can be made to fail, or be replaced, with a log of what was called. */
 import { openSys } from '../koffi/open.ts';
 import type { Sys } from '../sys.ts';
+import { SysError } from '../sys-error.ts';
 
-/** A call by slice and name: 'mem.mmap'. */
-export type SysCallName = { [S in keyof Sys]: `${S}.${keyof Sys[S] & string}` }[keyof Sys];
+type MemberName = { [S in keyof Sys]: `${S}.${keyof Sys[S] & string}` }[keyof Sys];
+
+/** A call by slice and name: 'mem.mmap'. What is no system call, and so cannot fail, is not among them. */
+export type SysCallName = Exclude<MemberName, 'mem.pageSize' | 'mem.detach' | 'loop.nowNs' | 'socket.makeRecvResult'>;
+
+const PLAIN: ReadonlySet<string> = new Set(['mem.detach', 'loop.nowNs', 'socket.makeRecvResult']);
 
 /** Calls that stand in for the real ones, by slice. */
 export type SysOverrides = { readonly [S in keyof Sys]?: Partial<Sys[S]> };
@@ -23,7 +28,7 @@ export interface MockSys extends Sys {
   count(name: SysCallName): number;
   /**
    * Makes a call fail without being made.
-   * @param errno - positive, as in errno.h; the call returns it negated
+   * @param errno - positive, as in errno.h; the call returns it negated (`mem.view` throws a SysError)
    * @param times - how many calls fail; the ones after go through again
    * @param skip - how many calls go through first
    */
@@ -70,13 +75,17 @@ export function mockSys(overrides: SysOverrides = {}, real: Sys = openSys()): Mo
     const wrapped: Record<string, unknown> = {};
     const members = { ...real[slice], ...overrides[slice] } as Record<string, unknown>;
     for (const [key, member] of Object.entries(members)) {
-      if (typeof member !== 'function') {
+      const name = `${slice}.${key}` as SysCallName;
+      if (typeof member !== 'function' || PLAIN.has(name)) {
         wrapped[key] = member;
         continue;
       }
-      const name = `${slice}.${key}` as SysCallName;
       wrapped[key] = (...args: unknown[]): unknown => {
-        const result = injected(name) ?? (member as AnyCall)(...args);
+        const failed = injected(name);
+        if (failed !== undefined && name === 'mem.view') {
+          throw new SysError(-failed, 'view');
+        }
+        const result = failed ?? (member as AnyCall)(...args);
         calls.push({ name, args, result });
         return result;
       };

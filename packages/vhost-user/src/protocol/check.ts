@@ -9,7 +9,13 @@ import type { Gate, MessageSpec } from './messages.ts';
  * Checks payload size and descriptor count of a request.
  * @throws VhostUserError ERR_VU_SIZE, ERR_VU_FDS
  */
-export function checkShape(spec: MessageSpec, view: DataView, size: number, fdCount: number, blame: VhostUserBlame): void {
+export function checkShape(
+  spec: MessageSpec,
+  view: DataView,
+  size: number,
+  fdCount: number,
+  blame: VhostUserBlame,
+): void {
   if (!spec.payload.accepts(view, size)) {
     throw new VhostUserError('ERR_VU_SIZE', blame, `payload of ${size} bytes, wants ${spec.payload.sizes}`, {
       message: spec.name,
@@ -50,7 +56,5 @@ export function checkGate(spec: MessageSpec, negotiated: Negotiated, blame: Vhos
 }
 
 function gateIsOpen(gate: Gate, negotiated: Negotiated): boolean {
-  return 'feature' in gate
-    ? negotiated.features.has(gate.feature)
-    : hasProtocolFeature(negotiated, gate.protocol);
+  return 'feature' in gate ? negotiated.features.has(gate.feature) : hasProtocolFeature(negotiated, gate.protocol);
 }

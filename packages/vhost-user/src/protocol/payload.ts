@@ -61,9 +61,7 @@ export const MEM_TABLE: PayloadRule = {
       return false;
     }
     const count = VhostUserMemory.nregions.get(view, 0);
-    return (
-      count <= MAX_TABLE_REGIONS && size === VhostUserMemory.byteLength + count * VhostUserMemoryRegion.byteLength
-    );
+    return count <= MAX_TABLE_REGIONS && size === VhostUserMemory.byteLength + count * VhostUserMemoryRegion.byteLength;
   },
 };
 

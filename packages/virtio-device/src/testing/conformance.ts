@@ -232,10 +232,7 @@ const checks: readonly { readonly name: string; readonly check: Check }[] = [
       host.attach();
       host.start();
       for (let index = 0; index < device.queueCount; index++) {
-        host.driver(index).sendRaw([
-          { gpa: host.ram.gpa, len: 16, writable: true },
-          { gpa: host.ram.gpa, len: 16, writable: false },
-        ]);
+        host.driver(index).breakRing();
       }
       await bench.turns(HOSTILE_WAIT_TURNS);
       host.reset();
@@ -278,7 +275,10 @@ const checks: readonly { readonly name: string; readonly check: Check }[] = [
  * @example
  * for (const { name, run } of deviceConformance(() => new MyDevice(), { sys, makeLoop })) it(name, run);
  */
-export function deviceConformance(makeDevice: () => VirtioDevice, options: ConformanceOptions): readonly ConformanceCheck[] {
+export function deviceConformance(
+  makeDevice: () => VirtioDevice,
+  options: ConformanceOptions,
+): readonly ConformanceCheck[] {
   return checks.map(({ name, check }) => ({
     name,
     async run() {

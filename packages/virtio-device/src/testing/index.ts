@@ -3,7 +3,12 @@
  * must pass.
  * @packageDocumentation
  */
-export { type ConformanceCheck, type ConformanceOptions, deviceConformance, type SampleRequest } from './conformance.ts';
-export { type DriverPlace, type DriverReply, MockDriver } from './mock-driver.ts';
+export {
+  type ConformanceCheck,
+  type ConformanceOptions,
+  deviceConformance,
+  type SampleRequest,
+} from './conformance.ts';
+export { type DriverMemory, type DriverPlace, type DriverReply, MockDriver } from './mock-driver.ts';
 export { MockHost, type MockHostOptions } from './mock-host.ts';
 export { TimedTransport, type TransportBehaviour } from './timed-transport.ts';

@@ -1,7 +1,6 @@
-/** The driver's end of one queue: buffers, chains, kicks and what came back, in the memory of a `TestMemory`. */
-import type { TestMemory } from '@oriel/guest-memory/testing';
+/** The driver's end of one queue: buffers, chains, kicks and what came back, in memory shared with the device. */
 import { RangeAllocator } from '@oriel/shm-region';
-import { type DriverBuffer, layoutSplitRing, SplitDriver } from '@oriel/virtqueue';
+import { type DriverBuffer, layoutSplitRing, SplitDriver, VirtqAvail } from '@oriel/virtqueue';
 
 /** A chain that the device returned. */
 export interface DriverReply {
@@ -12,9 +11,16 @@ export interface DriverReply {
   readonly bytes: Uint8Array;
 }
 
+/** Guest memory as the driver has it: a `TestMemory`, or the RAM of a `MockFrontend`. */
+export interface DriverMemory {
+  readonly u8: Uint8Array;
+  /** GPA of its first byte. */
+  readonly gpa: number;
+}
+
 /** Where a driver's ring and buffers lie. */
 export interface DriverPlace {
-  readonly memory: TestMemory;
+  readonly memory: DriverMemory;
   /** Area of this driver: GPA and bytes. */
   readonly gpa: number;
   readonly len: number;
@@ -39,7 +45,7 @@ function roundUp(value: number, unit: number): number {
 
 /** Sends chains and takes them back. */
 export class MockDriver {
-  /** User addresses of the ring's parts, for SET_VRING_ADDR. */
+  /** GPAs of the ring's parts. */
   readonly desc: number;
   readonly avail: number;
   readonly used: number;
@@ -55,21 +61,21 @@ export class MockDriver {
     const { memory, gpa, len, size } = place;
     const layout = layoutSplitRing(size);
     const ringBytes = roundUp(layout.total, PAGE);
-    memory.at(gpa, ringBytes).fill(0);
     this.#place = place;
+    this.#bytes(gpa, ringBytes).fill(0);
     this.size = size;
-    this.desc = memory.userOf(gpa + layout.desc);
-    this.avail = memory.userOf(gpa + layout.avail);
-    this.used = memory.userOf(gpa + layout.used);
+    this.desc = gpa + layout.desc;
+    this.avail = gpa + layout.avail;
+    this.used = gpa + layout.used;
     this.#buffersGpa = gpa + ringBytes;
     this.#allocator = new RangeAllocator(len - ringBytes, BUFFER_ALIGN);
     this.#ring = new SplitDriver({
       memory: memory.u8,
       memoryGpa: memory.gpa,
       size,
-      desc: gpa + layout.desc,
-      avail: gpa + layout.avail,
-      used: gpa + layout.used,
+      desc: this.desc,
+      avail: this.avail,
+      used: this.used,
       eventIdx: place.eventIdx,
       indirectTables: -1,
       maxIndirect: 0,
@@ -101,7 +107,7 @@ export class MockDriver {
       }
       places.push({ offset, len: rounded });
       buffers.push({ gpa: this.#buffersGpa + offset, len, writable: buffers.length >= readable.length });
-      return this.#place.memory.at(this.#buffersGpa + offset, len);
+      return this.#bytes(this.#buffersGpa + offset, len);
     };
     for (const bytes of readable) {
       place(bytes.length).set(bytes);
@@ -115,6 +121,14 @@ export class MockDriver {
   /** Publishes a chain of any buffers, also such as no honest driver would send, and kicks. @returns the head */
   sendRaw(buffers: readonly DriverBuffer[]): number {
     return this.#publish(buffers, []);
+  }
+
+  /** Moves avail.idx further ahead than the ring has entries, and kicks: the ring is broken for good. */
+  breakRing(): void {
+    const { buffer, byteOffset } = this.#bytes(this.avail, VirtqAvail.byteLength);
+    const view = new DataView(buffer, byteOffset);
+    VirtqAvail.idx.set(view, 0, (VirtqAvail.idx.get(view, 0) + this.size + 1) & 0xffff);
+    this.#place.kick();
   }
 
   /** Takes back one chain, or null. */
@@ -133,13 +147,22 @@ export class MockDriver {
     const bytes = new Uint8Array(writable.reduce((sum, buffer) => sum + buffer.len, 0));
     let at = 0;
     for (const { gpa, len } of writable) {
-      bytes.set(this.#place.memory.at(gpa, len), at);
+      bytes.set(this.#bytes(gpa, len), at);
       at += len;
     }
     for (const { offset, len } of sent.places) {
       this.#allocator.release(offset, len);
     }
     return { head, written, bytes };
+  }
+
+  #bytes(gpa: number, len: number): Uint8Array {
+    const { memory } = this.#place;
+    const offset = gpa - memory.gpa;
+    if (offset < 0 || offset + len > memory.u8.length) {
+      throw new RangeError(`gpa ${gpa}, ${len} bytes: not in this memory`);
+    }
+    return memory.u8.subarray(offset, offset + len);
   }
 
   #publish(buffers: readonly DriverBuffer[], places: Sent['places']): number {

@@ -2,7 +2,7 @@
 import { GuestMemory } from '@oriel/guest-memory';
 import { TestMemory } from '@oriel/guest-memory/testing';
 import { BackendRegion, type RegionLimits } from '@oriel/shm-region';
-import { check, type EventLoop, Fd, type Logger, type Offload, silentLogger, type Sys } from '@oriel/sys';
+import { check, type EventLoop, Fd, type Logger, type Offload, type Sys, silentLogger } from '@oriel/sys';
 import { profiles } from '@oriel/vhost-user';
 import { ConnectionHost } from '../connection-host.ts';
 import { Counters } from '../counters.ts';
@@ -122,7 +122,9 @@ export class MockHost implements Disposable {
       this.configChanges++;
     };
     const regions = this.#regions;
-    this.device.attach(new ConnectionHost({ sys, loop, log, memory: this.memory, regions, offload: this.#offload, configChanged }));
+    this.device.attach(
+      new ConnectionHost({ sys, loop, log, memory: this.memory, regions, offload: this.#offload, configChanged }),
+    );
     this.#attached = true;
   }
 
@@ -199,7 +201,11 @@ export class MockHost implements Disposable {
   }
 
   /** Sends a chain and waits until it comes back. @returns bytes that the device wrote, and how many it says */
-  async request(index: number, readable: readonly Uint8Array[], writable: readonly number[]): Promise<{ written: number; bytes: Uint8Array }> {
+  async request(
+    index: number,
+    readable: readonly Uint8Array[],
+    writable: readonly number[],
+  ): Promise<{ written: number; bytes: Uint8Array }> {
     const driver = this.driver(index);
     const head = driver.send(readable, writable);
     let reply = driver.take();
@@ -247,7 +253,13 @@ export class MockHost implements Disposable {
 
   #startQueue(index: number): void {
     const { sys, loop } = this.#options;
-    const { desc, avail, used, size } = this.driver(index);
+    const driver = this.driver(index);
+    const { size } = driver;
+    const [desc, avail, used] = [driver.desc, driver.avail, driver.used].map((gpa) => this.ram.userOf(gpa)) as [
+      number,
+      number,
+      number,
+    ];
     const base = this.#bases[index]!;
     const context: RingContext = {
       device: this.device,
@@ -277,7 +289,9 @@ export class MockHost implements Disposable {
     ring.unlisten();
     this.device.stopQueue(index);
     if (ring.queue.inFlight > 0) {
-      throw new RangeError(`queue ${index} stopped with ${ring.queue.inFlight} chains that were neither completed nor unfetched`);
+      throw new RangeError(
+        `queue ${index} stopped with ${ring.queue.inFlight} chains that were neither completed nor unfetched`,
+      );
     }
     this.#bases[index] = ring.stop();
     this.#rings[index] = null;

@@ -1,0 +1,19 @@
+/** Options that every device has, as QEMU's conventions for vhost-user back-ends and virtiofsd name them. */
+import { choice, count, flag, optionalCount, text } from './option.ts';
+
+const MAX_FD = 1 << 20;
+
+/** The socket, the front-end, the thread and the log. */
+export const commonOptions = {
+  'socket-path': text('PATH', 'listen for the front-end here'),
+  fd: optionalCount(3, MAX_FD, 'serve this inherited socket, connected or listening'),
+  'socket-group': text('GROUP', 'name or number of a group that may connect, too'),
+  frontend: choice(['qemu', 'strict', 'crosvm', 'alioth'], 'qemu', 'the VMM at the other end'),
+  'max-mappings': optionalCount(1, 1 << 20, "mappings that this process may hold, at most the front-end's own limit"),
+  'spin-us': count(0, 1000, 50, 'longest spin before sleeping, microseconds; 0: never'),
+  'rlimit-nofile': optionalCount(64, 1 << 30, 'descriptors that this process may use; the limit of the process'),
+  'log-level': choice(['off', 'error', 'warn', 'info', 'debug', 'trace'], 'info', 'least level of what is logged'),
+  'log-format': choice(['text', 'json'], 'text', 'how log lines look'),
+  'print-capabilities': flag('print what this program can do as JSON, and exit'),
+  help: flag('print this help, and exit'),
+};

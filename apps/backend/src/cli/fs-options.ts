@@ -1,0 +1,29 @@
+/** The options of `oriel fs`. */
+import { commonOptions } from './common-options.ts';
+import type { OptionValues } from './option.ts';
+import { choice, count, flag, size, text } from './option.ts';
+
+const MIB = 1024 * 1024;
+
+/** All options of `oriel fs`, with their defaults and help. */
+export const fsOptions = {
+  'shared-dir': text('DIR', 'directory to share (required)'),
+  tag: text('TAG', 'name by which the guest mounts it, 1 to 36 bytes (required)'),
+  window: size(256 * MIB, 'DAX window; 0: none'),
+  'dax-tail': choice(
+    ['refuse', 'grow', 'copy'],
+    'refuse',
+    'files whose last page is partial: no DAX, grown meanwhile, copied',
+  ),
+  'dax-min-size': size(MIB, 'smallest file that is mapped'),
+  'state-dir': text('DIR', 'directory for the record that repairs files after a crash; needed by --dax-tail grow'),
+  readonly: flag('refuse every change'),
+  cache: choice(['auto', 'always', 'metadata', 'never'], 'auto', 'what the guest may cache'),
+  xattr: flag('serve extended attributes'),
+  'queue-size': count(8, 32768, 1024, 'largest ring, a power of two'),
+  'num-request-queues': count(1, 64, 1, 'request queues'),
+  ...commonOptions,
+};
+
+/** The values of `oriel fs`. */
+export type FsOptionValues = OptionValues<typeof fsOptions>;

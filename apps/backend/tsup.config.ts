@@ -1,0 +1,8 @@
+import { packageBuild } from '../../tsup.config.base.ts';
+
+export default packageBuild({
+  main: 'src/main.ts',
+  // Threads and devices are loaded by address, so each is a file of its own beside the program.
+  worker: 'src/worker.ts',
+  'devices/fs': 'src/devices/fs.ts',
+});

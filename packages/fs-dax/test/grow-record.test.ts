@@ -1,0 +1,103 @@
+import { mkdirSync, readdirSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Logger, openSys } from '@oriel/sys';
+import { leakCheck, tempDir } from '@oriel/sys/testing';
+import { expect } from 'chai';
+import { FileFacts } from '../src/dax/file-facts.ts';
+import { type GrownFile, GrowRecord } from '../src/dax/grow-record.ts';
+import { repairGrown } from '../src/dax/repair.ts';
+
+const sys = openSys();
+const lines: string[] = [];
+const note = (message: string): void => {
+  lines.push(message);
+};
+const log: Logger = { error: note, warn: note, info: note, debug: note, trace: note };
+
+/** Facts of a file as a record holds them. */
+function grown(path: string, relative: string, trueSize: number, grownSize: number): GrownFile {
+  using facts = new FileFacts(sys);
+  const fd = sys.file.openat(-100, Buffer.from(`${path}\0`), 0, 0);
+  facts.size(fd);
+  sys.fd.close(fd);
+  return { identity: facts.identity, trueSize, grownSize, path: relative };
+}
+
+describe('GrowRecord', () => {
+  it('gives what a killed process left to the next one, once', () => {
+    using _leaks = leakCheck();
+    using dir = tempDir();
+    const share = join(dir.path, 'share');
+    mkdirSync(join(share, 'sub'), { recursive: true });
+    writeFileSync(join(share, 'sub/file'), Buffer.alloc(5000, 'x'));
+    const first = GrowRecord.open(sys, dir.path, 'key', () => true);
+    expect(first.begin(grown(join(share, 'sub/file'), 'sub/file', 5000, 2 << 20))).to.equal(0);
+    truncateSync(join(share, 'sub/file'), 2 << 20);
+    first[Symbol.dispose](); // as the kernel does for a killed process: the lock goes, the record stays
+
+    const seen: GrownFile[] = [];
+    const repair = (file: GrownFile): boolean => {
+      seen.push(file);
+      return repairGrown(sys, share, file, log);
+    };
+    GrowRecord.open(sys, dir.path, 'key', repair)[Symbol.dispose]();
+    expect(seen.map(({ trueSize, grownSize, path }) => [trueSize, grownSize, path])).to.deep.equal([
+      [5000, 2 << 20, 'sub/file'],
+    ]);
+    expect(statSync(join(share, 'sub/file')).size).to.equal(5000);
+    GrowRecord.open(sys, dir.path, 'key', repair)[Symbol.dispose]();
+    expect(seen.length).to.equal(1);
+  });
+
+  it('leaves a file alone that has another size or is another file, and says what it cannot find', () => {
+    using dir = tempDir();
+    const share = dir.path;
+    writeFileSync(join(share, 'file'), Buffer.alloc(100));
+    const record = grown(join(share, 'file'), 'file', 50, 4096);
+    expect(repairGrown(sys, share, record, log), 'not grown yet').to.equal(true);
+    expect(statSync(join(share, 'file')).size).to.equal(100);
+    renameSync(join(share, 'file'), join(share, 'moved'));
+    expect(repairGrown(sys, share, record, log), 'not there').to.equal(false);
+    writeFileSync(join(share, 'file'), Buffer.alloc(4096));
+    expect(repairGrown(sys, share, record, log), 'another file').to.equal(false);
+    expect(statSync(join(share, 'file')).size).to.equal(4096);
+    expect(lines.filter((line) => line.includes('may still be longer')).length).to.equal(2);
+  });
+
+  it('never leaves the share', () => {
+    using dir = tempDir();
+    mkdirSync(join(dir.path, 'share'));
+    writeFileSync(join(dir.path, 'outside'), Buffer.alloc(4096));
+    const record = grown(join(dir.path, 'outside'), '../outside', 1, 4096);
+    expect(repairGrown(sys, join(dir.path, 'share'), record, log)).to.equal(false);
+    expect(statSync(join(dir.path, 'outside')).size).to.equal(4096);
+  });
+
+  it('has one record for each process, and ignores a damaged one', () => {
+    using dir = tempDir();
+    const one = GrowRecord.open(sys, dir.path, 'key', () => true);
+    const two = GrowRecord.open(sys, dir.path, 'key', () => true);
+    expect(two.path).to.not.equal(one.path);
+    expect(readdirSync(dir.path).length).to.equal(2);
+    one[Symbol.dispose]();
+    writeFileSync(one.path, Buffer.alloc(4096, 'z'));
+    let asked = 0;
+    GrowRecord.open(sys, dir.path, 'key', () => ++asked > 0)[Symbol.dispose]();
+    expect(asked).to.equal(0);
+    two[Symbol.dispose]();
+  });
+
+  it('keeps a record that could not be repaired, and uses another', () => {
+    using dir = tempDir();
+    const first = GrowRecord.open(sys, dir.path, 'key', () => true);
+    writeFileSync(join(dir.path, 'file'), 'x');
+    first.begin(grown(join(dir.path, 'file'), 'gone', 1, 4096));
+    first[Symbol.dispose]();
+    const second = GrowRecord.open(sys, dir.path, 'key', () => false);
+    expect(second.path).to.not.equal(first.path);
+    second[Symbol.dispose]();
+    let asked = 0;
+    GrowRecord.open(sys, dir.path, 'key', () => ++asked > 0)[Symbol.dispose]();
+    expect(asked).to.equal(1);
+  });
+});

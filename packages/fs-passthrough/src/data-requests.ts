@@ -1,0 +1,187 @@
+/** Requests on the contents of open files: what is cached is done at once, what would block goes to helper threads. */
+import { FUSE_WRITE_CACHE, FUSE_WRITE_KILL_SUIDGID, type IoVector, type Operation, PENDING } from '@oriel/fuse';
+import {
+  EAGAIN,
+  EBADF,
+  EINVAL,
+  EOPNOTSUPP,
+  EOVERFLOW,
+  EROFS,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  O_APPEND,
+  O_NONBLOCK,
+  O_RDONLY,
+  RWF_APPEND,
+  RWF_NOWAIT,
+  S_IFDIR,
+  S_IFREG,
+  SEEK_DATA,
+  SEEK_HOLE,
+  SYS,
+} from '@oriel/sys';
+import { FILE } from './handles.ts';
+import type { Share } from './share.ts';
+
+const FALLOCATE_MODES = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+
+/** Requests on contents. */
+export class DataRequests {
+  readonly #share: Share;
+
+  constructor(share: Share) {
+    this.#share = share;
+  }
+
+  read(op: Operation, fh: number, offset: number, io: IoVector): number {
+    const { handles, file, calls } = this.#share;
+    const slot = handles.slotOf(fh, FILE);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    const fd = handles.fd(slot);
+    if (!calls.enabled) {
+      return file.preadv2(fd, io.addr, io.count, offset, 0);
+    }
+    const device = handles.device(slot);
+    if (device.nowait) {
+      const got = file.preadv2(fd, io.addr, io.count, offset, RWF_NOWAIT);
+      if (got === io.len || (got >= 0 && this.#endsAt(fd, offset + got))) {
+        return got;
+      }
+      if (got === -EOPNOTSUPP) {
+        device.nowait = false;
+      } else if (got < 0 && got !== -EAGAIN) {
+        return got;
+      }
+    }
+    // Here and with nowait, or on a network: the data must come from afar.
+    const mayWait = device.nowait || !device.local;
+    return mayWait && calls.onHandle(op, slot, SYS.preadv2, io.addr, io.count, offset, 0, 0)
+      ? PENDING
+      : file.preadv2(fd, io.addr, io.count, offset, 0);
+  }
+
+  write(op: Operation, fh: number, offset: number, io: IoVector, openFlags: number, writeFlags: number): number {
+    const { handles, file, calls, credentials } = this.#share;
+    const slot = handles.slotOf(fh, FILE);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    const fd = handles.fd(slot);
+    // Write-back of the driver's page cache has its place; a write() on an O_APPEND file goes to the end.
+    const append = (openFlags & O_APPEND) !== 0 && (writeFlags & FUSE_WRITE_CACHE) === 0;
+    const flags = append ? RWF_APPEND : 0;
+    if ((writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0) {
+      const failed = credentials.dropFsetid();
+      if (failed < 0) {
+        return failed;
+      }
+      try {
+        return file.pwritev2(fd, io.addr, io.count, offset, flags);
+      } finally {
+        credentials.regainFsetid();
+      }
+    }
+    const mayWait = calls.enabled && (handles.isSync(slot) || !handles.device(slot).local);
+    return mayWait && calls.onHandle(op, slot, SYS.pwritev2, io.addr, io.count, offset, 0, flags)
+      ? PENDING
+      : file.pwritev2(fd, io.addr, io.count, offset, flags);
+  }
+
+  /** @param kind - FILE, or DIRECTORY for FSYNCDIR */
+  fsync(op: Operation, fh: number, kind: number, dataOnly: boolean): number {
+    const { handles, file, calls } = this.#share;
+    const slot = handles.slotOf(fh, kind);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    if (calls.enabled && calls.onHandle(op, slot, dataOnly ? SYS.fdatasync : SYS.fsync, 0, 0, 0, 0, 0)) {
+      return PENDING;
+    }
+    const fd = handles.fd(slot);
+    return dataOnly ? file.fdatasync(fd) : file.fsync(fd);
+  }
+
+  syncfs(op: Operation, nodeid: number): number {
+    const { inodes, file, calls, fd: sysFd } = this.#share;
+    const slot = inodes.slotOf(nodeid);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    const type = inodes.type(slot);
+    if (type !== S_IFDIR && type !== S_IFREG) {
+      return -EINVAL;
+    }
+    const fd = this.#share.openInode(slot, O_RDONLY | O_NONBLOCK);
+    if (fd < 0) {
+      return fd;
+    }
+    if (calls.enabled && calls.onOwnFd(op, fd, SYS.syncfs)) {
+      return PENDING;
+    }
+    const result = file.syncfs(fd);
+    sysFd.close(fd);
+    return result;
+  }
+
+  fallocate(op: Operation, fh: number, offset: number, len: number, mode: number): number {
+    const { handles, file, calls, settings } = this.#share;
+    const slot = handles.slotOf(fh, FILE);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    if (settings.readonly) {
+      return -EROFS;
+    }
+    if ((mode & ~FALLOCATE_MODES) !== 0) {
+      return -EOPNOTSUPP;
+    }
+    return calls.enabled && calls.onHandle(op, slot, SYS.fallocate, mode, offset, len, 0, 0)
+      ? PENDING
+      : file.fallocate(handles.fd(slot), mode, offset, len);
+  }
+
+  lseek(op: Operation, fh: number, offset: number, whence: number): number {
+    const { handles, file } = this.#share;
+    const slot = handles.slotOf(fh, FILE);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    // The driver keeps the position itself and asks for nothing else.
+    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) {
+      return -EINVAL;
+    }
+    const result = file.lseek(handles.fd(slot), offset, whence);
+    if (typeof result !== 'number') {
+      return -EOVERFLOW;
+    }
+    if (result < 0) {
+      return result;
+    }
+    op.offset = result;
+    return 0;
+  }
+
+  copyFileRange(op: Operation, fhIn: number, offIn: number, fhOut: number, offOut: number, len: number): number {
+    const { handles, file, calls, settings } = this.#share;
+    const from = handles.slotOf(fhIn, FILE);
+    const to = handles.slotOf(fhOut, FILE);
+    if (from < 0 || to < 0) {
+      return -EBADF;
+    }
+    if (settings.readonly) {
+      return -EROFS;
+    }
+    return calls.enabled && calls.copy(op, SYS.copy_file_range, from, offIn, to, offOut, len)
+      ? PENDING
+      : file.copyFileRange(handles.fd(from), offIn, handles.fd(to), offOut, len);
+  }
+
+  /** True when a short read ended at the file's end, and not merely where the cache ended. */
+  #endsAt(fd: number, end: number): boolean {
+    const { status } = this.#share;
+    return status.ofFd(fd) === 0 && end >= status.size;
+  }
+}

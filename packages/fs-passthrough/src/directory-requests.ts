@@ -1,0 +1,148 @@
+/** OPENDIR, READDIR, READDIRPLUS and RELEASEDIR. */
+import type { DirSink, Operation } from '@oriel/fuse';
+import { EBADF, EINVAL, ENFILE, ENOTDIR, escapeBytes, O_DIRECTORY, O_NONBLOCK, O_RDONLY, S_IFDIR } from '@oriel/sys';
+import type { DirBuffer } from './dir-buffer.ts';
+import { DirStreams } from './dir-streams.ts';
+import { DIRECTORY } from './handles.ts';
+import type { Lookup } from './lookup.ts';
+import type { PassthroughSys } from './options.ts';
+import type { Share } from './share.ts';
+
+const DOT = 0x2e;
+
+/** The name of the record at which a buffer stands, for logs. */
+class RecordName {
+  buffer: DirBuffer | undefined;
+
+  toString(): string {
+    const buffer = this.buffer!;
+    return escapeBytes(buffer.bytes.subarray(buffer.nameAt, buffer.nameAt + buffer.nameLen));
+  }
+}
+
+/** Requests on open directories. */
+export class DirectoryRequests implements Disposable {
+  readonly #share: Share;
+  readonly #lookup: Lookup;
+  readonly #streams: DirStreams;
+  readonly #recordName = new RecordName();
+
+  constructor(sys: PassthroughSys, share: Share, lookup: Lookup) {
+    this.#share = share;
+    this.#lookup = lookup;
+    this.#streams = new DirStreams(sys.mem, sys.file);
+  }
+
+  opendir(op: Operation, nodeid: number): number {
+    const { inodes, handles, settings, rareLog } = this.#share;
+    const slot = inodes.slotOf(nodeid);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    if (inodes.type(slot) !== S_IFDIR) {
+      return -ENOTDIR;
+    }
+    if (handles.full(DIRECTORY)) {
+      rareLog.warn('the guest has as many directories open as limits.maxDirStreams allows: ENFILE', nodeid);
+      return -ENFILE;
+    }
+    const fd = this.#share.openInode(slot, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+    if (fd < 0) {
+      return fd;
+    }
+    op.fh = handles.fh(handles.insert(fd, DIRECTORY, inodes.device(slot), false));
+    op.openFlags = settings.cache.directoryFlags;
+    return 0;
+  }
+
+  readdir(
+    op: Operation,
+    nodeid: number,
+    fh: number,
+    cookieLo: number,
+    cookieHi: number,
+    sink: DirSink,
+    plus: boolean,
+  ): number {
+    const { handles, inodes, file } = this.#share;
+    const handle = handles.slotOf(fh, DIRECTORY);
+    const directory = inodes.slotOf(nodeid);
+    if (handle < 0 || directory < 0) {
+      return -EBADF;
+    }
+    const fd = handles.fd(handle);
+    const index = this.#streams.seek(handle, fd, cookieLo, cookieHi);
+    if (index < 0) {
+      return index;
+    }
+    const buffer = this.#streams.buffer(index);
+    const room = sink.room;
+    for (;;) {
+      if (buffer.empty) {
+        const len = file.getdents64(fd, buffer.addr, buffer.len);
+        if (len <= 0) {
+          // What was given so far is good; an error will show again at the next request.
+          return len < 0 && sink.room === room ? len : 0;
+        }
+        buffer.refill(len);
+      }
+      const added = plus ? this.#addPlus(op, directory, fd, buffer, sink) : this.#add(buffer, sink);
+      if (!added) {
+        // An empty reply would mean the end of the directory.
+        return sink.room === room ? -EINVAL : 0;
+      }
+      buffer.next();
+    }
+  }
+
+  releasedir(fh: number): number {
+    const { handles } = this.#share;
+    const slot = handles.slotOf(fh, DIRECTORY);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    this.#streams.close(slot);
+    handles.release(slot);
+    return 0;
+  }
+
+  /** Every handle is gone. */
+  clear(): void {
+    this.#streams.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.#streams[Symbol.dispose]();
+  }
+
+  /** A record without attributes; in a READDIRPLUS reply with nodeid 0. */
+  #add(buffer: DirBuffer, sink: DirSink): boolean {
+    const { bytes, nameAt, nameLen, inoLo, inoHi, nextLo, nextHi, type } = buffer;
+    return sink.add(bytes, nameAt, nameLen, inoLo, inoHi, nextLo, nextHi, type, null);
+  }
+
+  #addPlus(op: Operation, directory: number, fd: number, buffer: DirBuffer, sink: DirSink): boolean {
+    const { bytes, nameAt, nameLen } = buffer;
+    if (sink.need(nameLen) > sink.room) {
+      return false;
+    }
+    if (bytes[nameAt] === DOT && (nameLen === 1 || (nameLen === 2 && bytes[nameAt + 1] === DOT))) {
+      return this.#add(buffer, sink);
+    }
+    this.#recordName.buffer = buffer;
+    const slot = this.#lookup.find(fd, buffer.nameAddr, this.#recordName);
+    if (slot < 0) {
+      // A name is never dropped: one that is gone, or has no room, is given without attributes.
+      return this.#add(buffer, sink);
+    }
+    const { entry } = op;
+    this.#lookup.answer(entry, slot, directory);
+    const { attr } = entry;
+    const { nextLo, nextHi, type } = buffer;
+    if (sink.add(bytes, nameAt, nameLen, attr.inoLo, attr.inoHi, nextLo, nextHi, type, entry)) {
+      return true;
+    }
+    this.#share.inodes.forget(slot, 1);
+    return false;
+  }
+}

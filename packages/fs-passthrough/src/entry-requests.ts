@@ -1,0 +1,163 @@
+/** Requests on names: LOOKUP, and all that make, move or take away an entry of a directory. */
+import type { Name, Operation } from '@oriel/fuse';
+import {
+  type Address,
+  AT_REMOVEDIR,
+  AT_SYMLINK_FOLLOW,
+  EBADF,
+  EINVAL,
+  ENFILE,
+  EROFS,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  RENAME_WHITEOUT,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+} from '@oriel/sys';
+import type { Lookup } from './lookup.ts';
+import type { Share } from './share.ts';
+
+const RENAME_FLAGS = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
+/** Permission bits and the three above them. */
+const MODE_BITS = 0o7777;
+/** No target: not a symbolic link. */
+const NOWHERE: Address = 0;
+
+/** Requests on names. */
+export class EntryRequests {
+  readonly #share: Share;
+  readonly #lookup: Lookup;
+
+  constructor(share: Share, lookup: Lookup) {
+    this.#share = share;
+    this.#lookup = lookup;
+  }
+
+  lookup(op: Operation, parent: number, name: Name): number {
+    const directory = this.#share.inodes.slotOf(parent);
+    return directory < 0 ? -EBADF : this.#answer(op, directory, name);
+  }
+
+  readlink(nodeid: number, to: Address, len: number): number {
+    const { inodes, file, scratch } = this.#share;
+    const slot = inodes.slotOf(nodeid);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    return inodes.type(slot) === S_IFLNK ? file.readlinkat(inodes.fd(slot), scratch.empty, to, len) : -EINVAL;
+  }
+
+  mkdir(op: Operation, parent: number, name: Name, mode: number): number {
+    return this.#make(op, parent, name, S_IFDIR | (mode & MODE_BITS), 0, NOWHERE);
+  }
+
+  /** @param rdev - the kernel's 32-bit form, which the system call takes as well */
+  mknod(op: Operation, parent: number, name: Name, mode: number, rdev: number): number {
+    const type = mode & S_IFMT;
+    return type === S_IFDIR || type === S_IFLNK ? -EINVAL : this.#make(op, parent, name, mode, rdev, NOWHERE);
+  }
+
+  symlink(op: Operation, parent: number, name: Name, target: Name): number {
+    return this.#make(op, parent, name, S_IFLNK, 0, target.addr);
+  }
+
+  link(op: Operation, nodeid: number, newParent: number, newName: Name): number {
+    const { file, inodes, procFd, settings, status } = this.#share;
+    const slot = inodes.slotOf(nodeid);
+    const directory = inodes.slotOf(newParent);
+    if (slot < 0 || directory < 0) {
+      return -EBADF;
+    }
+    if (settings.readonly) {
+      return -EROFS;
+    }
+    let result = file.linkat(procFd, inodes.number(slot), inodes.fd(directory), newName.addr, AT_SYMLINK_FOLLOW);
+    if (result === 0) {
+      result = status.ofFd(inodes.fd(slot));
+    }
+    if (result === 0) {
+      this.#lookup.answer(op.entry, slot, directory);
+    }
+    return result;
+  }
+
+  unlink(parent: number, name: Name): number {
+    return this.#remove(parent, name, 0);
+  }
+
+  rmdir(parent: number, name: Name): number {
+    return this.#remove(parent, name, AT_REMOVEDIR);
+  }
+
+  rename(parent: number, name: Name, newParent: number, newName: Name, flags: number): number {
+    const { file, inodes, settings } = this.#share;
+    const from = inodes.slotOf(parent);
+    const to = inodes.slotOf(newParent);
+    if (from < 0 || to < 0) {
+      return -EBADF;
+    }
+    if (settings.readonly) {
+      return -EROFS;
+    }
+    if ((flags & ~RENAME_FLAGS) !== 0) {
+      return -EINVAL;
+    }
+    return file.renameat2(inodes.fd(from), name.addr, inodes.fd(to), newName.addr, flags);
+  }
+
+  #remove(parent: number, name: Name, flags: number): number {
+    const { file, inodes, settings } = this.#share;
+    const directory = inodes.slotOf(parent);
+    if (directory < 0) {
+      return -EBADF;
+    }
+    return settings.readonly ? -EROFS : file.unlinkat(inodes.fd(directory), name.addr, flags);
+  }
+
+  /** Makes what is no regular file to be opened, as the caller, and answers with its entry. */
+  #make(op: Operation, parent: number, name: Name, mode: number, rdev: number, target: Address): number {
+    const { credentials, inodes, settings } = this.#share;
+    const directory = inodes.slotOf(parent);
+    if (directory < 0) {
+      return -EBADF;
+    }
+    if (settings.readonly) {
+      return -EROFS;
+    }
+    // Before it is made: afterwards it could only be made known.
+    if (!this.#lookup.roomFor(name)) {
+      return -ENFILE;
+    }
+    let result = credentials.become(op.uid, op.gid, op.supplementaryGroup);
+    if (result === 0) {
+      try {
+        result = this.#makeNode(inodes.fd(directory), name.addr, mode, rdev, target);
+      } finally {
+        credentials.restore();
+      }
+    }
+    return result < 0 ? result : this.#answer(op, directory, name);
+  }
+
+  #makeNode(dirfd: number, name: Address, mode: number, rdev: number, target: Address): number {
+    const { file } = this.#share;
+    switch (mode & S_IFMT) {
+      case S_IFDIR:
+        return file.mkdirat(dirfd, name, mode & MODE_BITS);
+      case S_IFLNK:
+        return file.symlinkat(target, dirfd, name);
+      default:
+        return file.mknodat(dirfd, name, mode, rdev);
+    }
+  }
+
+  #answer(op: Operation, directory: number, name: Name): number {
+    const slot = this.#lookup.find(this.#share.inodes.fd(directory), name.addr, name);
+    if (slot < 0) {
+      return slot;
+    }
+    this.#lookup.answer(op.entry, slot, directory);
+    return 0;
+  }
+}

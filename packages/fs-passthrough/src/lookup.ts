@@ -1,0 +1,99 @@
+/** From names to inodes: one statx for an inode that is known, an O_PATH descriptor only for a new one. */
+import { type Entry, FUSE_ATTR_SUBMOUNT } from '@oriel/fuse';
+import { type Address, EMFILE, ENFILE, S_IFDIR } from '@oriel/sys';
+import type { Share } from './share.ts';
+
+/** Looks names up and fills entries. */
+export class Lookup {
+  readonly #share: Share;
+
+  constructor(share: Share) {
+    this.#share = share;
+  }
+
+  /**
+   * Finds the inode of a directory's entry, adding it to the table at need, uncounted. The share's status then is its.
+   * @param dirfd - the directory, O_PATH or open
+   * @param subject - what to call the name in a log
+   * @returns the inode's slot, or a negative errno
+   */
+  find(dirfd: number, name: Address, subject: { toString(): string }): number {
+    const { status, inodes } = this.#share;
+    const failed = status.ofEntry(dirfd, name);
+    if (failed < 0) {
+      return failed;
+    }
+    const known = inodes.find(status);
+    return known >= 0 ? known : this.#findNew(dirfd, name, subject);
+  }
+
+  /**
+   * Finds the inode of an O_PATH descriptor, which is given away, adding it at need, uncounted.
+   * @returns as `find`
+   */
+  adopt(fd: number): number {
+    const { status, inodes, fd: sysFd } = this.#share;
+    const failed = status.ofFd(fd);
+    if (failed < 0) {
+      sysFd.close(fd);
+      return failed;
+    }
+    const known = inodes.find(status);
+    if (known >= 0) {
+      sysFd.close(fd);
+      return known;
+    }
+    const slot = inodes.insert(fd, status);
+    if (slot < 0) {
+      sysFd.close(fd);
+      return -ENFILE;
+    }
+    return slot;
+  }
+
+  /**
+   * Counts a lookup of an inode and fills the answer from the share's status.
+   * @param parent - slot of the directory in which it was found
+   */
+  answer(entry: Entry, slot: number, parent: number): void {
+    const { status, inodes, settings } = this.#share;
+    inodes.addLookup(slot);
+    entry.nodeid = inodes.nodeid(slot);
+    entry.generation = 0;
+    entry.entryValidSec = settings.cache.validSec;
+    entry.entryValidNs = 0;
+    const attr = entry.attr;
+    status.fill(attr);
+    attr.validSec = settings.cache.validSec;
+    attr.validNs = 0;
+    attr.flags =
+      settings.announceSubmounts && inodes.type(slot) === S_IFDIR && inodes.device(slot) !== inodes.device(parent)
+        ? FUSE_ATTR_SUBMOUNT
+        : 0;
+  }
+
+  /** True when another inode has room; else says so in the log. */
+  roomFor(subject: { toString(): string }): boolean {
+    const { inodes, rareLog } = this.#share;
+    if (inodes.full) {
+      rareLog.warn('the guest knows as many inodes as limits.maxInodes allows: ENFILE', subject);
+      return false;
+    }
+    return true;
+  }
+
+  #findNew(dirfd: number, name: Address, subject: { toString(): string }): number {
+    if (!this.roomFor(subject)) {
+      return -ENFILE;
+    }
+    const fd = this.#share.openEntryPath(dirfd, name);
+    if (fd >= 0) {
+      // The name may stand for another file by now: what the descriptor says counts.
+      return this.adopt(fd);
+    }
+    if (fd === -EMFILE || fd === -ENFILE) {
+      this.#share.rareLog.warn('out of descriptors: raise RLIMIT_NOFILE or lower limits.maxInodes', subject);
+    }
+    return fd;
+  }
+}

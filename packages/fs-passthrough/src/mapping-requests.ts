@@ -1,0 +1,108 @@
+/** What a DAX window asks of a file: its facts, and a descriptor to be mapped. */
+import type { MapInfo } from '@oriel/fuse';
+import { EACCES, EAGAIN, EBADF, EROFS, ETXTBSY, escapeBytes, O_NOCTTY, O_NONBLOCK, O_RDWR, S_IFREG } from '@oriel/sys';
+import { ROOT } from './inodes.ts';
+import type { Share } from './share.ts';
+
+const SLASH = 0x2f;
+
+/** Requests of a window. */
+export class MappingRequests {
+  readonly #share: Share;
+  /** Nodeids that were opened for a mapping since they became known. */
+  readonly #mapped = new Set<number>();
+
+  constructor(share: Share) {
+    this.#share = share;
+  }
+
+  info(nodeid: number, out: MapInfo): number {
+    const { inodes, settings, status } = this.#share;
+    const slot = inodes.slotOf(nodeid);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    const failed = status.ofFd(inodes.fd(slot));
+    if (failed < 0) {
+      return failed;
+    }
+    out.size = status.size;
+    out.mappable = inodes.type(slot) === S_IFREG && !settings.readonly;
+    out.devLo = status.devMinor;
+    out.devHi = status.devMajor;
+    out.inoLo = status.inoLo;
+    out.inoHi = status.inoHi;
+    out.path = status.nlink === 0 ? '' : this.#path(slot);
+    return 0;
+  }
+
+  open(nodeid: number): number {
+    const { inodes, settings } = this.#share;
+    const slot = inodes.slotOf(nodeid);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    if (inodes.type(slot) !== S_IFREG) {
+      return -EACCES;
+    }
+    if (settings.readonly) {
+      return -EROFS;
+    }
+    const fd = this.#share.openInode(slot, O_RDWR | O_NOCTTY | O_NONBLOCK);
+    if (fd >= 0) {
+      this.#mapped.add(nodeid);
+    }
+    // Somebody's lease: EAGAIN would make the driver ask again without end.
+    return fd === -EAGAIN ? -ETXTBSY : fd;
+  }
+
+  /** True when an inode was opened for a mapping. */
+  wasMapped(nodeid: number): boolean {
+    return this.#mapped.has(nodeid);
+  }
+
+  /** An inode is forgotten. */
+  forget(nodeid: number): void {
+    this.#mapped.delete(nodeid);
+  }
+
+  /** Every inode is forgotten. */
+  clear(): void {
+    this.#mapped.clear();
+  }
+
+  /** The path below the share's root; '' when the file is not there (any more). */
+  #path(slot: number): string {
+    const { scratch } = this.#share;
+    const rootLen = this.#readPath(ROOT);
+    if (rootLen < 0) {
+      return '';
+    }
+    const root = Buffer.from(scratch.bytes.subarray(scratch.pathAt, scratch.pathAt + rootLen));
+    const len = this.#readPath(slot);
+    if (len < 0) {
+      return '';
+    }
+    const path = Buffer.from(scratch.bytes.subarray(scratch.pathAt, scratch.pathAt + len));
+    // A share of / has a root path that ends in the slash already.
+    const prefix = root[rootLen - 1] === SLASH ? rootLen - 1 : rootLen;
+    if (path.length <= prefix || path[prefix] !== SLASH || !path.subarray(0, prefix).equals(root.subarray(0, prefix))) {
+      return '';
+    }
+    return textOf(path.subarray(prefix + 1));
+  }
+
+  #readPath(slot: number): number {
+    const { file, inodes, procFd, scratch } = this.#share;
+    return file.readlinkat(procFd, inodes.number(slot), scratch.path, scratch.pathLen);
+  }
+}
+
+/** A path as text; one that is no UTF-8 is escaped. */
+function textOf(path: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(path);
+  } catch {
+    return escapeBytes(path, path.length);
+  }
+}

@@ -1,0 +1,275 @@
+/** OPEN, CREATE, TMPFILE, FLUSH and RELEASE. */
+import { FOPEN_KEEP_CACHE, FOPEN_NOFLUSH, type Name, type Operation, PENDING } from '@oriel/fuse';
+import {
+  type Address,
+  EAGAIN,
+  EBADF,
+  EEXIST,
+  EINVAL,
+  EIO,
+  EISDIR,
+  ELOOP,
+  ENFILE,
+  ENOENT,
+  EROFS,
+  O_ACCMODE,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DSYNC,
+  O_EXCL,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  O_SYNC,
+  O_TMPFILE,
+  O_TRUNC,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFREG,
+  SYS,
+} from '@oriel/sys';
+import type { Device } from './devices.ts';
+import { FILE } from './handles.ts';
+import type { Lookup } from './lookup.ts';
+import type { Share } from './share.ts';
+
+/** What reaches the host of the driver's flags. O_APPEND is done per write; O_DIRECT and O_NOATIME are not wanted. */
+const KEPT_FLAGS = O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC;
+const MODE_BITS = 0o7777;
+
+/** Requests that open and close files. */
+export class OpenRequests {
+  readonly #share: Share;
+  readonly #lookup: Lookup;
+  /** Tells whether an inode is in DAX use. */
+  inDaxUse: (nodeid: number) => boolean = () => false;
+
+  constructor(share: Share, lookup: Lookup) {
+    this.#share = share;
+    this.#lookup = lookup;
+  }
+
+  open(op: Operation, nodeid: number, flags: number, killSuidgid: boolean): number {
+    const slot = this.#share.inodes.slotOf(nodeid);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    const refused = this.#refusal(slot, flags);
+    if (refused < 0) {
+      return refused;
+    }
+    const kill = killSuidgid && (flags & O_TRUNC) !== 0;
+    let fd = this.#openInode(slot, flags, kill, O_NONBLOCK);
+    if (fd === -EAGAIN) {
+      // A helper thread's rights are not changed, so it cannot clear set-id bits.
+      if (!kill && this.#openSlowly(op, slot, flags)) {
+        return PENDING;
+      }
+      fd = this.#openInode(slot, flags, kill, 0);
+    }
+    return fd < 0 ? fd : this.#answer(op, fd, nodeid, this.#share.inodes.device(slot), flags);
+  }
+
+  create(op: Operation, parent: number, name: Name, flags: number, mode: number, killSuidgid: boolean): number {
+    const { inodes, handles, settings } = this.#share;
+    const directory = inodes.slotOf(parent);
+    if (directory < 0) {
+      return -EBADF;
+    }
+    if (settings.readonly) {
+      const result = this.#createExisting(op, directory, name, flags, killSuidgid);
+      return result === -ENOENT ? -EROFS : result;
+    }
+    if (!this.#lookup.roomFor(name) || handles.full(FILE)) {
+      return -ENFILE;
+    }
+    const fd = this.#createEntry(op, inodes.fd(directory), name.addr, O_CREAT | O_EXCL, flags, mode);
+    if (fd === -EEXIST && (flags & O_EXCL) === 0) {
+      return this.#createExisting(op, directory, name, flags, killSuidgid);
+    }
+    return fd < 0 ? fd : this.#created(op, directory, fd, flags);
+  }
+
+  tmpfile(op: Operation, parent: number, flags: number, mode: number): number {
+    const { inodes, handles, settings, scratch } = this.#share;
+    const directory = inodes.slotOf(parent);
+    if (directory < 0) {
+      return -EBADF;
+    }
+    if (settings.readonly) {
+      return -EROFS;
+    }
+    if (!this.#lookup.roomFor('a file without a name') || handles.full(FILE)) {
+      return -ENFILE;
+    }
+    const making = O_TMPFILE | (flags & O_EXCL);
+    const fd = this.#createEntry(op, inodes.fd(directory), scratch.dot, making, flags, mode);
+    return fd < 0 ? fd : this.#created(op, directory, fd, flags);
+  }
+
+  /** close() of a copy: what a file system does at the close of one of several descriptors, it does now. */
+  flush(fh: number): number {
+    const { handles, fd } = this.#share;
+    const slot = handles.slotOf(fh, FILE);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    const copy = fd.dup(handles.fd(slot));
+    return copy < 0 ? copy : fd.close(copy);
+  }
+
+  release(fh: number, kind: number): number {
+    const slot = this.#share.handles.slotOf(fh, kind);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    this.#share.handles.release(slot);
+    return 0;
+  }
+
+  /** Why an inode may not be opened: a negative errno, or 0. Special files are the driver's own business. */
+  #refusal(slot: number, flags: number): number {
+    const { inodes, handles, settings, rareLog } = this.#share;
+    const type = inodes.type(slot);
+    if (type !== S_IFREG) {
+      return type === S_IFDIR ? -EISDIR : type === S_IFLNK ? -ELOOP : -EBADF;
+    }
+    if ((flags & O_ACCMODE) === O_ACCMODE) {
+      return -EINVAL;
+    }
+    if (settings.readonly && ((flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0)) {
+      return -EROFS;
+    }
+    if (handles.full(FILE)) {
+      rareLog.warn('the guest has as many files open as limits.maxHandles allows: ENFILE', inodes.nodeid(slot));
+      return -ENFILE;
+    }
+    return 0;
+  }
+
+  /** @param nonblock - O_NONBLOCK: a lease that somebody has on the file gives EAGAIN, else it blocks for up to 45 s */
+  #openInode(slot: number, flags: number, killSuidgid: boolean, nonblock: number): number {
+    const hostFlags = (flags & KEPT_FLAGS) | O_NOCTTY | nonblock;
+    if (!killSuidgid) {
+      return this.#share.openInode(slot, hostFlags);
+    }
+    const { credentials } = this.#share;
+    const failed = credentials.dropFsetid();
+    if (failed < 0) {
+      return failed;
+    }
+    try {
+      return this.#share.openInode(slot, hostFlags);
+    } finally {
+      credentials.regainFsetid();
+    }
+  }
+
+  /** Waits in a helper thread until the lease on a file has ended. @returns false when that cannot be done now */
+  #openSlowly(op: Operation, slot: number, flags: number): boolean {
+    const share = this.#share;
+    const { calls, devices, inodes, procFd, epoch } = share;
+    // A copy, since the inode may be forgotten meanwhile and its descriptor's number stand for anything.
+    const pathFd = calls.enabled ? share.fd.dup(inodes.fd(slot)) : -1;
+    if (pathFd < 0) {
+      return false;
+    }
+    const nodeid = inodes.nodeid(slot);
+    const device = inodes.device(slot);
+    const opened = (fd: number): number => {
+      let result = fd;
+      if (fd >= 0 && share.epoch !== epoch) {
+        share.fd.close(fd);
+        result = -EIO;
+      } else if (fd >= 0) {
+        result = this.#answer(op, fd, nodeid, device, flags);
+      }
+      devices.release(device);
+      return result;
+    };
+    const hostFlags = (flags & KEPT_FLAGS) | O_NOCTTY | O_CLOEXEC;
+    device.users++;
+    if (!calls.open(op, SYS.openat, procFd, pathFd, hostFlags, opened)) {
+      devices.release(device);
+      share.fd.close(pathFd);
+      return false;
+    }
+    return true;
+  }
+
+  /** Makes a file as the caller. @returns its descriptor or a negative errno */
+  #createEntry(op: Operation, dirfd: number, name: Address, making: number, flags: number, mode: number): number {
+    const { credentials } = this.#share;
+    const failed = credentials.become(op.uid, op.gid, op.supplementaryGroup);
+    if (failed < 0) {
+      return failed;
+    }
+    // A new file has nothing to truncate, and openat2 refuses O_TRUNC with O_TMPFILE.
+    const hostFlags = (flags & KEPT_FLAGS & ~O_TRUNC) | making | O_NOCTTY;
+    try {
+      return this.#share.openEntry(dirfd, name, hostFlags, mode & MODE_BITS);
+    } finally {
+      credentials.restore();
+    }
+  }
+
+  /** Answers for a file just made. */
+  #created(op: Operation, directory: number, fd: number, flags: number): number {
+    const { inodes, file, procFd, fd: sysFd } = this.#share;
+    const pathFd = file.openat(procFd, inodes.numberOfFd(fd), O_PATH | O_CLOEXEC, 0);
+    const slot = pathFd < 0 ? pathFd : this.#lookup.adopt(pathFd);
+    if (slot < 0) {
+      sysFd.close(fd);
+      return slot;
+    }
+    this.#lookup.answer(op.entry, slot, directory);
+    return this.#answer(op, fd, op.entry.nodeid, inodes.device(slot), flags);
+  }
+
+  /** CREATE of a name that is taken: looks it up and opens it. */
+  #createExisting(op: Operation, directory: number, name: Name, flags: number, killSuidgid: boolean): number {
+    const { inodes, status } = this.#share;
+    const slot = this.#lookup.find(inodes.fd(directory), name.addr, name);
+    if (slot < 0) {
+      return slot;
+    }
+    let result = (flags & O_EXCL) === 0 ? this.#refusal(slot, flags) : -EEXIST;
+    if (result === 0) {
+      result = this.#openInode(slot, flags, killSuidgid && (flags & O_TRUNC) !== 0, 0);
+    }
+    if (result >= 0) {
+      const fd = result;
+      // Anew: the open may have truncated it.
+      result = status.ofFd(fd);
+      if (result === 0) {
+        this.#lookup.answer(op.entry, slot, directory);
+        return this.#answer(op, fd, op.entry.nodeid, inodes.device(slot), flags);
+      }
+      this.#share.fd.close(fd);
+    }
+    inodes.dropUnused(slot);
+    return result;
+  }
+
+  /** Makes a handle of a descriptor, which is given away, and answers with it. @returns 0 or -ENFILE */
+  #answer(op: Operation, fd: number, nodeid: number, device: Device, flags: number): number {
+    const { handles, settings, fd: sysFd } = this.#share;
+    if (handles.full(FILE)) {
+      sysFd.close(fd);
+      return -ENFILE;
+    }
+    const handle = handles.insert(fd, FILE, device, (flags & (O_SYNC | O_DSYNC)) !== 0);
+    op.fh = handles.fh(handle);
+    let openFlags = settings.cache.fileFlags;
+    if (settings.daxKeepCache && this.inDaxUse(nodeid)) {
+      openFlags |= FOPEN_KEEP_CACHE;
+    }
+    // Nothing happens on a local disk at close; a file open for writing must still push out what was stored by mmap.
+    if (device.local && (flags & O_ACCMODE) === O_RDONLY) {
+      openFlags |= FOPEN_NOFLUSH;
+    }
+    op.openFlags = openFlags;
+    return 0;
+  }
+}

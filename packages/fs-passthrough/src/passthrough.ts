@@ -1,0 +1,282 @@
+/** A host directory as a `Filesystem`: this class takes each request to the part that serves it. */
+import type { DirSink, Filesystem, IoVector, MapInfo, Name, Operation, SetAttr, StatfsOut } from '@oriel/fuse';
+import type { Address } from '@oriel/sys';
+import { AttributeRequests } from './attribute-requests.ts';
+import { DataRequests } from './data-requests.ts';
+import { DirectoryRequests } from './directory-requests.ts';
+import { EntryRequests } from './entry-requests.ts';
+import { DIRECTORY, FILE } from './handles.ts';
+import { Lookup } from './lookup.ts';
+import { MappingRequests } from './mapping-requests.ts';
+import { OpenRequests } from './open-requests.ts';
+import type { PassthroughOptions } from './options.ts';
+import { Share } from './share.ts';
+import { XattrRequests } from './xattr-requests.ts';
+
+/** What a share holds at the moment. */
+export interface PassthroughStats {
+  /** Inodes that the guest knows, the root included; a descriptor each. */
+  readonly inodes: number;
+  /** Open files and directories. */
+  readonly handles: number;
+  /** Mounts that these lie on. */
+  readonly devices: number;
+  /** Requests that wait for helper threads. */
+  readonly pending: number;
+}
+
+/**
+ * Serves a directory of the host. The guest reaches nothing outside of it: every step goes from the descriptor of a known
+ * inode to one name in it, and no symbolic link is ever followed on this side.
+ *
+ * As root it gives each new file to the caller. Files and attributes are changed with this process's rights, since the
+ * driver has checked the caller's.
+ */
+export class PassthroughFilesystem implements Filesystem, Disposable {
+  readonly #share: Share;
+  readonly #entries: EntryRequests;
+  readonly #attributes: AttributeRequests;
+  readonly #opens: OpenRequests;
+  readonly #data: DataRequests;
+  readonly #directories: DirectoryRequests;
+  readonly #mappings: MappingRequests;
+  /** Only with the option `xattr`: a session answers ENOSYS for what is not there. */
+  readonly getxattr?: (op: Operation, nodeid: number, name: Name, to: Address, size: number) => number;
+  readonly setxattr?: (
+    op: Operation,
+    nodeid: number,
+    name: Name,
+    value: Address,
+    size: number,
+    flags: number,
+    aclKillSgid: boolean,
+  ) => number;
+  readonly listxattr?: (op: Operation, nodeid: number, to: Address, size: number) => number;
+  readonly removexattr?: (op: Operation, nodeid: number, name: Name) => number;
+  #disposed = false;
+
+  /**
+   * Opens the directory. The process's umask should be 0: the driver has applied the caller's.
+   * @throws PassthroughError ERR_PASSTHROUGH_OPTION, ERR_PASSTHROUGH_SHARE, ERR_PASSTHROUGH_PROC
+   * @throws SysError ENOMEM
+   */
+  constructor(options: PassthroughOptions) {
+    const share = new Share(options);
+    const lookup = new Lookup(share);
+    this.#share = share;
+    this.#entries = new EntryRequests(share, lookup);
+    this.#attributes = new AttributeRequests(share);
+    this.#opens = new OpenRequests(share, lookup);
+    this.#data = new DataRequests(share);
+    this.#directories = new DirectoryRequests(options.sys, share, lookup);
+    this.#mappings = new MappingRequests(share);
+    this.inDaxUse = (nodeid) => this.#mappings.wasMapped(nodeid);
+    if (share.settings.xattr) {
+      const xattrs = new XattrRequests(options.sys.mem, share);
+      this.getxattr = (_op, nodeid, name, to, size) => xattrs.get(nodeid, name, to, size);
+      this.setxattr = (_op, nodeid, name, value, size, flags) => xattrs.set(nodeid, name, value, size, flags);
+      this.listxattr = (_op, nodeid, to, size) => xattrs.list(nodeid, to, size);
+      this.removexattr = (_op, nodeid, name) => xattrs.remove(nodeid, name);
+    }
+  }
+
+  /**
+   * Tells whether an inode is in DAX use, for the option `daxKeepCache`. At first: whether `openForMapping` was called for
+   * it since the guest came to know it. A device that knows better puts its own test here.
+   */
+  get inDaxUse(): (nodeid: number) => boolean {
+    return this.#opens.inDaxUse;
+  }
+
+  set inDaxUse(test: (nodeid: number) => boolean) {
+    this.#opens.inDaxUse = test;
+  }
+
+  get stats(): PassthroughStats {
+    const { inodes, handles, devices, calls } = this.#share;
+    return { inodes: inodes.size, handles: handles.size, devices: devices.count, pending: calls.pending };
+  }
+
+  init(): number {
+    this.destroy();
+    return 0;
+  }
+
+  /** Drops every handle, and every inode but the root; calls still under way end by themselves. */
+  destroy(): void {
+    this.#share.clear();
+    this.#directories.clear();
+    this.#mappings.clear();
+  }
+
+  lookup(op: Operation, parent: number, name: Name): number {
+    return this.#entries.lookup(op, parent, name);
+  }
+
+  forget(nodeid: number, count: number): void {
+    const { inodes } = this.#share;
+    const slot = inodes.slotOf(nodeid);
+    if (slot >= 0) {
+      inodes.forget(slot, count);
+      if (inodes.slotOf(nodeid) < 0) {
+        this.#mappings.forget(nodeid);
+      }
+    }
+  }
+
+  getattr(op: Operation, nodeid: number, fh: number): number {
+    return this.#attributes.getattr(op.entry.attr, nodeid, fh);
+  }
+
+  setattr(op: Operation, nodeid: number, change: SetAttr): number {
+    return this.#attributes.setattr(op.entry.attr, nodeid, change);
+  }
+
+  statfs(_op: Operation, nodeid: number, out: StatfsOut): number {
+    return this.#attributes.statfs(nodeid, out);
+  }
+
+  readlink(_op: Operation, nodeid: number, to: Address, len: number): number {
+    return this.#entries.readlink(nodeid, to, len);
+  }
+
+  symlink(op: Operation, parent: number, name: Name, target: Name): number {
+    return this.#entries.symlink(op, parent, name, target);
+  }
+
+  mknod(op: Operation, parent: number, name: Name, mode: number, rdev: number): number {
+    return this.#entries.mknod(op, parent, name, mode, rdev);
+  }
+
+  mkdir(op: Operation, parent: number, name: Name, mode: number): number {
+    return this.#entries.mkdir(op, parent, name, mode);
+  }
+
+  unlink(_op: Operation, parent: number, name: Name): number {
+    return this.#entries.unlink(parent, name);
+  }
+
+  rmdir(_op: Operation, parent: number, name: Name): number {
+    return this.#entries.rmdir(parent, name);
+  }
+
+  rename(_op: Operation, parent: number, name: Name, newParent: number, newName: Name, flags: number): number {
+    return this.#entries.rename(parent, name, newParent, newName, flags);
+  }
+
+  link(op: Operation, nodeid: number, newParent: number, newName: Name): number {
+    return this.#entries.link(op, nodeid, newParent, newName);
+  }
+
+  open(op: Operation, nodeid: number, flags: number, killSuidgid: boolean): number {
+    return this.#opens.open(op, nodeid, flags, killSuidgid);
+  }
+
+  create(op: Operation, parent: number, name: Name, flags: number, mode: number, killSuidgid: boolean): number {
+    return this.#opens.create(op, parent, name, flags, mode, killSuidgid);
+  }
+
+  tmpfile(op: Operation, parent: number, flags: number, mode: number): number {
+    return this.#opens.tmpfile(op, parent, flags, mode);
+  }
+
+  flush(_op: Operation, _nodeid: number, fh: number): number {
+    return this.#opens.flush(fh);
+  }
+
+  release(_op: Operation, _nodeid: number, fh: number): number {
+    return this.#opens.release(fh, FILE);
+  }
+
+  read(op: Operation, _nodeid: number, fh: number, offset: number, io: IoVector): number {
+    return this.#data.read(op, fh, offset, io);
+  }
+
+  write(
+    op: Operation,
+    _nodeid: number,
+    fh: number,
+    offset: number,
+    io: IoVector,
+    openFlags: number,
+    writeFlags: number,
+  ): number {
+    return this.#data.write(op, fh, offset, io, openFlags, writeFlags);
+  }
+
+  fsync(op: Operation, _nodeid: number, fh: number, dataOnly: boolean): number {
+    return this.#data.fsync(op, fh, FILE, dataOnly);
+  }
+
+  fallocate(op: Operation, _nodeid: number, fh: number, offset: number, len: number, mode: number): number {
+    return this.#data.fallocate(op, fh, offset, len, mode);
+  }
+
+  lseek(op: Operation, _nodeid: number, fh: number, offset: number, whence: number): number {
+    return this.#data.lseek(op, fh, offset, whence);
+  }
+
+  copyFileRange(
+    op: Operation,
+    _nodeidIn: number,
+    fhIn: number,
+    offIn: number,
+    _nodeidOut: number,
+    fhOut: number,
+    offOut: number,
+    len: number,
+  ): number {
+    return this.#data.copyFileRange(op, fhIn, offIn, fhOut, offOut, len);
+  }
+
+  syncfs(op: Operation, nodeid: number): number {
+    return this.#data.syncfs(op, nodeid);
+  }
+
+  opendir(op: Operation, nodeid: number): number {
+    return this.#directories.opendir(op, nodeid);
+  }
+
+  readdir(
+    op: Operation,
+    nodeid: number,
+    fh: number,
+    cookieLo: number,
+    cookieHi: number,
+    sink: DirSink,
+    plus: boolean,
+  ): number {
+    return this.#directories.readdir(op, nodeid, fh, cookieLo, cookieHi, sink, plus);
+  }
+
+  releasedir(_op: Operation, _nodeid: number, fh: number): number {
+    return this.#directories.releasedir(fh);
+  }
+
+  fsyncdir(op: Operation, _nodeid: number, fh: number, dataOnly: boolean): number {
+    return this.#data.fsync(op, fh, DIRECTORY, dataOnly);
+  }
+
+  mapInfo(nodeid: number, out: MapInfo): number {
+    return this.#mappings.info(nodeid, out);
+  }
+
+  openForMapping(nodeid: number): number {
+    return this.#mappings.open(nodeid);
+  }
+
+  /** Closes everything; waits for calls under way. */
+  close(): void {
+    if (!this.#disposed) {
+      this.#disposed = true;
+      this.destroy();
+      this.#share[Symbol.dispose]();
+      this.#directories[Symbol.dispose]();
+    }
+  }
+
+  /** Same as `close`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

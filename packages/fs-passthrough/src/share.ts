@@ -1,0 +1,139 @@
+/** What all parts of a share have in common: tables, scratch memory, the descriptors of its root and of /proc/self/fd. */
+import {
+  type Address,
+  AT_FDCWD,
+  ENOSYS,
+  EPERM,
+  Fd,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  type Offload,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  SysError,
+  type SysFd,
+  type SysFile,
+} from '@oriel/sys';
+import { Credentials } from './credentials.ts';
+import { Devices } from './devices.ts';
+import { PassthroughError } from './errors.ts';
+import { FileStatus } from './file-status.ts';
+import { Handles } from './handles.ts';
+import { Inodes } from './inodes.ts';
+import { OffloadedCalls } from './offloaded-calls.ts';
+import type { PassthroughOptions, PassthroughSys, Settings } from './options.ts';
+import { settingsOf } from './options.ts';
+import { RareLog } from './rare-log.ts';
+import { Scratch } from './scratch.ts';
+
+const RESOLVE = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+const PATH_FLAGS = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+
+/** The state of one share. It owns every descriptor and mapping in it. */
+export class Share implements Disposable {
+  readonly settings: Settings;
+  readonly fd: SysFd;
+  readonly file: SysFile;
+  readonly scratch: Scratch;
+  readonly status: FileStatus;
+  readonly devices: Devices;
+  readonly inodes: Inodes;
+  readonly handles: Handles;
+  readonly credentials: Credentials;
+  readonly calls: OffloadedCalls;
+  readonly rareLog: RareLog;
+  /** /proc/self/fd, O_PATH. */
+  readonly procFd: number;
+  /** Counts `clear`: what began before one must leave nothing behind it. */
+  epoch = 0;
+  /** openat2 is there; old kernels and some containers lack it. */
+  readonly #openat2: boolean;
+
+  /** @throws PassthroughError ERR_PASSTHROUGH_OPTION, ERR_PASSTHROUGH_SHARE, ERR_PASSTHROUGH_PROC; SysError ENOMEM */
+  constructor(options: PassthroughOptions) {
+    const settings = settingsOf(options);
+    const sys: PassthroughSys = options.sys;
+    const offload: Offload | undefined = options.offload;
+    using root = openDirectory(sys, settings.sharedDir, 'ERR_PASSTHROUGH_SHARE');
+    using proc = openDirectory(sys, '/proc/self/fd', 'ERR_PASSTHROUGH_PROC');
+    this.settings = settings;
+    this.fd = sys.fd;
+    this.file = sys.file;
+    this.scratch = new Scratch(sys.mem);
+    this.status = new FileStatus(sys.file, this.scratch);
+    this.devices = new Devices(sys.file, this.scratch);
+    this.inodes = new Inodes(sys.mem, sys.fd, this.devices, settings.limits.maxInodes);
+    this.handles = new Handles(sys.fd, this.devices, settings.limits.maxHandles, settings.limits.maxDirStreams);
+    this.calls = new OffloadedCalls(sys, this.handles, offload, settings.limits.maxPending);
+    this.rareLog = new RareLog(settings.log);
+    this.credentials = new Credentials(sys.cred, settings.log);
+    const failed = this.status.ofFd(root.fd);
+    if (failed < 0) {
+      this.scratch[Symbol.dispose]();
+      this.calls[Symbol.dispose]();
+      throw new PassthroughError('ERR_PASSTHROUGH_SHARE', 'statx failed', { cause: new SysError(-failed, 'statx') });
+    }
+    this.inodes.insert(root.take(), this.status);
+    this.#openat2 = this.#probeOpenat2();
+    this.procFd = proc.take();
+  }
+
+  /**
+   * Opens an entry of a directory; a symbolic link is never followed, whatever the flags.
+   * @param name - one component, checked by the session
+   * @returns a descriptor or a negative errno
+   */
+  openEntry(dirfd: number, name: Address, flags: number, mode: number): number {
+    return this.#openat2
+      ? this.file.openat2(dirfd, name, flags | O_NOFOLLOW | O_CLOEXEC, mode, RESOLVE)
+      : this.file.openat(dirfd, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+  }
+
+  /** An O_PATH descriptor of an entry, of a symbolic link too. */
+  openEntryPath(dirfd: number, name: Address): number {
+    return this.openEntry(dirfd, name, PATH_FLAGS, 0);
+  }
+
+  /** Opens an inode anew, through /proc/self/fd: no path is walked. @returns a descriptor or a negative errno */
+  openInode(slot: number, flags: number): number {
+    return this.file.openat(this.procFd, this.inodes.number(slot), flags | O_CLOEXEC, 0);
+  }
+
+  /** Drops every handle, and every inode but the root. */
+  clear(): void {
+    this.epoch++;
+    this.handles.clear();
+    this.inodes.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.epoch++;
+    this.calls[Symbol.dispose]();
+    this.handles.clear();
+    this.inodes[Symbol.dispose]();
+    this.scratch[Symbol.dispose]();
+    this.fd.close(this.procFd);
+  }
+
+  #probeOpenat2(): boolean {
+    const root = this.inodes.fd(1);
+    const fd = this.file.openat2(root, this.scratch.dot, PATH_FLAGS | O_DIRECTORY, 0, RESOLVE);
+    if (fd >= 0) {
+      this.fd.close(fd);
+      return true;
+    }
+    // A component without a slash that is no link to follow leads nowhere else with openat either.
+    return fd !== -ENOSYS && fd !== -EPERM;
+  }
+}
+
+function openDirectory(sys: PassthroughSys, path: string, code: 'ERR_PASSTHROUGH_SHARE' | 'ERR_PASSTHROUGH_PROC'): Fd {
+  const fd = sys.file.openat(AT_FDCWD, Buffer.from(`${path}\0`), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (fd < 0) {
+    throw new PassthroughError(code, `cannot open ${path}`, { cause: new SysError(-fd, 'openat') });
+  }
+  return new Fd(sys.fd, fd);
+}

@@ -1,0 +1,68 @@
+/** Structures of replies, read back. */
+import type { Attributes } from '../attributes.ts';
+import type { Entry } from '../entry.ts';
+import * as L from '../layout.ts';
+import type { StatfsOut } from '../statfs.ts';
+
+const TWO_64 = 2 ** 64;
+const SIGN_64 = 2 ** 63;
+
+/** A signed 64-bit number of seconds. */
+function seconds(value: number): number {
+  return value >= SIGN_64 ? value - TWO_64 : value;
+}
+
+/** Reads `struct fuse_attr` at `at` into `attr`, validity excepted. */
+export function readAttributes(view: DataView, at: number, attr: Attributes): void {
+  attr.inoLo = L.FuseAttr.ino.lo(view, at);
+  attr.inoHi = L.FuseAttr.ino.hi(view, at);
+  attr.size = L.FuseAttr.size.get(view, at);
+  attr.blocks = L.FuseAttr.blocks.get(view, at);
+  attr.atime = seconds(L.FuseAttr.atime.get(view, at));
+  attr.mtime = seconds(L.FuseAttr.mtime.get(view, at));
+  attr.ctime = seconds(L.FuseAttr.ctime.get(view, at));
+  attr.atimeNs = L.FuseAttr.atimensec.get(view, at);
+  attr.mtimeNs = L.FuseAttr.mtimensec.get(view, at);
+  attr.ctimeNs = L.FuseAttr.ctimensec.get(view, at);
+  attr.mode = L.FuseAttr.mode.get(view, at);
+  attr.nlink = L.FuseAttr.nlink.get(view, at);
+  attr.uid = L.FuseAttr.uid.get(view, at);
+  attr.gid = L.FuseAttr.gid.get(view, at);
+  const rdev = L.FuseAttr.rdev.get(view, at);
+  attr.rdevMajor = (rdev >>> 8) & 0xfff;
+  attr.rdevMinor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00);
+  attr.blksize = L.FuseAttr.blksize.get(view, at);
+  attr.flags = L.FuseAttr.flags.get(view, at);
+}
+
+/** Reads `struct fuse_entry_out` at `at` into `entry`. */
+export function readEntry(view: DataView, at: number, entry: Entry): void {
+  entry.nodeid = L.FuseEntryOut.nodeid.get(view, at);
+  entry.generation = L.FuseEntryOut.generation.get(view, at);
+  entry.entryValidSec = L.FuseEntryOut.entryValid.get(view, at);
+  entry.entryValidNs = L.FuseEntryOut.entryValidNsec.get(view, at);
+  entry.attr.validSec = L.FuseEntryOut.attrValid.get(view, at);
+  entry.attr.validNs = L.FuseEntryOut.attrValidNsec.get(view, at);
+  readAttributes(view, at + L.FuseEntryOut.attr.offset, entry.attr);
+}
+
+/** Reads `struct fuse_attr_out` at `at` into `attr`. */
+export function readAttrOut(view: DataView, at: number, attr: Attributes): void {
+  attr.validSec = L.FuseAttrOut.attrValid.get(view, at);
+  attr.validNs = L.FuseAttrOut.attrValidNsec.get(view, at);
+  readAttributes(view, at + L.FuseAttrOut.attr.offset, attr);
+}
+
+/** Reads `struct fuse_kstatfs` at `at`. */
+export function readStatfs(view: DataView, at: number): StatfsOut {
+  return {
+    blocks: L.FuseKstatfs.blocks.get(view, at),
+    bfree: L.FuseKstatfs.bfree.get(view, at),
+    bavail: L.FuseKstatfs.bavail.get(view, at),
+    files: L.FuseKstatfs.files.get(view, at),
+    ffree: L.FuseKstatfs.ffree.get(view, at),
+    bsize: L.FuseKstatfs.bsize.get(view, at),
+    namelen: L.FuseKstatfs.namelen.get(view, at),
+    frsize: L.FuseKstatfs.frsize.get(view, at),
+  };
+}

@@ -1,0 +1,10 @@
+/**
+ * The other end of the protocol: requests as a driver sends them, replies as it reads them. For loopback drivers,
+ * benchmarks and tests.
+ * @packageDocumentation
+ */
+export { readAttributes, readAttrOut, readEntry, readStatfs } from './decode.ts';
+export { type DirRecord, readRecords } from './dir-record.ts';
+export { type Asked, type InitReply, ReplyDecoder } from './reply.ts';
+export { type NameInput, RequestBuilder } from './request-builder.ts';
+export { type InitInput, RequestEncoder, type SetattrInput } from './request-encoder.ts';

@@ -1,0 +1,173 @@
+/** A reply as the driver sees it, with the checks that Linux 7.3 makes. */
+import { Attributes } from '../attributes.ts';
+import { FUSE_GETXATTR, FUSE_LISTXATTR, FUSE_READDIRPLUS } from '../constants.ts';
+import { Entry } from '../entry.ts';
+import { FuseError } from '../errors.ts';
+import * as L from '../layout.ts';
+import * as P from '../protocol.ts';
+import type { StatfsOut } from '../statfs.ts';
+import { readAttrOut, readEntry, readStatfs } from './decode.ts';
+import { type DirRecord, readRecords } from './dir-record.ts';
+
+const BODY = P.OUT_HEADER;
+const ERRNO_END = 512;
+
+/** What a reply answers; a {@link RequestEncoder} is one. */
+export interface Asked {
+  readonly opcode: number;
+  readonly uniqueLo: number;
+  readonly uniqueHi: number;
+  /** Writable bytes offered. */
+  readonly room: number;
+}
+
+/** The agreed values of an INIT reply. */
+export interface InitReply {
+  readonly major: number;
+  readonly minor: number;
+  readonly maxReadahead: number;
+  readonly flagsLo: number;
+  readonly flagsHi: number;
+  readonly maxBackground: number;
+  readonly congestionThreshold: number;
+  readonly maxWrite: number;
+  readonly timeGran: number;
+  readonly maxPages: number;
+  readonly mapAlignment: number;
+}
+
+/** Reads one reply at a time; reused. Numbers stay valid, `data` and `bytes` until the memory is used again. */
+export class ReplyDecoder {
+  /** 0, or a positive errno. */
+  error = 0;
+  bytes: Uint8Array = new Uint8Array(0);
+  /** Bytes behind the header. */
+  bodyLen = 0;
+  readonly entry: Entry = new Entry();
+  readonly attr: Attributes = new Attributes();
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  #opcode = 0;
+
+  /**
+   * Takes the reply in `bytes` [0, used) and checks it: length, unique, error.
+   * @throws FuseError ERR_FUSE_REPLY_LENGTH, ERR_FUSE_REPLY_UNIQUE, ERR_FUSE_REPLY_ERROR
+   */
+  take(asked: Asked, bytes: Uint8Array, used: number): this {
+    if (this.bytes.buffer !== bytes.buffer || this.bytes.byteOffset !== bytes.byteOffset) {
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    this.bytes = bytes;
+    const view = this.#view;
+    const { opcode, uniqueLo, uniqueHi, room } = asked;
+    const shape = P.replyOf(opcode);
+    if (shape === P.REPLY_SILENT) {
+      wantLength(opcode, used, 0, 0);
+      this.error = 0;
+      this.bodyLen = 0;
+      return this;
+    }
+    if (used < BODY || used > bytes.length || L.FuseOutHeader.len.get(view, 0) !== used) {
+      throw new FuseError('ERR_FUSE_REPLY_LENGTH', 'server', `${P.opcodeName(opcode)}: ${used} bytes used`);
+    }
+    if (L.FuseOutHeader.unique.lo(view, 0) !== uniqueLo || L.FuseOutHeader.unique.hi(view, 0) !== uniqueHi) {
+      throw new FuseError('ERR_FUSE_REPLY_UNIQUE', 'server', P.opcodeName(opcode));
+    }
+    const error = L.FuseOutHeader.error.get(view, 0);
+    if (error > 0 || error <= -ERRNO_END) {
+      throw new FuseError('ERR_FUSE_REPLY_ERROR', 'server', `${P.opcodeName(opcode)}: ${error}`);
+    }
+    this.#opcode = opcode;
+    this.error = error === 0 ? 0 : -error;
+    this.bodyLen = used - BODY;
+    if (error !== 0) {
+      wantLength(opcode, used, BODY, BODY);
+    } else {
+      const least = leastBody(opcode, shape, room);
+      const most = shape >= P.REPLY_IN_PLACE && !(least > 0) ? room : BODY + least;
+      wantLength(opcode, used, shape === P.REPLY_INIT ? BODY + 8 : BODY + least, most);
+    }
+    return this;
+  }
+
+  /** Entry of a lookup-like reply. */
+  readEntry(): Entry {
+    readEntry(this.#view, BODY, this.entry);
+    return this.entry;
+  }
+
+  /** Attributes of GETATTR and SETATTR. */
+  readAttributes(): Attributes {
+    readAttrOut(this.#view, BODY, this.attr);
+    return this.attr;
+  }
+
+  /** The handle of OPEN, OPENDIR, CREATE, TMPFILE. */
+  get fh(): number {
+    return L.FuseOpenOut.fh.get(this.#view, this.#openAt);
+  }
+
+  /** FOPEN_* of the same. */
+  get openFlags(): number {
+    return L.FuseOpenOut.openFlags.get(this.#view, this.#openAt);
+  }
+
+  /** Bytes of WRITE, COPY_FILE_RANGE(_64), or of GETXATTR and LISTXATTR with size 0. */
+  get count(): number {
+    return L.FuseWriteOut.size.get(this.#view, BODY);
+  }
+
+  /** The offset of LSEEK. */
+  get offset(): number {
+    return L.FuseLseekOut.offset.get(this.#view, BODY);
+  }
+
+  /** READ, READLINK, GETXATTR, LISTXATTR: a view of the body. */
+  get data(): Uint8Array {
+    return this.bytes.subarray(BODY, BODY + this.bodyLen);
+  }
+
+  readStatfs(): StatfsOut {
+    return readStatfs(this.#view, BODY);
+  }
+
+  /** @throws FuseError ERR_FUSE_REPLY_RECORD */
+  readRecords(): DirRecord[] {
+    return readRecords(this.bytes, BODY, BODY + this.bodyLen, this.#opcode === FUSE_READDIRPLUS);
+  }
+
+  readInit(): InitReply {
+    const view = this.#view;
+    const init = L.FuseInitOut;
+    const whole = this.bodyLen === init.byteLength;
+    return {
+      major: init.major.get(view, BODY),
+      minor: init.minor.get(view, BODY),
+      maxReadahead: whole ? init.maxReadahead.get(view, BODY) : 0,
+      flagsLo: whole ? init.flags.get(view, BODY) : 0,
+      flagsHi: whole ? init.flags2.get(view, BODY) : 0,
+      maxBackground: whole ? init.maxBackground.get(view, BODY) : 0,
+      congestionThreshold: whole ? init.congestionThreshold.get(view, BODY) : 0,
+      maxWrite: whole ? init.maxWrite.get(view, BODY) : 0,
+      timeGran: whole ? init.timeGran.get(view, BODY) : 0,
+      maxPages: whole ? init.maxPages.get(view, BODY) : 0,
+      mapAlignment: whole ? init.mapAlignment.get(view, BODY) : 0,
+    };
+  }
+
+  get #openAt(): number {
+    return P.replyOf(this.#opcode) === P.REPLY_CREATE ? BODY + L.FuseEntryOut.byteLength : BODY;
+  }
+}
+
+/** The fixed bytes of a successful body; 0 for one that may have any length. */
+function leastBody(opcode: number, shape: number, room: number): number {
+  const asksLength = (opcode === FUSE_GETXATTR || opcode === FUSE_LISTXATTR) && room === BODY + 8;
+  return asksLength ? L.FuseGetxattrOut.byteLength : P.REPLY_BYTES[shape]!;
+}
+
+function wantLength(opcode: number, used: number, least: number, most: number): void {
+  if (used < least || used > most) {
+    const wanted = least === most ? `${least}` : `${least} to ${most}`;
+    throw new FuseError('ERR_FUSE_REPLY_LENGTH', 'server', `${P.opcodeName(opcode)}: ${used} bytes, wanted ${wanted}`);
+  }
+}

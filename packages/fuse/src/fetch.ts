@@ -1,0 +1,84 @@
+/** A message's request into an operation's private memory: each byte is read once, the copy is checked, the copy is used. */
+import { TWO_32, UNSAFE_HI } from '@oriel/layout';
+import { E2BIG, EFAULT, EINVAL, EIO, ENOENT } from '@oriel/sys';
+import { FUSE_WRITE } from './constants.ts';
+import type { FuseMessage } from './message.ts';
+import { HEADER_WORD, type OperationRecord, REQUEST } from './operation-record.ts';
+import { UNSERVED } from './pending.ts';
+import * as P from './protocol.ts';
+
+/** Returned when not even an error can be told: no header, or no room for one. */
+export const MUTE = 1;
+/** Read at once: enough for every request without long names, and for the arguments of WRITE. */
+const FIRST = 128;
+/** The longest request besides WRITE: a SETXATTR or REMOVEMAPPING of 64 KiB with its names. */
+export const REQUEST_MAX = 72 * 1024;
+
+/**
+ * Copies and checks the header, then all arguments; the data of a WRITE stays in the message.
+ * @returns 0, a negative errno (-UNSERVED for an opcode that is not served), or MUTE
+ * @throws SysError ENOMEM
+ */
+export function fetch(op: OperationRecord, message: FuseMessage): number {
+  const readBytes = message.readBytes;
+  const first = readBytes < FIRST ? readBytes : FIRST;
+  op.opcode = 0;
+  op.nodeid = 0;
+  op.reply = P.REPLY_UNKNOWN;
+  if (first < P.IN_HEADER || message.read(0, op.u8, REQUEST, first) !== first) {
+    return MUTE;
+  }
+  const words = op.u32;
+  const opcode = words[HEADER_WORD + 1]!;
+  const reply = P.replyOf(opcode);
+  op.opcode = opcode;
+  op.reply = reply;
+  op.uid = words[HEADER_WORD + 6]!;
+  op.gid = words[HEADER_WORD + 7]!;
+  op.pid = words[HEADER_WORD + 8]!;
+  const writeBytes = message.writeBytes;
+  if (writeBytes < P.OUT_HEADER && reply !== P.REPLY_SILENT) {
+    return MUTE;
+  }
+  if (words[HEADER_WORD] !== readBytes) {
+    return -EINVAL;
+  }
+  if (reply === P.REPLY_UNKNOWN) {
+    return UNSERVED;
+  }
+  const nodeidHi = words[HEADER_WORD + 5]!;
+  if (nodeidHi >= UNSAFE_HI) {
+    return -ENOENT;
+  }
+  const nodeid = nodeidHi * TWO_32 + words[HEADER_WORD + 4]!;
+  const extensions = (words[HEADER_WORD + 9]! & 0xffff) * 8;
+  if (!P.lengthFits(opcode, readBytes - P.IN_HEADER, extensions)) {
+    return -EINVAL;
+  }
+  if (writeBytes < P.OUT_HEADER + P.REPLY_BYTES[reply]!) {
+    return -EIO;
+  }
+  op.nodeid = nodeid;
+  op.targetNodeid = nodeid;
+  op.extensions = extensions;
+  op.end = REQUEST + readBytes - extensions;
+  op.fh = 0;
+  op.openFlags = 0;
+  op.offset = 0;
+  op.size = 0;
+  op.umask = 0;
+  op.supplementaryGroup = -1;
+  // A hook may have set a flag here for the request that used this operation before.
+  op.entry.attr.flags = 0;
+  return readBytes === first || opcode === FUSE_WRITE ? 0 : fetchRest(op, message, first);
+}
+
+function fetchRest(op: OperationRecord, message: FuseMessage, first: number): number {
+  const readBytes = message.readBytes;
+  if (readBytes > REQUEST_MAX) {
+    return -E2BIG;
+  }
+  op.reserve(REQUEST + readBytes);
+  const rest = readBytes - first;
+  return message.read(first, op.u8, REQUEST + first, rest) === rest ? 0 : -EFAULT;
+}

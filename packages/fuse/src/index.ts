@@ -1,0 +1,25 @@
+/**
+ * The FUSE wire protocol as Linux's virtiofs speaks it (7.46): layouts, decoding, checks, encoding, and the interface of the
+ * file system behind it.
+ * @packageDocumentation
+ */
+export { Attributes } from './attributes.ts';
+export * from './constants.ts';
+export type { DirSink } from './dir-sink.ts';
+export { Entry } from './entry.ts';
+export { type FuseBlame, FuseError, type FuseErrorCode } from './errors.ts';
+export { REQUEST_MAX } from './fetch.ts';
+export type { Filesystem } from './filesystem.ts';
+export type { SessionHooks } from './hooks.ts';
+export type { IoVector } from './io-vector.ts';
+export * from './layout.ts';
+export type { MapInfo } from './map-info.ts';
+export type { FuseMessage } from './message.ts';
+export { NAME_MAX, type Name, TARGET_MAX } from './name.ts';
+export type { Operation } from './operation.ts';
+export { MAX_COUNT, PENDING } from './pending.ts';
+export { IN_HEADER, OUT_HEADER, opcodeName } from './protocol.ts';
+export { MAX_REMOVALS } from './serve-context.ts';
+export { FuseSession, type ReplyTrace, type SessionOptions, type SessionStats } from './session.ts';
+export type { SetAttr } from './set-attr.ts';
+export type { StatfsOut } from './statfs.ts';

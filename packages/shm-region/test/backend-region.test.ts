@@ -1,0 +1,504 @@
+import { BackendRegion, type ShmRegionError } from '@oriel/shm-region';
+import { testLimits } from '@oriel/shm-region/testing';
+import { EBADF, ECANCELED, EEXIST, EINVAL, EIO, ENOENT, ENOSPC } from '@oriel/sys';
+import { expect } from 'chai';
+import { PAGE, setUp } from './helpers.ts';
+
+describe('BackendRegion', () => {
+  describe('construction', () => {
+    it('refuses sizes and limits that make no sense', () => {
+      const make = (size: number, changes = {}) => {
+        try {
+          new BackendRegion({ shmid: 0, size, limits: testLimits(changes) });
+        } catch (error) {
+          return (error as ShmRegionError).code;
+        }
+        return 'made';
+      };
+      expect(make(PAGE)).to.equal('made');
+      expect(make(0)).to.equal('ERR_SHM_SIZE');
+      expect(make(PAGE + 1)).to.equal('ERR_SHM_SIZE');
+      expect(make(2 ** 53)).to.equal('ERR_SHM_SIZE');
+      expect(make(PAGE, { pageSize: 4095 })).to.equal('ERR_SHM_LIMITS');
+      expect(make(PAGE, { pageSize: 0 })).to.equal('ERR_SHM_LIMITS');
+      expect(make(PAGE, { maxMappings: 0 })).to.equal('ERR_SHM_LIMITS');
+      expect(make(PAGE, { maxInFlight: Number.NaN })).to.equal('ERR_SHM_LIMITS');
+    });
+  });
+
+  describe('map', () => {
+    it('sends the mapping, answers later, and commits', () => {
+      const { region, transport, map, told, ledger } = setUp();
+      map('a', 2, 3, { fdOffset: 5 * PAGE, writable: false });
+      expect(told).to.deep.equal([]);
+      expect(ledger()).to.deep.equal(['a@2+3 mapping']);
+      expect(region.stats.mapped).to.equal(0);
+      expect(transport.sent).to.deep.equal([
+        {
+          kind: 'map',
+          wire: { shmid: 1, fdOffset: 5 * PAGE, shmOffset: 2 * PAGE, len: 3 * PAGE, writable: false },
+          fd: 7,
+        },
+      ]);
+      transport.answer();
+      expect(told).to.deep.equal(['a 0']);
+      expect(ledger()).to.deep.equal(['a@2+3 live']);
+      expect(region.stats).to.deep.equal({ mapped: 1, mappedBytes: 3 * PAGE, maps: 1, unmaps: 0, refused: 0 });
+    });
+
+    it('refuses what is out of range, unaligned or without a descriptor, at once and without a trace', () => {
+      const { region, transport, map, told, ledger } = setUp();
+      const cases: [Record<string, number>, number][] = [
+        [{ len: 0 }, EINVAL],
+        [{ len: -PAGE }, EINVAL],
+        [{ len: PAGE + 1 }, EINVAL],
+        [{ len: 17 * PAGE }, EINVAL],
+        [{ len: Number.NaN }, EINVAL],
+        [{ shmOffset: -PAGE }, EINVAL],
+        [{ shmOffset: 100 }, EINVAL],
+        [{ shmOffset: 16 * PAGE }, EINVAL],
+        [{ shmOffset: 15 * PAGE, len: 2 * PAGE }, EINVAL],
+        [{ shmOffset: 2 ** 53 - PAGE, len: PAGE }, EINVAL],
+        [{ shmOffset: 2 ** 64 - PAGE, len: 2 * PAGE }, EINVAL],
+        [{ fdOffset: 1 }, EINVAL],
+        [{ fdOffset: -PAGE }, EINVAL],
+        [{ fdOffset: 2 ** 53 }, EINVAL],
+        [{ fdOffset: 2 ** 53 - PAGE, len: 2 * PAGE }, EINVAL],
+        [{ fd: -1 }, EBADF],
+        [{ fd: 1.5 }, EBADF],
+      ];
+      for (const [change, errno] of cases) {
+        map('bad', 0, 1, change);
+        expect(told.pop(), JSON.stringify(change)).to.equal(`bad ${-errno}`);
+      }
+      expect(ledger()).to.deep.equal([]);
+      expect(transport.sent).to.deep.equal([]);
+      expect(region.stats.refused).to.equal(cases.length);
+      map('whole', 0, 16);
+      transport.answer();
+      expect(told).to.deep.equal(['whole 0']);
+    });
+
+    it('refuses any overlap with what is mapped or on its way', () => {
+      const { transport, map, told, sent } = setUp();
+      map('live', 4, 4);
+      transport.answer();
+      map('sent', 8, 2);
+      map('waits', 10, 2);
+      told.length = 0;
+      for (const [page, pages] of [
+        [4, 4],
+        [3, 2],
+        [7, 1],
+        [5, 1],
+        [0, 16],
+        [9, 1],
+        [11, 2],
+      ] as const) {
+        map('late', page, pages);
+        expect(told.pop(), `${page}+${pages}`).to.equal(`late ${-EEXIST}`);
+      }
+      map('before', 3, 1);
+      map('after', 12, 1);
+      transport.answerAll();
+      expect(told).to.deep.equal(['sent 0', 'waits 0', 'before 0', 'after 0']);
+      expect(sent()).to.deep.equal(['map 4+4', 'map 8+2', 'map 10+2', 'map 3+1', 'map 12+1']);
+    });
+
+    it('refuses what exceeds the budget, counting what waits', () => {
+      const { region, transport, map, unmap, told } = setUp({ maxMappings: 3 });
+      map('a', 0, 1);
+      map('b', 1, 1);
+      map('c', 2, 1);
+      map('d', 3, 1);
+      expect(told).to.deep.equal([`d ${-ENOSPC}`]);
+      transport.answerAll();
+      unmap('u', 0, 1);
+      map('d', 3, 1);
+      expect(transport.inFlight.map(({ kind }) => kind)).to.deep.equal(['unmap']);
+      transport.answerAll();
+      expect(told.slice(1)).to.deep.equal(['a 0', 'b 0', 'c 0', 'u 0', 'd 0']);
+      expect(region.stats.mapped).to.equal(3);
+    });
+
+    it('holds back what would exceed the budget while the unmap is in flight', () => {
+      const { transport, map, unmap, sent } = setUp({ maxMappings: 1, maxInFlight: 4 });
+      map('a', 0, 1);
+      transport.answer();
+      unmap('u', 0, 1);
+      map('b', 5, 1);
+      expect(sent()).to.deep.equal(['map 0+1', 'unmap 0+1']);
+      transport.answer();
+      expect(sent()).to.deep.equal(['map 0+1', 'unmap 0+1', 'map 5+1']);
+    });
+
+    it('leaves no trace of what the front-end refused', () => {
+      const { region, transport, map, told, ledger } = setUp();
+      map('a', 0, 2);
+      transport.answer(-EIO);
+      expect(told).to.deep.equal([`a ${-EIO}`]);
+      expect(ledger()).to.deep.equal([]);
+      expect(region.stats).to.deep.equal({ mapped: 0, mappedBytes: 0, maps: 0, unmaps: 0, refused: 1 });
+      map('b', 0, 2);
+      transport.answer();
+      expect(told).to.deep.equal([`a ${-EIO}`, 'b 0']);
+    });
+
+    it('sends in order, and no more at a time than the front-end bears', () => {
+      const one = setUp();
+      const three = setUp({ maxInFlight: 3 });
+      for (const { transport, map, told } of [one, three]) {
+        for (let page = 0; page < 6; page += 1) {
+          map(`m${page}`, page, 1);
+        }
+        transport.answerAll();
+        expect(told).to.deep.equal(['m0 0', 'm1 0', 'm2 0', 'm3 0', 'm4 0', 'm5 0']);
+      }
+      expect(one.transport.mostInFlight).to.equal(1);
+      expect(three.transport.mostInFlight).to.equal(3);
+      expect(one.sent()).to.deep.equal(three.sent());
+    });
+
+    it('asks `before` when the turn has come, and gives up on its error', () => {
+      const { region, transport, map, told, ledger, sent } = setUp();
+      const asked: string[] = [];
+      const before = (name: string, error: number) => () => {
+        asked.push(`${name} after ${transport.sent.length} sent`);
+        return error;
+      };
+      map('a', 0, 1, { before: before('a', 0) });
+      map('b', 1, 1, { before: before('b', -ENOENT) });
+      map('c', 2, 1, { before: before('c', 0) });
+      expect(asked).to.deep.equal(['a after 0 sent']);
+      transport.answerAll();
+      expect(asked).to.deep.equal(['a after 0 sent', 'b after 1 sent', 'c after 1 sent']);
+      expect(told).to.deep.equal(['a 0', `b ${-ENOENT}`, 'c 0']);
+      expect(sent()).to.deep.equal(['map 0+1', 'map 2+1']);
+      expect(ledger()).to.deep.equal(['a@0+1 live', 'c@2+1 live']);
+      expect(region.stats.refused).to.equal(1);
+    });
+
+    it('bears a `before` that unmaps, suspends or forgets the request itself', () => {
+      for (const ending of ['unmapAll', 'suspend', 'forget'] as const) {
+        const { region, transport, map, told, ledger } = setUp();
+        const before = () => {
+          if (ending === 'unmapAll') {
+            region.unmapAll(() => {});
+          } else {
+            region[ending]();
+          }
+          return 0;
+        };
+        map('a', 0, 1, { before });
+        expect(told, ending).to.deep.equal([`a ${-ECANCELED}`]);
+        expect(transport.sent, ending).to.deep.equal([]);
+        expect(ledger(), ending).to.deep.equal([]);
+      }
+    });
+
+    it('lets callbacks make requests', () => {
+      const { region, transport, told, tell, ledger } = setUp();
+      const place = { fd: 3, fdOffset: 0, len: PAGE, writable: true, owner: {} };
+      region.map({ ...place, shmOffset: 0, label: 'a' }, (error) => {
+        told.push(`a ${error}`);
+        region.unmap(0, PAGE, tell('gone'));
+        region.map({ ...place, shmOffset: 0, label: 'b' }, tell('b'));
+        region.map({ ...place, shmOffset: 0, label: 'c' }, tell('c'));
+      });
+      transport.answerAll();
+      expect(told).to.deep.equal(['a 0', `c ${-EEXIST}`, 'gone 0', 'b 0']);
+      expect(ledger()).to.deep.equal(['b@0+1 live']);
+    });
+
+    it('goes on when a callback throws', () => {
+      const { region, transport, map, told } = setUp();
+      const place = { fd: 3, fdOffset: 0, len: PAGE, writable: true, owner: {} };
+      region.map({ ...place, shmOffset: 0, label: 'a' }, () => {
+        throw new Error('of the caller');
+      });
+      map('b', 1, 1);
+      expect(() => transport.answer()).to.throw('of the caller');
+      transport.answerAll();
+      expect(told).to.deep.equal(['b 0']);
+    });
+  });
+
+  describe('unmap', () => {
+    it('names each mapping exactly, and occupies its range until the answer', () => {
+      const { region, transport, map, unmap, told, ledger, sent } = setUp();
+      map('a', 0, 2, { fdOffset: 3 * PAGE });
+      map('b', 2, 2);
+      transport.answerAll();
+      told.length = 0;
+      unmap('u', 0, 16);
+      expect(ledger()).to.deep.equal(['a@0+2 unmapping', 'b@2+2 unmapping']);
+      expect(region.stats.mapped).to.equal(2);
+      expect(transport.inFlight[0]?.wire).to.deep.equal({
+        shmid: 1,
+        fdOffset: 3 * PAGE,
+        shmOffset: 0,
+        len: 2 * PAGE,
+        writable: true,
+      });
+      transport.answer();
+      expect(told).to.deep.equal([]);
+      expect(ledger()).to.deep.equal(['b@2+2 unmapping']);
+      transport.answer();
+      expect(told).to.deep.equal(['u 0']);
+      expect(sent().slice(2)).to.deep.equal(['unmap 0+2', 'unmap 2+2']);
+      expect(region.stats).to.deep.equal({ mapped: 0, mappedBytes: 0, maps: 2, unmaps: 2, refused: 0 });
+    });
+
+    it('leaves what lies only partly inside', () => {
+      const { transport, map, unmap, told, ledger } = setUp();
+      map('a', 0, 4);
+      map('b', 4, 2);
+      transport.answerAll();
+      unmap('u', 2, 4);
+      transport.answerAll();
+      expect(told.at(-1)).to.equal('u 0');
+      expect(ledger()).to.deep.equal(['a@0+4 live']);
+    });
+
+    it('answers at once when nothing is there, and refuses ranges outside', () => {
+      const { region, unmap, told, tell } = setUp();
+      unmap('none', 0, 16);
+      region.unmapOwner({}, tell('owner'));
+      region.unmapAll(tell('all'));
+      unmap('outside', 15, 2);
+      unmap('empty', 0, 0);
+      region.unmap(100, PAGE, tell('unaligned'));
+      region.unmap(Number.NaN, PAGE, tell('nan'));
+      expect(told).to.deep.equal([
+        'none 0',
+        'owner 0',
+        'all 0',
+        `outside ${-EINVAL}`,
+        `empty ${-EINVAL}`,
+        `unaligned ${-EINVAL}`,
+        `nan ${-EINVAL}`,
+      ]);
+      expect(region.stats.refused).to.equal(4);
+    });
+
+    it('makes a map over the range wait instead of refusing it', () => {
+      const { transport, map, unmap, told, ledger, sent } = setUp({ maxInFlight: 8 });
+      map('a', 0, 4);
+      transport.answer();
+      unmap('u', 0, 4);
+      map('b', 1, 2);
+      map('c', 8, 1);
+      expect(sent()).to.deep.equal(['map 0+4', 'unmap 0+4']);
+      expect(ledger()).to.deep.equal(['a@0+4 unmapping', 'b@1+2 mapping', 'c@8+1 mapping']);
+      transport.answerAll();
+      expect(sent()).to.deep.equal(['map 0+4', 'unmap 0+4', 'map 1+2', 'map 8+1']);
+      expect(told).to.deep.equal(['a 0', 'u 0', 'b 0', 'c 0']);
+    });
+
+    it('joins an unmap that is on its way', () => {
+      const { region, transport, map, unmap, told, tell, sent } = setUp();
+      map('a', 0, 1);
+      transport.answer();
+      unmap('u1', 0, 1);
+      unmap('u2', 0, 4);
+      region.unmapAll(tell('u3'));
+      expect(told).to.deep.equal(['a 0']);
+      transport.answerAll();
+      expect(told).to.deep.equal(['a 0', 'u1 0', 'u2 0', 'u3 0']);
+      expect(sent()).to.deep.equal(['map 0+1', 'unmap 0+1']);
+    });
+
+    it('cancels a map that was not sent, and follows one that was', () => {
+      const { region, transport, map, told, tell, ledger, sent } = setUp();
+      map('a', 0, 1);
+      map('b', 1, 1);
+      region.unmapAll(tell('u'));
+      expect(told).to.deep.equal([`b ${-ECANCELED}`]);
+      expect(ledger()).to.deep.equal(['a@0+1 mapping']);
+      transport.answer();
+      expect(told).to.deep.equal([`b ${-ECANCELED}`, 'a 0']);
+      expect(ledger()).to.deep.equal(['a@0+1 unmapping']);
+      transport.answer();
+      expect(told).to.deep.equal([`b ${-ECANCELED}`, 'a 0', 'u 0']);
+      expect(sent()).to.deep.equal(['map 0+1', 'unmap 0+1']);
+    });
+
+    it('has nothing to send when the map it follows is refused', () => {
+      const { transport, map, unmap, told, sent } = setUp();
+      map('a', 0, 1);
+      unmap('u', 0, 1);
+      map('b', 0, 1);
+      transport.answer(-EIO);
+      expect(told).to.deep.equal(['u 0', `a ${-EIO}`]);
+      transport.answerAll();
+      expect(sent()).to.deep.equal(['map 0+1', 'map 0+1']);
+      expect(told.at(-1)).to.equal('b 0');
+    });
+
+    it('finds the mappings of an owner, wherever they are', () => {
+      const { region, transport, map, told, tell, ledger } = setUp();
+      const inode = {};
+      map('a', 9, 1, { owner: inode });
+      map('b', 3, 1);
+      map('c', 0, 2, { owner: inode });
+      transport.answerAll();
+      map('d', 5, 1, { owner: inode });
+      map('e', 6, 1, { owner: inode });
+      region.unmapOwner(inode, tell('u'));
+      transport.answerAll();
+      expect(ledger()).to.deep.equal(['b@3+1 live']);
+      expect(told.slice(3)).to.deep.equal([`e ${-ECANCELED}`, 'd 0', 'u 0']);
+    });
+
+    it('drops a mapping that the front-end does not know, and says so', () => {
+      const { region, transport, map, unmap, told, ledger } = setUp();
+      map('a', 0, 1);
+      map('b', 1, 1);
+      transport.answerAll();
+      unmap('u', 0, 2);
+      transport.answer(-EIO);
+      transport.answer();
+      expect(told.at(-1)).to.equal(`u ${-EIO}`);
+      expect(ledger()).to.deep.equal([]);
+      expect(region.stats).to.deep.equal({ mapped: 0, mappedBytes: 0, maps: 2, unmaps: 1, refused: 1 });
+    });
+
+    it('names neighbours in one message where any range may be named', () => {
+      const { region, transport, map, told, tell, sent } = setUp({ unmap: 'range' });
+      map('a', 0, 1);
+      map('b', 1, 2);
+      map('c', 5, 1);
+      transport.answerAll();
+      region.unmapAll(tell('u'));
+      transport.answerAll();
+      expect(sent().slice(3)).to.deep.equal(['unmap 0+3', 'unmap 5+1']);
+      expect(told.at(-1)).to.equal('u 0');
+      expect(region.stats).to.include({ mapped: 0, unmaps: 3 });
+    });
+  });
+
+  describe('replacement, where the front-end replaces', () => {
+    it('replaces an equal live range by one MAP', () => {
+      const { region, transport, map, told, ledger, sent } = setUp({ overlap: 'replace', maxMappings: 1 });
+      map('old', 0, 2);
+      transport.answer();
+      map('new', 0, 2);
+      transport.answer();
+      expect(told).to.deep.equal(['old 0', 'new 0']);
+      expect(ledger()).to.deep.equal(['new@0+2 live']);
+      expect(sent()).to.deep.equal(['map 0+2', 'map 0+2']);
+      expect(region.stats).to.deep.equal({ mapped: 1, mappedBytes: 2 * PAGE, maps: 2, unmaps: 0, refused: 0 });
+    });
+
+    it('refuses any other overlap, and a second replacement', () => {
+      const { transport, map, told } = setUp({ overlap: 'replace' });
+      map('old', 0, 2);
+      map('early', 0, 2);
+      transport.answer();
+      map('part', 0, 1);
+      map('more', 0, 3);
+      map('new', 0, 2);
+      map('newer', 0, 2);
+      transport.answerAll();
+      expect(told).to.deep.equal([
+        `early ${-EEXIST}`,
+        'old 0',
+        `part ${-EEXIST}`,
+        `more ${-EEXIST}`,
+        `newer ${-EEXIST}`,
+        'new 0',
+      ]);
+    });
+
+    it('keeps the old mapping when the new one is refused', () => {
+      const { region, transport, map, told, ledger } = setUp({ overlap: 'replace' });
+      map('old', 0, 2);
+      transport.answer();
+      map('new', 0, 2);
+      expect(ledger()).to.deep.equal(['new@0+2 mapping']);
+      expect(region.stats.mapped).to.equal(1);
+      transport.answer(-EIO);
+      expect(told).to.deep.equal(['old 0', `new ${-EIO}`]);
+      expect(ledger()).to.deep.equal(['old@0+2 live']);
+      expect(region.stats.mapped).to.equal(1);
+    });
+
+    it('unmaps the old owner, whether the replacement succeeds or not', () => {
+      for (const [error, state, messages] of [
+        [0, ['new@0+2 live'], ['map 0+2', 'map 0+2']],
+        [-EIO, [], ['map 0+2', 'map 0+2', 'unmap 0+2']],
+      ] as const) {
+        const { region, transport, map, told, tell, ledger, sent } = setUp({ overlap: 'replace' });
+        const old = {};
+        map('old', 0, 2, { owner: old });
+        transport.answer();
+        map('new', 0, 2);
+        region.unmapOwner(old, tell('u'));
+        expect(told).to.deep.equal(['old 0']);
+        transport.answer(error);
+        transport.answerAll();
+        expect(told.slice(1)).to.have.members([`new ${error}`, 'u 0']);
+        expect(ledger()).to.deep.equal(state);
+        expect(sent()).to.deep.equal(messages);
+      }
+    });
+
+    it('waits for the answer to the replacement before it unmaps the old', () => {
+      const { region, transport, map, tell, ledger, sent } = setUp({ overlap: 'replace', maxInFlight: 2 });
+      const old = {};
+      map('old', 0, 2, { owner: old });
+      transport.answer();
+      map('new', 0, 2);
+      region.unmapOwner(old, tell('u'));
+      expect(sent()).to.deep.equal(['map 0+2', 'map 0+2']);
+      transport.answerAll();
+      expect(sent()).to.deep.equal(['map 0+2', 'map 0+2']);
+      expect(ledger()).to.deep.equal(['new@0+2 live']);
+    });
+
+    it('counts a range that will be replaced once, and again when the replacement is cancelled', () => {
+      const { region, transport, map, told, tell } = setUp({ overlap: 'replace', maxMappings: 3 });
+      const owner = {};
+      map('old', 0, 1);
+      transport.answer();
+      map('busy', 8, 1);
+      map('new', 0, 1, { owner });
+      map('third', 9, 1);
+      map('fourth', 10, 1);
+      expect(told).to.deep.equal(['old 0', `fourth ${-ENOSPC}`]);
+      region.unmapOwner(owner, tell('u'));
+      map('fourth', 10, 1);
+      expect(told.slice(2)).to.deep.equal([`new ${-ECANCELED}`, 'u 0', `fourth ${-ENOSPC}`]);
+      transport.answerAll();
+      expect(region.stats.mapped).to.equal(3);
+    });
+
+    it('cancels a replacement that was not sent and unmaps the old', () => {
+      const { transport, map, unmap, told, ledger, sent } = setUp({ overlap: 'replace' });
+      map('old', 0, 2);
+      transport.answer();
+      map('busy', 8, 1);
+      map('new', 0, 2);
+      unmap('u', 0, 2);
+      transport.answerAll();
+      expect(told).to.deep.equal(['old 0', `new ${-ECANCELED}`, 'busy 0', 'u 0']);
+      expect(ledger()).to.deep.equal(['busy@8+1 live']);
+      expect(sent()).to.deep.equal(['map 0+2', 'map 8+1', 'unmap 0+2']);
+    });
+  });
+
+  describe('entries', () => {
+    it('lists what lies wholly inside a range, in order', () => {
+      const { region, transport, map } = setUp();
+      map('c', 8, 2);
+      map('a', 0, 2);
+      map('b', 4, 2);
+      transport.answerAll();
+      const labels = (offset?: number, len?: number) => region.entries(offset, len).map(({ label }) => label);
+      expect(labels()).to.deep.equal(['a', 'b', 'c']);
+      expect(labels(4 * PAGE)).to.deep.equal(['b', 'c']);
+      expect(labels(0, 6 * PAGE)).to.deep.equal(['a', 'b']);
+      expect(labels(PAGE, 8 * PAGE)).to.deep.equal(['b']);
+    });
+  });
+});

@@ -1,0 +1,242 @@
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import {
+  BlockingLoop,
+  check,
+  EBADF,
+  EFAULT,
+  type EventLoop,
+  Fd,
+  Mapping,
+  MFD_CLOEXEC,
+  NodeLoop,
+  type Offload,
+  type OffloadOptions,
+  openOffload,
+  openSys,
+  SYS,
+  Timespec,
+} from '../src/index.ts';
+import { mockSys } from '../src/testing/index.ts';
+import { checkLeaks } from './leaks.ts';
+import { runChild } from './run-child.ts';
+import { runInWorker } from './run-in-worker.ts';
+
+const sys = openSys();
+
+/** Uses an offload, then waits for its threads to be gone, so that their descriptors are not taken for leaks. */
+async function withOffload(
+  loop: EventLoop,
+  options: OffloadOptions & { threads: number },
+  use: (offload: Offload) => void | Promise<void>,
+): Promise<void> {
+  let left = options.threads;
+  const gone = new Promise<void>((resolve) => {
+    const onHelperExit = () => {
+      left--;
+      if (left === 0) {
+        resolve();
+      }
+    };
+    const offload = openOffload(sys, loop, { ...options, onHelperExit });
+    Promise.resolve(use(offload)).then(() => offload[Symbol.dispose]());
+  });
+  if (options.threads > 0) {
+    await gone;
+  }
+}
+
+describe('Offload', () => {
+  checkLeaks();
+
+  it('makes calls elsewhere and brings their results to a blocking loop', async () => {
+    using loop = new BlockingLoop(sys);
+    await withOffload(loop, { threads: 1 }, (offload) => {
+      using fd = new Fd(sys.fd, check(sys.mem.memfdCreate('job', MFD_CLOEXEC), 'memfd_create'));
+      using memory = Mapping.anonymous(sys.mem, 4096);
+      memory.u8.set([1, 2, 3]);
+      const results: number[] = [];
+      const job = (nr: number, ...args: number[]) =>
+        offload.submit(nr, args, (result) => {
+          results.push(result);
+          if (results.length === 4) {
+            loop.stop();
+          }
+        });
+      expect(job(SYS.pwrite64, fd.fd, memory.addr, 3, 2 ** 33)).to.equal(true);
+      job(SYS.fsync, fd.fd);
+      job(SYS.fsync, 99_999);
+      job(SYS.read, fd.fd, 8, 16);
+      expect(offload.pending).to.equal(4);
+      loop.run();
+      expect(offload.pending).to.equal(0);
+      expect(results.slice(0, 3)).to.deep.equal([3, 0, -EBADF]);
+      expect(results[3]).to.equal(-EFAULT);
+      const back = new Uint8Array(3);
+      expect(sys.fd.pread(fd.fd, back, 3, 2 ** 33)).to.equal(3);
+      expect([...back]).to.deep.equal([1, 2, 3]);
+    });
+  });
+
+  it('brings them to a node loop too', async () => {
+    using loop = new NodeLoop(sys);
+    loop.run();
+    await withOffload(loop, { threads: 1 }, async (offload) => {
+      const result = await new Promise<number>((resolve) => {
+        offload.submit(SYS.fsync, [99_999], resolve);
+      });
+      expect(result).to.equal(-EBADF);
+    });
+  });
+
+  it('does not block the loop while a call blocks', async () => {
+    using loop = new BlockingLoop(sys);
+    using memory = Mapping.anonymous(sys.mem, 4096);
+    Timespec.tvNsec.set(new DataView(memory.u8.buffer), 0, 30e6);
+    await withOffload(loop, { threads: 1 }, (offload) => {
+      const order: string[] = [];
+      offload.submit(SYS.nanosleep, [memory.addr, 0], (result) => {
+        order.push(`slept ${result}`);
+        loop.stop();
+      });
+      loop.timer(1, () => order.push('timer'));
+      loop.run();
+      expect(order).to.deep.equal(['timer', 'slept 0']);
+    });
+  });
+
+  it('drains: every callback has run when it returns', async () => {
+    using loop = new BlockingLoop(sys);
+    await withOffload(loop, { threads: 2, helpers: 2, depth: 8 }, (offload) => {
+      let done = 0;
+      let refused = 0;
+      for (let job = 0; job < 12; job++) {
+        if (!offload.submit(SYS.geteuid, [], () => done++)) {
+          refused++;
+        }
+      }
+      expect(refused).to.equal(4);
+      expect(offload.pending).to.equal(8);
+      offload.drain();
+      expect({ done, pending: offload.pending }).to.deep.equal({ done: 8, pending: 0 });
+      offload.drain();
+    });
+  });
+
+  it('takes jobs from callbacks, many times around its ring', async () => {
+    using loop = new BlockingLoop(sys);
+    await withOffload(loop, { threads: 2, helpers: 2, depth: 4 }, (offload) => {
+      let started = 0;
+      const results: number[] = [];
+      const start = () => {
+        while (started < 500 && offload.submit(SYS.fcntl, [99_000 + started, 1, 0], finish)) {
+          started++;
+        }
+      };
+      const finish = (result: number) => {
+        results.push(result);
+        start();
+        if (results.length === 500) {
+          loop.stop();
+        }
+      };
+      start();
+      loop.run();
+      expect(results).to.have.length(500);
+      expect(results.every((result) => result === -EBADF)).to.equal(true);
+      expect(offload.pending).to.equal(0);
+    });
+  });
+
+  it('drains when it is disposed, and takes no job after', async () => {
+    using loop = new BlockingLoop(sys);
+    let done = 0;
+    let disposed: Offload | undefined;
+    await withOffload(loop, { threads: 1 }, (offload) => {
+      disposed = offload;
+      offload.submit(SYS.geteuid, [], () => done++);
+    });
+    expect(done).to.equal(1);
+    disposed![Symbol.dispose]();
+    expect(() => disposed!.submit(SYS.geteuid, [], () => {})).to.throw(RangeError);
+  });
+
+  it('starts no thread without a job', async () => {
+    using loop = new BlockingLoop(sys);
+    await withOffload(loop, { threads: 0 }, (offload) => offload.drain());
+  });
+
+  it('refuses bad jobs and options', async () => {
+    using loop = new BlockingLoop(sys);
+    await withOffload(loop, { threads: 0 }, (offload) => {
+      for (const args of [[1, 2, 3, 4, 5, 6, 7], [0.5], [2 ** 53], [Number.NaN]]) {
+        expect(() => offload.submit(SYS.fsync, args, () => {})).to.throw(RangeError);
+      }
+      expect(() => offload.submit(1.5, [], () => {})).to.throw(RangeError);
+      expect(offload.pending).to.equal(0);
+    });
+    expect(() => openOffload(sys, loop, { depth: 3 })).to.throw(RangeError);
+    expect(() => openOffload(sys, loop, { helpers: 0 })).to.throw(RangeError);
+    const mock = mockSys();
+    mock.failNext('loop.epollCtl', 28);
+    using mockLoop = new BlockingLoop(sys);
+    mockLoop[Symbol.dispose]();
+    expect(() => openOffload(sys, mockLoop)).to.throw(RangeError);
+  });
+
+  it('keeps no trace of a job whose helper could not be started', () => {
+    const loop = new BlockingLoop(sys);
+    using offload = openOffload(sys, loop);
+    loop[Symbol.dispose]();
+    expect(() => offload.submit(SYS.geteuid, [], () => {})).to.throw(RangeError);
+    expect(offload.pending).to.equal(0);
+    offload.drain();
+  });
+
+  it('serves the loop of a worker, whose own events never turn', async () => {
+    const result = await runInWorker<number>(`
+      const sys = openSys();
+      const loop = new BlockingLoop(sys);
+      const offload = openOffload(sys, loop);
+      let seen;
+      offload.submit(SYS.fsync, [99999], (result) => { seen = result; loop.stop(); });
+      loop.run();
+      offload[Symbol.dispose]();
+      loop[Symbol.dispose]();
+      parentPort.postMessage(seen);
+    `);
+    expect(result).to.equal(-EBADF);
+  });
+});
+
+describe('Offload: the end of a process', () => {
+  const start = `
+    const sys = openSys();
+    const loop = new BlockingLoop(sys);
+    const offload = openOffload(sys, loop, { helpers: 2 });
+    offload.submit(SYS.geteuid, [], () => loop.stop());
+    loop.run();
+    console.log('ran');
+  `;
+
+  it('does not wait for idle helpers', async () => {
+    const { code, stdout } = await runChild(start);
+    expect({ code, stdout }).to.deep.equal({ code: 0, stdout: 'ran\n' });
+  });
+
+  it('does not hang in process.exit, or by an exception', async () => {
+    expect(await runChild(`${start} process.exit(3);`)).to.include({ code: 3 });
+    expect(await runChild(`${start} throw new Error('end');`)).to.include({ code: 1 });
+  });
+
+  it('does not hang right after a job was submitted', async () => {
+    const { code } = await runChild(`
+      const sys = openSys();
+      const loop = new BlockingLoop(sys);
+      const offload = openOffload(sys, loop);
+      offload.submit(SYS.geteuid, [], () => {});
+      process.exit(4);
+    `);
+    expect(code).to.equal(4);
+  });
+});

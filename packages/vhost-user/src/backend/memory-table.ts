@@ -1,0 +1,90 @@
+/** The memory table (messages 5, 36, 37, 38) over guest-memory, and word of its changes to the fences. */
+import { GuestMemory, GuestMemoryError, type RegionDescription } from '@oriel/guest-memory';
+import type { Fd, Sys } from '@oriel/sys';
+import type { IncomingMessage } from '../channel.ts';
+import { VhostUserError } from '../errors.ts';
+import { VhostUserMemory, VhostUserMemoryRegion, VhostUserMemRegMsg } from '../layout.ts';
+import { encodeU64 } from '../protocol/encode.ts';
+import type { RequestHandlers } from './requests.ts';
+
+/** Owns the guest's memory and keeps it as the front-end says. */
+export class MemoryTable {
+  readonly memory: GuestMemory;
+  readonly handlers: RequestHandlers = {
+    SET_MEM_TABLE: (message) => this.#replace(message),
+    GET_MAX_MEM_SLOTS: () => encodeU64(this.#maxSlots),
+    ADD_MEM_REG: (message) => this.#add(message),
+    REM_MEM_REG: (message) => this.#remove(message),
+  };
+  readonly #maxSlots: number;
+  readonly #changed: () => void;
+  #settledGeneration: number;
+
+  /** @param changed - the device's word of a change, before the front-end gets its ack */
+  constructor(sys: Pick<Sys, 'mem' | 'fd' | 'file'>, maxSlots: number, changed: () => void) {
+    this.memory = new GuestMemory(sys, { maxRegions: maxSlots });
+    this.#maxSlots = maxSlots;
+    this.#changed = changed;
+    this.#settledGeneration = this.memory.generation;
+  }
+
+  /** True once after each change: asked when the ack is out, which is what the front-end waits for. */
+  settle(): boolean {
+    const changed = this.memory.generation !== this.#settledGeneration;
+    this.#settledGeneration = this.memory.generation;
+    return changed;
+  }
+
+  #replace(message: IncomingMessage): null {
+    const count = VhostUserMemory.nregions.get(message.view, 0);
+    const regions: RegionDescription[] = [];
+    for (let index = 0; index < count; index++) {
+      const base = VhostUserMemory.byteLength + index * VhostUserMemoryRegion.byteLength;
+      regions.push(describeRegion(message.view, base, message.fds.take(index)));
+    }
+    refusing(() => this.memory.replace(regions));
+    this.#changed();
+    return null;
+  }
+
+  #add(message: IncomingMessage): null {
+    const region = describeRegion(message.view, VhostUserMemRegMsg.region.offset, message.fds.take(0));
+    refusing(() => this.memory.add(region));
+    this.#changed();
+    return null;
+  }
+
+  /** A descriptor may come along, as some front-ends send it: the channel closes it. */
+  #remove(message: IncomingMessage): null {
+    const { view } = message;
+    const base = VhostUserMemRegMsg.region.offset;
+    const gpa = VhostUserMemoryRegion.guestPhysAddr.get(view, base);
+    const userAddr = VhostUserMemoryRegion.userspaceAddr.get(view, base);
+    const size = VhostUserMemoryRegion.memorySize.get(view, base);
+    refusing(() => this.memory.remove(gpa, userAddr, size));
+    this.#changed();
+    return null;
+  }
+}
+
+function describeRegion(view: DataView, base: number, fd: Fd): RegionDescription {
+  return {
+    gpa: VhostUserMemoryRegion.guestPhysAddr.get(view, base),
+    size: VhostUserMemoryRegion.memorySize.get(view, base),
+    userAddr: VhostUserMemoryRegion.userspaceAddr.get(view, base),
+    mmapOffset: VhostUserMemoryRegion.mmapOffset.get(view, base),
+    fd,
+  };
+}
+
+/** guest-memory checks each region; its refusal becomes one of this protocol. */
+function refusing(change: () => void): void {
+  try {
+    change();
+  } catch (error) {
+    if (error instanceof GuestMemoryError) {
+      throw new VhostUserError('ERR_VU_MEMORY', 'frontend', error.message, {}, { cause: error });
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,346 @@
+/** Set-up, start and stop of rings (messages 8 to 14 and 18). */
+import type { GuestMemory } from '@oriel/guest-memory';
+import type { Fd, Sys } from '@oriel/sys';
+import type { IncomingMessage } from '../channel.ts';
+import type { VhostUserErrorCode } from '../errors.ts';
+import { VhostUserError } from '../errors.ts';
+import { VIRTIO_F_RING_PACKED } from '../features.ts';
+import {
+  VHOST_USER_VRING_IDX_MASK,
+  VHOST_USER_VRING_NOFD_MASK,
+  VHOST_VRING_F_LOG,
+  VhostUserU64,
+  VhostVringAddr,
+  VhostVringState,
+} from '../layout.ts';
+import type { Negotiated } from '../protocol/check.ts';
+import { encodeVringState } from '../protocol/encode.ts';
+import type { BackendHandler } from './handler.ts';
+import type { RequestHandlers } from './requests.ts';
+import { Ring } from './ring.ts';
+import { checkRingAddresses, checkRingSize } from './ring-geometry.ts';
+
+/** What the rings need of the connection. */
+export interface RingsOptions {
+  readonly sys: Pick<Sys, 'fd' | 'loop'>;
+  readonly handler: BackendHandler;
+  readonly memory: GuestMemory;
+  readonly negotiated: Negotiated;
+  /** The first ring is about to start. */
+  readonly onResume: () => void;
+  /** A ring was started. */
+  readonly onStarted: () => void;
+  /** A ring is about to stop; the device still has it. */
+  readonly onStopping: () => void;
+  /** The last ring has stopped. */
+  readonly onSuspend: () => void;
+}
+
+/** All rings of a device. */
+export class Rings {
+  readonly handlers: RequestHandlers = {
+    SET_VRING_NUM: (message) => this.#setNum(message),
+    SET_VRING_ADDR: (message) => this.#setAddr(message),
+    SET_VRING_BASE: (message) => this.#setBase(message),
+    GET_VRING_BASE: (message) => this.#getBase(message),
+    SET_VRING_KICK: (message) => this.#setKick(message),
+    SET_VRING_CALL: (message) => this.#setCall(message),
+    SET_VRING_ERR: (message) => this.#setErr(message),
+    SET_VRING_ENABLE: (message) => this.#setEnable(message),
+  };
+  readonly #options: RingsOptions;
+  readonly #rings: readonly Ring[];
+  #running = 0;
+
+  constructor(options: RingsOptions) {
+    this.#options = options;
+    this.#rings = Array.from({ length: options.handler.queueCount }, (_, index) => new Ring(index));
+  }
+
+  /** True between the first ring's start and the last ring's stop. */
+  get running(): boolean {
+    return this.#running > 0;
+  }
+
+  /** SET_FEATURES without bit 30: there is no SET_VRING_ENABLE, every ring is enabled. */
+  enableAll(): void {
+    for (const ring of this.#rings) {
+      ring.enabled = true;
+      this.#startWhenComplete(ring);
+    }
+  }
+
+  /** Stops every ring; set-up stays. @throws what the device threw first, after all were stopped */
+  stopAll(): void {
+    const errors: unknown[] = [];
+    for (const ring of this.#rings) {
+      try {
+        this.#stopProcessing(ring);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) {
+      throw errors[0];
+    }
+  }
+
+  /** RESET_DEVICE and its kin: all rings stopped, disabled and unconfigured. */
+  reset(): void {
+    this.stopAll();
+    for (const ring of this.#rings) {
+      ring.reset();
+    }
+  }
+
+  /** RESET_OWNER: all rings stopped and disabled. */
+  disableAll(): void {
+    this.stopAll();
+    for (const ring of this.#rings) {
+      ring.enabled = false;
+    }
+  }
+
+  /** Tells the err eventfd of a ring, if there is one. @throws RangeError for a ring that does not exist */
+  signalError(index: number): void {
+    const ring = this.#rings[index];
+    if (ring === undefined) {
+      throw new RangeError(`no ring ${index}`);
+    }
+    if (ring.err !== null) {
+      this.#options.sys.loop.eventfdSignal(ring.err.fd);
+    }
+  }
+
+  /** Closes all descriptors. The rings were stopped before. */
+  release(): void {
+    for (const ring of this.#rings) {
+      ring.release();
+    }
+  }
+
+  #setNum({ view }: IncomingMessage): null {
+    const ring = this.#ring(VhostVringState.index.get(view, 0));
+    const size = VhostVringState.num.get(view, 0);
+    this.#refuseWhileRunning(ring, size !== ring.size);
+    checkRingSize(ring.index, size, this.#options.handler.maxQueueSize, this.#options.negotiated.features);
+    ring.size = size;
+    return null;
+  }
+
+  /** The same addresses may come again while the ring runs: front-ends do so to switch logging. */
+  #setAddr({ view }: IncomingMessage): null {
+    const ring = this.#ring(VhostVringAddr.index.get(view, 0));
+    const flags = VhostVringAddr.flags.get(view, 0);
+    if ((flags & ~VHOST_VRING_F_LOG) !== 0) {
+      throw refusal('ERR_VU_RING', ring.index, `address flags 0x${flags.toString(16)}`);
+    }
+    const addresses = {
+      desc: VhostVringAddr.desc.get(view, 0),
+      avail: VhostVringAddr.avail.get(view, 0),
+      used: VhostVringAddr.used.get(view, 0),
+    };
+    const old = ring.addresses;
+    const same =
+      old !== null && old.desc === addresses.desc && old.avail === addresses.avail && old.used === addresses.used;
+    this.#refuseWhileRunning(ring, !same);
+    const { memory, negotiated } = this.#options;
+    if (memory.regions.length === 0) {
+      throw refusal('ERR_VU_STATE', ring.index, 'addresses before any memory');
+    }
+    checkRingAddresses(ring.index, ring.size, addresses, negotiated.features, memory);
+    ring.addresses = addresses;
+    return null;
+  }
+
+  #setBase({ view }: IncomingMessage): null {
+    const ring = this.#ring(VhostVringState.index.get(view, 0));
+    const base = VhostVringState.num.get(view, 0);
+    this.#refuseWhileRunning(ring, true);
+    if (base > 0xffff && !this.#options.negotiated.features.has(VIRTIO_F_RING_PACKED)) {
+      throw refusal('ERR_VU_RING', ring.index, `base ${base} of a split ring, which counts 16 bits`);
+    }
+    ring.base = base;
+    return null;
+  }
+
+  #getBase({ view }: IncomingMessage): Uint8Array {
+    const ring = this.#ring(VhostVringState.index.get(view, 0));
+    this.#stopProcessing(ring);
+    ring.stop();
+    return encodeVringState(ring.index, ring.base);
+  }
+
+  #setKick(message: IncomingMessage): null {
+    const ring = this.#ringOfFd(message);
+    if (ring.size === 0 || ring.addresses === null) {
+      throw refusal('ERR_VU_STATE', ring.index, 'kick before size and addresses');
+    }
+    // A running ring keeps its place: the device gets it again with the new kick, nothing is suspended.
+    const swap = ring.running;
+    if (swap) {
+      ring.base = this.#options.handler.stopRing(ring.index);
+    }
+    ring.kick?.close();
+    ring.kick = this.#eventFd(message);
+    ring.started = true;
+    if (swap) {
+      this.#restart(ring);
+      return null;
+    }
+    try {
+      this.#startWhenComplete(ring);
+    } catch (error) {
+      ring.stop();
+      throw error;
+    }
+    return null;
+  }
+
+  #setCall(message: IncomingMessage): null {
+    const ring = this.#ringOfFd(message);
+    const old = ring.call;
+    ring.call = this.#eventFd(message);
+    try {
+      this.#options.handler.setCall(ring.index, ring.call === null ? -1 : ring.call.fd);
+    } finally {
+      old?.close();
+    }
+    return null;
+  }
+
+  #setErr(message: IncomingMessage): null {
+    const ring = this.#ringOfFd(message);
+    const fd = this.#eventFd(message);
+    ring.err?.close();
+    ring.err = fd;
+    return null;
+  }
+
+  #setEnable({ view }: IncomingMessage): null {
+    const ring = this.#ring(VhostVringState.index.get(view, 0));
+    const num = VhostVringState.num.get(view, 0);
+    if (num > 1) {
+      throw refusal('ERR_VU_RING', ring.index, `enable ${num}, wants 0 or 1`);
+    }
+    if (num === 0) {
+      ring.enabled = false;
+      this.#stopProcessing(ring);
+      return null;
+    }
+    ring.enabled = true;
+    try {
+      this.#startWhenComplete(ring);
+    } catch (error) {
+      ring.enabled = false;
+      throw error;
+    }
+    return null;
+  }
+
+  #startWhenComplete(ring: Ring): void {
+    if (ring.running || !ring.complete) {
+      return;
+    }
+    const { negotiated, memory } = this.#options;
+    checkRingAddresses(ring.index, ring.size, ring.addresses!, negotiated.features, memory);
+    this.#running++;
+    try {
+      if (this.#running === 1) {
+        this.#options.onResume();
+      }
+      this.#handOver(ring);
+    } catch (error) {
+      this.#running--;
+      if (this.#running === 0) {
+        this.#options.onSuspend();
+      }
+      throw error;
+    }
+    this.#options.onStarted();
+  }
+
+  #handOver(ring: Ring): void {
+    this.#options.handler.startRing({
+      index: ring.index,
+      size: ring.size,
+      ...ring.addresses!,
+      base: ring.base,
+      kickFd: ring.kick === null ? -1 : ring.kick.fd,
+    });
+    ring.running = true;
+  }
+
+  #restart(ring: Ring): void {
+    ring.running = false;
+    try {
+      this.#handOver(ring);
+    } catch (error) {
+      this.#running--;
+      ring.stop();
+      if (this.#running === 0) {
+        this.#options.onSuspend();
+      }
+      throw error;
+    }
+  }
+
+  #stopProcessing(ring: Ring): void {
+    if (!ring.running) {
+      return;
+    }
+    this.#options.onStopping();
+    ring.running = false;
+    this.#running--;
+    try {
+      ring.base = this.#options.handler.stopRing(ring.index);
+    } finally {
+      if (this.#running === 0) {
+        this.#options.onSuspend();
+      }
+    }
+  }
+
+  /** The ring with this number, all 32 bits of it. @throws VhostUserError ERR_VU_INDEX */
+  #ring(index: number): Ring {
+    const ring = this.#rings[index];
+    if (ring === undefined) {
+      throw refusal('ERR_VU_INDEX', index, `there are ${this.#rings.length} rings`);
+    }
+    return ring;
+  }
+
+  /** The ring of a descriptor message: 8 bits of number, bit 8 for "no descriptor", and nothing else. */
+  #ringOfFd({ view }: IncomingMessage): Ring {
+    const lo = VhostUserU64.value.lo(view, 0);
+    const hi = VhostUserU64.value.hi(view, 0);
+    if (hi !== 0 || (lo & ~(VHOST_USER_VRING_IDX_MASK | VHOST_USER_VRING_NOFD_MASK)) !== 0) {
+      throw refusal(
+        'ERR_VU_INDEX',
+        lo,
+        `value 0x${hi.toString(16)}:${lo.toString(16)} has bits beyond the ring number`,
+      );
+    }
+    return this.#ring(lo & VHOST_USER_VRING_IDX_MASK);
+  }
+
+  /** The message's descriptor, or null. Non-blocking from here on: whatever it is, reading it must not stop the loop. */
+  #eventFd(message: IncomingMessage): Fd | null {
+    if (message.fds.count === 0) {
+      return null;
+    }
+    const fd = message.fds.take(0);
+    this.#options.sys.fd.setNonBlocking(fd.fd, true);
+    return fd;
+  }
+
+  #refuseWhileRunning(ring: Ring, changes: boolean): void {
+    if (ring.running && changes) {
+      throw refusal('ERR_VU_STATE', ring.index, 'a running ring cannot be set up anew');
+    }
+  }
+}
+
+function refusal(code: VhostUserErrorCode, ring: number, detail: string): VhostUserError {
+  return new VhostUserError(code, 'frontend', `ring ${ring}: ${detail}`, { ring });
+}

@@ -1,0 +1,30 @@
+/**
+ * The vhost-user protocol: message table, both channels, back-end server, front-end client, front-end profiles.
+ * @packageDocumentation
+ */
+export { BackendConnection, type BackendOptions } from './backend/connection.ts';
+export type { BackendHandler, RingSetup } from './backend/handler.ts';
+export { checkShmRegions, type ShmRegionSize } from './backend/shm-config.ts';
+export {
+  type VhostUserBlame,
+  VhostUserError,
+  type VhostUserErrorCode,
+  type VhostUserErrorPlace,
+} from './errors.ts';
+export * from './features.ts';
+export { FrontendConnection, type RingStart, type SharedRegion } from './frontend/connection.ts';
+export type { FrontendHandlers, FrontendOptions, ShmemRequest, WindowPlacement } from './frontend/handlers.ts';
+export type { NegotiationWish } from './frontend/negotiate.ts';
+export type { Reply, ReplyHandler } from './frontend/requester.ts';
+export { type FrontendProfile, profileFor, profiles } from './profiles.ts';
+export {
+  BACKEND_MESSAGES,
+  type BackendMessageName,
+  type FdRule,
+  FRONTEND_MESSAGES,
+  type FrontendMessageName,
+  type Gate,
+  type MessageSpec,
+  type ReplyRule,
+} from './protocol/messages.ts';
+export type { PayloadRule } from './protocol/payload.ts';

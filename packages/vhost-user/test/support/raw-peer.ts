@@ -1,0 +1,108 @@
+/** The other end of a channel as bytes: for golden bytes and for breaking rules. */
+import { EAGAIN, type Fd, type Sys } from '@oriel/sys';
+
+export interface RawMessage {
+  readonly id: number;
+  readonly flags: number;
+  readonly payload: Uint8Array;
+  readonly fds: number[];
+}
+
+export const NEED_REPLY = 0x9;
+
+/** One end of a stream socket. Received descriptors must be closed by the test (`closeAll` does). */
+export class RawPeer {
+  readonly #sys: Sys;
+  readonly #socket: Fd;
+  readonly #settle: () => void;
+
+  constructor(sys: Sys, socket: Fd, settle: () => void) {
+    this.#sys = sys;
+    this.#socket = socket;
+    this.#settle = settle;
+  }
+
+  /** Header and payload in one sendmsg. */
+  send(id: number, flags: number, payload: Uint8Array | number[] = [], fds: number[] = [], size = payload.length): void {
+    const bytes = new Uint8Array(12 + payload.length);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, id, true);
+    view.setUint32(4, flags, true);
+    view.setUint32(8, size, true);
+    bytes.set(payload, 12);
+    this.sendBytes(bytes, fds);
+  }
+
+  sendBytes(bytes: Uint8Array, fds: number[] = []): void {
+    const result = this.#sys.socket.sendmsg(
+      this.#socket.fd,
+      bytes,
+      bytes.length,
+      fds.length === 0 ? null : Int32Array.from(fds),
+      fds.length,
+    );
+    if (result !== bytes.length) {
+      throw new Error(`sendmsg: ${result}`);
+    }
+  }
+
+  sendHex(hex: string, fds: number[] = []): void {
+    this.sendBytes(new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex')), fds);
+  }
+
+  /** What came, after the loop did its work; null when nothing is there, 'eof' at the end of the stream. */
+  receiveBytes(): { bytes: Uint8Array; fds: number[] } | 'eof' | null {
+    this.#settle();
+    const buffer = new Uint8Array(8192);
+    const received = this.#sys.socket.makeRecvResult(16);
+    const result = this.#sys.socket.recvmsg(this.#socket.fd, buffer, buffer.length, received);
+    if (result === -EAGAIN) {
+      return null;
+    }
+    if (result === 0) {
+      return 'eof';
+    }
+    if (result < 0) {
+      throw new Error(`recvmsg: ${result}`);
+    }
+    return { bytes: buffer.subarray(0, result), fds: Array.from(received.fds.subarray(0, received.fdCount)) };
+  }
+
+  /** One message. @throws Error when not exactly one is there */
+  receive(): RawMessage {
+    const got = this.receiveBytes();
+    if (got === null || got === 'eof') {
+      throw new Error(`wanted a message, got ${got === null ? 'nothing' : 'the end of the stream'}`);
+    }
+    const view = new DataView(got.bytes.buffer, got.bytes.byteOffset, got.bytes.length);
+    const size = view.getUint32(8, true);
+    if (got.bytes.length !== 12 + size) {
+      throw new Error(`wanted one message of ${12 + size} bytes, got ${got.bytes.length}`);
+    }
+    return {
+      id: view.getUint32(0, true),
+      flags: view.getUint32(4, true),
+      payload: got.bytes.subarray(12),
+      fds: got.fds,
+    };
+  }
+
+  receiveHex(): string {
+    const got = this.receiveBytes();
+    return got === null || got === 'eof' ? String(got) : Buffer.from(got.bytes).toString('hex');
+  }
+
+  /** Sends and gives the u64 of the answer. */
+  ask(id: number, payload: Uint8Array | number[] = [], fds: number[] = []): number {
+    this.send(id, NEED_REPLY, payload, fds);
+    const reply = this.receive();
+    if (reply.id !== id || reply.flags !== 5 || reply.payload.length !== 8) {
+      throw new Error(`bad reply ${JSON.stringify(reply)}`);
+    }
+    return Number(new DataView(reply.payload.buffer, reply.payload.byteOffset).getBigUint64(0, true));
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}

@@ -1,0 +1,94 @@
+/** A device on a real socketpair with a front-end and drivers on the same loop. */
+import { BlockingLoop, check, Fd, openSys, type Sys } from '@oriel/sys';
+import { profileFor } from '@oriel/vhost-user';
+import { MockFrontend, type MockFrontendOptions } from '@oriel/vhost-user/testing';
+import { type DeviceServer, type ServeOptions, serve, type VirtioDevice } from '../src/index.ts';
+import { MockDriver } from '../src/testing/index.ts';
+
+export const sys: Sys = openSys();
+const QUEUE_BYTES = 0x2_0000;
+const RAM_BYTES = 0x10_0000;
+
+/** A connected pair of sockets: the server's and the front-end's. */
+export function socketPair(): [number, Fd] {
+  const pair = new Int32Array(2);
+  check(sys.socket.socketpair(pair), 'socketpair');
+  return [pair[0]!, new Fd(sys.fd, pair[1]!)];
+}
+
+/** A front-end on `socket`, negotiated, with RAM shared. */
+export function frontendOn(loop: BlockingLoop, socket: Fd, options: Partial<MockFrontendOptions> = {}): MockFrontend {
+  const mock = new MockFrontend({ sys, loop, socket, ramSize: RAM_BYTES, ...options });
+  mock.connect();
+  return mock;
+}
+
+/** A driver for a queue of a front-end; it starts afresh, in a place of its own. */
+export function driverOn(mock: MockFrontend, index: number, size = 16, kick = () => mock.kick(index)): MockDriver {
+  return new MockDriver({
+    memory: { u8: mock.ram.u8, gpa: MockFrontend.RAM_GPA },
+    gpa: MockFrontend.RAM_GPA + index * QUEUE_BYTES,
+    len: QUEUE_BYTES,
+    size,
+    eventIdx: true,
+    kick,
+  });
+}
+
+/** Starts the ring of a driver. */
+export function startRing(mock: MockFrontend, index: number, driver: MockDriver, base = 0): void {
+  const { size, desc, avail, used } = driver;
+  mock.startRing(index, { size, desc, avail, used, base });
+}
+
+/** Everything together. */
+export class Machine implements Disposable {
+  readonly loop: BlockingLoop;
+  readonly mock: MockFrontend;
+  readonly server: DeviceServer;
+
+  constructor(
+    device: VirtioDevice,
+    serveOptions: Partial<ServeOptions> = {},
+    frontend: Partial<MockFrontendOptions> = {},
+    loop = new BlockingLoop(sys),
+  ) {
+    this.loop = loop;
+    const [ours, theirs] = socketPair();
+    const profile = profileFor('qemu', sys.mem.pageSize);
+    this.server = serve(device, { sys, loop, profile, fd: ours, onEnd: () => {}, ...serveOptions });
+    this.mock = frontendOn(loop, theirs, frontend);
+  }
+
+  /** A driver whose ring runs. */
+  start(index: number, size = 16): MockDriver {
+    const driver = driverOn(this.mock, index, size);
+    startRing(this.mock, index, driver);
+    return driver;
+  }
+
+  /** Sends and waits for the answer. */
+  ask(driver: MockDriver, readable: Uint8Array, writable: number): { written: number; bytes: Uint8Array } {
+    driver.send([readable], [writable]);
+    return this.answer(driver);
+  }
+
+  /** Waits for an answer. */
+  answer(driver: MockDriver): { written: number; bytes: Uint8Array } {
+    let reply = driver.take();
+    this.mock.runUntil(() => (reply ??= driver.take()) !== null);
+    return reply!;
+  }
+
+  /** Turns the loop until nothing happens any more. */
+  settle(): void {
+    while (this.loop.runOnce(0) > 0);
+  }
+
+  [Symbol.dispose](): void {
+    this.mock[Symbol.dispose]();
+    this.settle();
+    this.server[Symbol.dispose]();
+    this.loop[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,304 @@
+/**
+ * The virtual machine: guest memory, a window, queues and the front-end's end of the vhost-user socket, in one thread.
+ * Every call waits for its answer by running the loop, and gives up after a limit.
+ */
+import { BlockingLoop, check, EINTR, Fd, type Logger, type Sys, silentLogger } from '@oriel/sys';
+import {
+  FeatureSet,
+  FrontendConnection,
+  VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
+  VIRTIO_F_VERSION_1,
+} from '@oriel/vhost-user';
+import { VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from '@oriel/virtqueue';
+import { WANTED_PROTOCOL_FEATURES } from './features.ts';
+import { LoopbackError } from './errors.ts';
+import { GuestQueue, type PendingChain } from './guest-queue.ts';
+import { GuestRam } from './guest-ram.ts';
+import { GuestWindow } from './guest-window.ts';
+import { MemoryTable, type TableConnection, type TableDone } from './memory-table.ts';
+import { PausableLoop } from './pausable-loop.ts';
+
+/** How a VM is made. */
+export interface LoopbackOptions {
+  readonly sys: Sys;
+  /** Path of the back-end's socket, or a connected socket, which is given away. */
+  readonly socket: string | Fd;
+  /** Bytes of guest memory, a multiple of 4096; default 16 MiB. */
+  readonly ramSize?: number;
+  /** 'unsealed': the file can be truncated; default 'sealed'. */
+  readonly ramFile?: 'sealed' | 'unsealed';
+  /** Entries of each ring, a power of two; default 128, QEMU's for virtio-fs. */
+  readonly queueSize?: number;
+  /** Ring features that the driver accepts when offered; default both. */
+  readonly ringFeatures?: { readonly eventIdx?: boolean; readonly indirect?: boolean };
+  /** False: no CONFIGURE_MEM_SLOTS, so that each change sends the whole table; default true. */
+  readonly memorySlots?: boolean;
+  /** Limit for each wait, ms; default 5000. */
+  readonly timeoutMs?: number;
+  readonly log?: Logger;
+}
+
+/** Where the VM stands: rings not started yet, running, stopped with all mappings in place, or ended. */
+export type LoopbackState = 'stopped' | 'running' | 'paused' | 'closed';
+
+const DEFAULT_RAM = 16 << 20;
+const DEFAULT_QUEUE_SIZE = 128;
+const DEFAULT_TIMEOUT_MS = 5000;
+const NS_PER_MS = 1e6;
+
+/** The connection's second watch: the main channel is its first. */
+const BACK_CHANNEL = 1;
+
+/** A virtual machine without a machine. */
+export class LoopbackVm implements Disposable {
+  readonly sys: Sys;
+  readonly loop: BlockingLoop;
+  readonly ram: GuestRam;
+  readonly connection: FrontendConnection;
+  /** Queues by index; made by `connect`. */
+  readonly queues: GuestQueue[] = [];
+  readonly timeoutMs: number;
+  readonly #options: LoopbackOptions;
+  readonly #channels: PausableLoop;
+  readonly #table: MemoryTable;
+  readonly #bases: number[] = [];
+  #window: GuestWindow | null = null;
+  #state: LoopbackState = 'stopped';
+  /** Why the connection ended; '' while it is there. */
+  #gone = '';
+
+  private constructor(options: LoopbackOptions, socket: Fd) {
+    const { sys, ramSize = DEFAULT_RAM, ramFile = 'sealed' } = options;
+    this.#options = options;
+    this.sys = sys;
+    this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    using cleanup = new DisposableStack();
+    cleanup.use(socket);
+    this.loop = cleanup.use(new BlockingLoop(sys));
+    this.ram = cleanup.use(new GuestRam(sys, { size: ramSize, file: ramFile }));
+    this.#channels = new PausableLoop(this.loop);
+    this.connection = new FrontendConnection({
+      sys,
+      loop: this.#channels,
+      socket,
+      log: options.log ?? silentLogger,
+      handlers: {
+        shmemMap: (request, fd) => this.window.map(request, fd),
+        shmemUnmap: (request) => this.window.unmap(request),
+        disconnected: (reason) => {
+          this.#gone = reason;
+        },
+      },
+    });
+    cleanup.move();
+    this.#table = new MemoryTable(this.#tableConnection(), options.memorySlots ?? true);
+  }
+
+  /**
+   * Connects and negotiates; the rings wait for `start`.
+   * @throws SysError when nobody listens; LoopbackError ERR_LOOPBACK_DEVICE, ERR_LOOPBACK_TIMEOUT; VhostUserError
+   */
+  static connect(options: LoopbackOptions): LoopbackVm {
+    const vm = new LoopbackVm(options, connectSocket(options));
+    try {
+      vm.#negotiate();
+    } catch (error) {
+      vm[Symbol.dispose]();
+      throw error;
+    }
+    return vm;
+  }
+
+  get state(): LoopbackState {
+    return this.#state;
+  }
+
+  /** Why the back-end is gone, or '' while it is there. */
+  get gone(): string {
+    return this.#gone;
+  }
+
+  /** The device's shared memory region 0. @throws LoopbackError ERR_LOOPBACK_DEVICE when it has none */
+  get window(): GuestWindow {
+    if (this.#window === null) throw new LoopbackError('ERR_LOOPBACK_DEVICE', 'the device has no shared memory region');
+    return this.#window;
+  }
+
+  get hasWindow(): boolean {
+    return this.#window !== null;
+  }
+
+  /** The device's configuration space. */
+  config(offset: number, len: number): Uint8Array {
+    return this.ask<Uint8Array>((done) => this.connection.getConfig(offset, len, done));
+  }
+
+  /** Starts the rings: the driver is ready. Also goes on after `pause`. */
+  start(): void {
+    this.#expect('stopped', 'paused');
+    if (this.#table.regions.length === 0) {
+      const { gpa, size, userAddr, file } = this.ram;
+      this.ask((done) => this.#table.add({ gpa, size, userAddr, mmapOffset: 0, fd: file.dup() }, done));
+    }
+    this.#state = 'running';
+    for (const queue of this.queues) {
+      const base = this.#bases[queue.index]!;
+      this.ask((done) => this.connection.startRing({ ...queue.place, base }, done));
+    }
+  }
+
+  /** Stops the rings and keeps the mappings, as a VM that is paused does. */
+  pause(): void {
+    this.#expect('running');
+    this.#state = 'paused';
+    for (const { index } of this.queues) {
+      this.#bases[index] = this.ask<number>((done) => this.connection.stopRing(index, done));
+    }
+  }
+
+  /** Goes on after `pause`. */
+  resume(): void {
+    this.#expect('paused');
+    this.start();
+  }
+
+  /** The driver resets the device: rings stop, QEMU's window is cleared, and a fresh driver starts at base 0. */
+  reset(): void {
+    if (this.#state === 'running') this.pause();
+    this.#expect('stopped', 'paused');
+    this.#window?.clear();
+    this.#bases.fill(0);
+    for (const queue of this.queues) queue.reset();
+    this.#state = 'stopped';
+    this.ask((done) => (this.#window === null ? done(null) : this.#window.announceReset(() => done(null))));
+    this.start();
+  }
+
+  /** Ends as a VM that is killed: the socket closes, nothing is said. */
+  crash(): void {
+    this.#close();
+  }
+
+  /** Runs the loop until `met` is true. @throws LoopbackError ERR_LOOPBACK_GONE, ERR_LOOPBACK_TIMEOUT */
+  until(met: () => boolean, timeoutMs = this.timeoutMs, what = 'an answer'): void {
+    const deadline = this.sys.loop.nowNs() + timeoutMs * NS_PER_MS;
+    while (!met()) {
+      if (this.#gone !== '') throw new LoopbackError('ERR_LOOPBACK_GONE', `the back-end is gone (${this.#gone}) instead of ${what}`);
+      const leftMs = Math.ceil((deadline - this.sys.loop.nowNs()) / NS_PER_MS);
+      if (leftMs <= 0) throw new LoopbackError('ERR_LOOPBACK_TIMEOUT', `no ${what} within ${timeoutMs} ms`);
+      this.loop.runOnce(leftMs);
+    }
+  }
+
+  /** Waits until the device returns a chain. @returns what it wrote */
+  await(queue: GuestQueue, chain: PendingChain, timeoutMs = this.timeoutMs, what = 'an answer'): Uint8Array {
+    this.until(() => chain.done, timeoutMs, what);
+    return queue.take(chain);
+  }
+
+  /**
+   * Asks the back-end on the main channel and waits for its answer; meanwhile the back channel is not served, as in QEMU.
+   * @throws VhostUserError when it refuses
+   */
+  ask<T = void>(start: (done: (error: Error | null, value?: T) => void) => void): T {
+    const outcome: { over: boolean; error: Error | null; value: T | undefined } = { over: false, error: null, value: undefined };
+    const serveAgain = this.holdBackChannel();
+    start((error, value) => {
+      outcome.over = true;
+      outcome.error = error;
+      outcome.value = value;
+    });
+    try {
+      this.until(() => outcome.over);
+    } finally {
+      serveAgain();
+    }
+    if (outcome.error !== null) throw outcome.error;
+    return outcome.value as T;
+  }
+
+  /** Leaves the back-end's requests unread until the returned function is called. */
+  holdBackChannel(): () => void {
+    return this.#channels.pause(BACK_CHANNEL);
+  }
+
+  /** Ends in order: rings stop, then the socket closes. */
+  [Symbol.dispose](): void {
+    try {
+      if (this.#state === 'running' && this.#gone === '') this.pause();
+    } finally {
+      this.#close();
+    }
+  }
+
+  #close(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    for (const queue of this.queues) queue[Symbol.dispose]();
+    this.#window?.[Symbol.dispose]();
+    this.#table[Symbol.dispose]();
+    this.connection[Symbol.dispose]();
+    this.loop[Symbol.dispose]();
+    this.ram[Symbol.dispose]();
+    this.#gone ||= 'this VM was ended';
+  }
+
+  #expect(...states: LoopbackState[]): void {
+    if (this.#gone !== '') throw new LoopbackError('ERR_LOOPBACK_GONE', this.#gone);
+    if (!states.includes(this.#state)) throw new RangeError(`the VM is ${this.#state}, wanted ${states.join(' or ')}`);
+  }
+
+  /** Memory updates hold the back channel until they are acknowledged. */
+  #tableConnection(): TableConnection {
+    const held = (done: TableDone): TableDone => {
+      const serveAgain = this.holdBackChannel();
+      return (error) => {
+        serveAgain();
+        done(error);
+      };
+    };
+    return {
+      setMemoryTable: (regions, done) => this.connection.setMemoryTable(regions, held(done)),
+      addMemoryRegion: (region, done) => this.connection.addMemoryRegion(region, held(done)),
+      removeMemoryRegion: (region, done) => this.connection.removeMemoryRegion(region, held(done)),
+    };
+  }
+
+  #negotiate(): void {
+    const { ringFeatures = {}, queueSize = DEFAULT_QUEUE_SIZE, memorySlots = true, log = silentLogger, sys } = this.#options;
+    const { eventIdx = true, indirect = true } = ringFeatures;
+    let features = FeatureSet.of(VIRTIO_F_VERSION_1);
+    if (eventIdx) features = features.with(VIRTIO_RING_F_EVENT_IDX);
+    if (indirect) features = features.with(VIRTIO_RING_F_INDIRECT_DESC);
+    const wanted = FeatureSet.of(...WANTED_PROTOCOL_FEATURES);
+    const protocolFeatures = memorySlots ? wanted.with(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) : wanted;
+    this.ask((done) => this.connection.negotiate({ features, protocolFeatures }, done));
+    const accepted = this.connection.features;
+    if (!accepted.has(VIRTIO_F_VERSION_1)) {
+      throw new LoopbackError('ERR_LOOPBACK_DEVICE', `the device offers no VIRTIO_F_VERSION_1: ${accepted}`);
+    }
+    for (let index = 0; index < this.connection.queueCount; index++) {
+      const options = {
+        index,
+        size: queueSize,
+        eventIdx: accepted.has(VIRTIO_RING_F_EVENT_IDX),
+        indirect: accepted.has(VIRTIO_RING_F_INDIRECT_DESC),
+      };
+      this.queues.push(new GuestQueue(sys, this.loop, this.ram, options));
+      this.#bases.push(0);
+    }
+    const region = this.connection.shmRegions[0];
+    if (region !== undefined) {
+      this.#window = new GuestWindow(sys, this.loop, this.#table, region.shmid, region.size, log);
+    }
+  }
+}
+
+function connectSocket(options: LoopbackOptions): Fd {
+  const { sys, socket } = options;
+  if (socket instanceof Fd) return socket;
+  let fd: number;
+  do fd = sys.socket.connectUnix(socket);
+  while (fd === -EINTR);
+  return new Fd(sys.fd, check(fd, 'connect'));
+}

@@ -1,0 +1,93 @@
+/** Starts the back-end of the tests as a process of its own, and looks at it from outside. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { createInterface, type Interface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { ASK_STATS, type BackendOptions, type BackendStats } from './backend-options.ts';
+
+const PROGRAM = fileURLToPath(new URL('./backend.ts', import.meta.url));
+const NODE_OPTIONS = ['--conditions=@oriel/source', '--disable-warning=ExperimentalWarning'];
+
+/** What a process has open: names of descriptors, and of mapped files. */
+export interface Holdings {
+  readonly fds: readonly string[];
+  readonly maps: readonly string[];
+}
+
+export class BackendProcess {
+  readonly options: BackendOptions;
+  readonly #child: ChildProcess;
+  readonly #lines: Interface;
+  readonly #exited: Promise<NodeJS.Signals | number>;
+
+  private constructor(options: BackendOptions) {
+    this.options = options;
+    this.#child = spawn(process.execPath, [...NODE_OPTIONS, PROGRAM, JSON.stringify(options)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.#lines = createInterface(this.#child.stdout!);
+    this.#exited = once(this.#child, 'exit').then(([code, signal]) => signal ?? code);
+  }
+
+  /** Starts it and waits until it listens. */
+  static async start(options: BackendOptions): Promise<BackendProcess> {
+    const backend = new BackendProcess(options);
+    await backend.#line();
+    return backend;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Everything it logged so far. */
+  get log(): string {
+    return existsSync(this.options.logPath) ? readFileSync(this.options.logPath, 'utf8') : '';
+  }
+
+  get alive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  async stats(): Promise<BackendStats> {
+    this.#child.stdin!.write(ASK_STATS);
+    return JSON.parse(await this.#line()) as BackendStats;
+  }
+
+  /** What it has open now, sorted. */
+  holdings(): Holdings {
+    const maps = readFileSync(`/proc/${this.pid}/maps`, 'utf8')
+      .split('\n')
+      .map((line) => line.split(/\s+/).slice(5).join(' '))
+      .filter((name) => name.startsWith('/') && !/\.so(\.[\d.]+)?$|\.node$/.test(name));
+    const fds = readdirSync(`/proc/${this.pid}/fd`).map((fd) => readlinkSync(`/proc/${this.pid}/fd/${fd}`));
+    return { fds: fds.sort(), maps: maps.sort() };
+  }
+
+  /** Waits for its end. @returns its exit code or signal */
+  exited(): Promise<NodeJS.Signals | number> {
+    return this.#exited;
+  }
+
+  /** Ends it in order. @returns its exit code or signal */
+  stop(): Promise<NodeJS.Signals | number> {
+    this.#child.stdin!.end();
+    return this.#exited;
+  }
+
+  kill(): Promise<NodeJS.Signals | number> {
+    this.#child.kill('SIGKILL');
+    return this.#exited;
+  }
+
+  /** The next line of its output; an end instead is told with its log. */
+  async #line(): Promise<string> {
+    const ended = this.#exited.then((how): never => {
+      throw new Error(`the back-end ended (${how})\n${this.log}`);
+    });
+    ended.catch(() => {});
+    const [line] = (await Promise.race([once(this.#lines, 'line'), ended])) as [string];
+    return line;
+  }
+}

@@ -1,0 +1,52 @@
+/** The back-end process of the tests: a virtio-fs device over a real directory. Ends when its standard input does. */
+import { openSync, writeSync } from 'node:fs';
+import { FsDevice } from '@oriel/fs-dax';
+import { PassthroughFilesystem } from '@oriel/fs-passthrough';
+import { BlockingLoop, EPOLLIN, type Logger, type LogWriter, openOffload, openSys } from '@oriel/sys';
+import { profileFor } from '@oriel/vhost-user';
+import { serve } from '@oriel/virtio-device';
+import { ASK_STATS, type BackendOptions, type BackendStats } from './backend-options.ts';
+
+const STDIN = 0;
+const STDOUT = 1;
+const options = JSON.parse(process.argv[2]!) as BackendOptions;
+const { socketPath, sharedDir, windowSize, tail, minSize, stateDir, frontend, dieAt } = options;
+
+const logFd = openSync(options.logPath, 'a');
+const writer =
+  (level: string): LogWriter =>
+  (message, fields) =>
+    writeSync(logFd, `${level} ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}\n`);
+const log: Logger = { error: writer('error'), warn: writer('warn'), info: writer('info'), debug: writer('debug'), trace: () => {} };
+
+process.umask(0);
+const sys = openSys();
+using loop = new BlockingLoop(sys);
+using offload = openOffload(sys, loop);
+using fs = new PassthroughFilesystem({ sys, sharedDir, offload, log, cache: 'auto', daxKeepCache: windowSize > 0 });
+using device = new FsDevice({
+  sys,
+  fs,
+  tag: 'share',
+  windowSize,
+  sharedDir,
+  log,
+  dax: { tail, minSize, ...(stateDir === null ? {} : { stateDir }) },
+  onGrowthStep: (step) => {
+    if (step === dieAt) process.kill(process.pid, 'SIGKILL');
+  },
+});
+using server = serve(device, { sys, loop, log, offload, socketPath, profile: profileFor(frontend, sys.mem.pageSize) });
+
+const command = new Uint8Array(1);
+using _watch = loop.watch(STDIN, EPOLLIN, () => {
+  const got = sys.fd.read(STDIN, command, 1);
+  if (got === 0) loop.stop();
+  else if (got === 1 && command[0] === ASK_STATS.charCodeAt(0)) {
+    const { inodes, handles } = fs.stats;
+    const stats: BackendStats = { server: server.stats, inodes, handles };
+    writeSync(STDOUT, `${JSON.stringify(stats)}\n`);
+  }
+});
+writeSync(STDOUT, 'ready\n');
+loop.run();
