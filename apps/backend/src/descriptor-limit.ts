@@ -1,5 +1,6 @@
 /** How many descriptors this process may have open. */
 import { readFileSync } from 'node:fs';
+import { openSys, type SysFd } from '@oriel/sys';
 import { CliError } from './cli/cli-error.ts';
 
 /** The soft limit of this process, from /proc/self/limits; Node raises it to the hard limit when it starts. */
@@ -11,15 +12,34 @@ export function descriptorLimit(limits: string = readFileSync('/proc/self/limits
   return match[1] === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(match[1]);
 }
 
+/** As virtiofsd has it: the guest's cache holds a descriptor for each inode. */
+const WANTED = 1_000_000;
+
+function mostThatMayBeAsked(): number {
+  return Number(readFileSync('/proc/sys/fs/nr_open', 'utf8'));
+}
+
 /**
- * The descriptors to plan with: all, or as many as were asked for.
+ * The descriptors to plan with: as many as were asked for, or a million; the limit of the process is raised for them where
+ * that is allowed.
  * @throws CliError when more are asked for than the process may have
  */
-export function plannedDescriptors(asked: number | undefined, limit: number = descriptorLimit()): number {
-  if (asked !== undefined && asked > limit) {
+export function plannedDescriptors(
+  asked: number | undefined,
+  limit: number = descriptorLimit(),
+  fd: Pick<SysFd, 'setDescriptorLimit'> = openSys().fd,
+): number {
+  const wanted = asked ?? Math.min(WANTED, mostThatMayBeAsked());
+  if (wanted <= limit) {
+    return asked ?? limit;
+  }
+  if (fd.setDescriptorLimit(wanted) === 0) {
+    return wanted;
+  }
+  if (asked !== undefined) {
     throw new CliError(
       `--rlimit-nofile=${asked}: this process may have ${limit}: raise it where it is started (ulimit -Hn, LimitNOFILE=), or give less`,
     );
   }
-  return asked ?? limit;
+  return limit;
 }

@@ -23,7 +23,7 @@ function killProcess(): void {
 }
 
 /**
- * Runs a device until it ends or a signal asks for it.
+ * Runs a device until it ends or a signal asks for it; SIGUSR2 logs its counters.
  * @returns the exit status: 0 when it stopped as asked or its only front-end left, else 1
  */
 export async function runDevice(plan: WorkerPlan, log: Logger): Promise<number> {
@@ -33,6 +33,7 @@ export async function runDevice(plan: WorkerPlan, log: Logger): Promise<number> 
   let stopFd = -1;
   let asked = false;
   let status = FAILURE;
+  let countersFd = -1;
   const stop = (): void => {
     if (asked && stopFd >= 0) {
       writeSync(stopFd, ONE);
@@ -53,13 +54,22 @@ export async function runDevice(plan: WorkerPlan, log: Logger): Promise<number> 
     log.error(`bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     signals.ask('an error in the main thread');
   };
+  const askCounters = (): void => {
+    if (countersFd >= 0) {
+      writeSync(countersFd, ONE);
+    }
+  };
   process.on('uncaughtException', onFault);
+  process.on('SIGUSR2', askCounters);
   await new Promise<void>((resolve) => {
     worker.on('message', (message: WorkerMessage) => {
       switch (message.kind) {
         case 'ready':
-          stopFd = message.stopFd;
+          ({ stopFd, countersFd } = message);
           stop();
+          break;
+        case 'counters':
+          log.info('counters', message.counters);
           break;
         case 'ended':
           status = 0;
@@ -72,6 +82,7 @@ export async function runDevice(plan: WorkerPlan, log: Logger): Promise<number> 
     worker.on('error', (error) => log.error(`bug: ${error instanceof Error ? error.stack : String(error)}`));
     worker.on('exit', () => resolve());
   });
+  process.off('SIGUSR2', askCounters);
   process.off('uncaughtException', onFault);
   return status;
 }

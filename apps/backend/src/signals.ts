@@ -1,6 +1,8 @@
 /** Ending on request: the first signal asks, a second one or the lack of an answer ends the process by force. */
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+/** timeout(1) signals its child and then the child's group, a terminal the whole group: one request, several signals. */
+const SAME_REQUEST_MS = 200;
 /** QEMU and libvirt kill a few seconds after SIGTERM; a person at a terminal waits less. */
 const ANSWER_MS = 800;
 
@@ -16,7 +18,7 @@ export interface StopHandlers {
 export class StopSignals implements Disposable {
   readonly #handlers: StopHandlers;
   #timer: NodeJS.Timeout | undefined;
-  #asked = false;
+  #askedAt = Number.POSITIVE_INFINITY;
 
   constructor(handlers: StopHandlers) {
     this.#handlers = handlers;
@@ -30,7 +32,7 @@ export class StopSignals implements Disposable {
     if (this.#asked) {
       return;
     }
-    this.#asked = true;
+    this.#askedAt = performance.now();
     this.#timer = setTimeout(() => this.#handlers.force(`no answer within ${ANSWER_MS} ms`), ANSWER_MS);
     this.#handlers.ask(reason);
   }
@@ -42,11 +44,15 @@ export class StopSignals implements Disposable {
     }
   }
 
+  get #asked(): boolean {
+    return this.#askedAt !== Number.POSITIVE_INFINITY;
+  }
+
   readonly #onSignal = (signal: NodeJS.Signals): void => {
-    if (this.#asked) {
-      this.#handlers.force(`a second signal, ${signal}`);
-    } else {
+    if (!this.#asked) {
       this.ask(signal);
+    } else if (performance.now() - this.#askedAt > SAME_REQUEST_MS) {
+      this.#handlers.force(`a second signal, ${signal}`);
     }
   };
 }

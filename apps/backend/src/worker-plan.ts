@@ -21,10 +21,11 @@ export interface WorkerPlan {
 }
 
 /**
- * From the device's thread, in this order: `ready` once it serves, `ended` when it stopped as it was told or its front-end
- * left for good; or `failed`, with a line for the person who started it.
+ * From the device's thread: `ready` once it serves, `counters` whenever `countersFd` was written to; at last `ended` when
+ * it stopped as it was told or its front-end left for good, or `failed` with a line for the person who started it.
  */
 export type WorkerMessage =
-  | { readonly kind: 'ready'; readonly stopFd: number }
+  | { readonly kind: 'ready'; readonly stopFd: number; readonly countersFd: number }
+  | { readonly kind: 'counters'; readonly counters: Readonly<Record<string, number>> }
   | { readonly kind: 'ended' }
   | { readonly kind: 'failed'; readonly message: string };

@@ -16,12 +16,13 @@ async function run(plan: WorkerPlan, log: Logger): Promise<void> {
   const sys = openSys();
   const profile = profileFor(plan.frontend, sys.mem.pageSize);
   using loop = new BlockingLoop(sys, { spinNs: plan.spinNs });
-  // Never closed: the main thread may write to it until the process ends, when the number must not be another file's.
+  // Never closed: the main thread may write to them until the process ends, when a number must not be another file's.
   const stopFd = check(sys.loop.eventfd(0), 'eventfd');
+  const countersFd = check(sys.loop.eventfd(0), 'eventfd');
   using _stopWatch = loop.watch(stopFd, EPOLLIN, () => loop.stop());
   using offload = openOffload(sys, loop);
   using instance = createDevice({ sys, loop, offload, log, profile }, plan.options);
-  using _server = serve(instance.device, {
+  using server = serve(instance.device, {
     sys,
     loop,
     profile,
@@ -32,7 +33,11 @@ async function run(plan: WorkerPlan, log: Logger): Promise<void> {
     ...(plan.maxMappings === undefined ? {} : { maxMappings: plan.maxMappings }),
     onEvent: (event, detail) => log.info(`${event}: ${detail}`),
   });
-  tell({ kind: 'ready', stopFd });
+  using _countersWatch = loop.watch(countersFd, EPOLLIN, () => {
+    sys.loop.eventfdDrain(countersFd);
+    tell({ kind: 'counters', counters: server.stats });
+  });
+  tell({ kind: 'ready', stopFd, countersFd });
   loop.run();
 }
 

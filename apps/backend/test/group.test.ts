@@ -19,22 +19,20 @@ describe('groupId', () => {
 });
 
 describe('plannedDescriptors', () => {
-  it('takes the limit of this process', () => {
-    expect(descriptorLimit()).to.be.greaterThan(64);
-    expect(plannedDescriptors(undefined)).to.equal(descriptorLimit());
+  const allowed = { setDescriptorLimit: () => 0 };
+  const forbidden = { setDescriptorLimit: () => -1 };
+
+  it('raises the limit to what was asked for, or to a million', () => {
+    expect(plannedDescriptors(5000, 1024, allowed)).to.equal(5000);
+    expect(plannedDescriptors(undefined, 1024, allowed)).to.be.within(1025, 1_000_000);
   });
 
-  it('reads an unlimited process and a number', () => {
-    expect(descriptorLimit('Max open files            1024                 4096                 files\n')).to.equal(
-      1024,
-    );
-    expect(descriptorLimit('Max open files            unlimited            unlimited            files\n')).to.equal(
-      Number.MAX_SAFE_INTEGER,
-    );
+  it('plans with the limit of the process where it cannot be raised', () => {
+    expect(plannedDescriptors(undefined, 1024, forbidden)).to.equal(1024);
+    expect(plannedDescriptors(500, 1024, forbidden)).to.equal(500);
   });
 
-  it('plans with less, and refuses more than the process may have', () => {
-    expect(plannedDescriptors(500, 1024)).to.equal(500);
-    expect(() => plannedDescriptors(5000, 1024)).to.throw(CliError, '1024');
+  it('refuses to promise what the process may not have', () => {
+    expect(() => plannedDescriptors(5000, 1024, forbidden)).to.throw(CliError, '1024');
   });
 });

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { check, Fd, openSys } from '@oriel/sys';
 import { type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
@@ -70,6 +71,16 @@ describe('runDevice, in a real process', function () {
     await program.says('making');
     const end = await program.stop('SIGTERM');
     expect(end.code, program.stderr).to.equal(0);
+  });
+
+  it('logs its counters on SIGUSR2', async () => {
+    const program = start({ socketPath });
+    await program.says('listening');
+    await askFeatures(await client(socketPath));
+    program.child.kill('SIGUSR2');
+    await program.says('counters');
+    const line = program.stderr.split('\n').find((text) => text.includes('counters'))!;
+    expect(JSON.parse(line)).to.include({ level: 'info', message: 'counters', connections: 1, ringErrors: 0 });
   });
 
   it('serves the next front-end on the same socket', async () => {
@@ -160,13 +171,24 @@ describe('runDevice, in a real process', function () {
     expect(end.ms).to.be.greaterThan(700).and.lessThan(2000);
   });
 
+  it('takes signals that come together for one request', async () => {
+    const program = start({ socketPath });
+    await program.says('listening');
+    program.child.kill('SIGTERM');
+    program.child.kill('SIGINT');
+    program.child.kill('SIGTERM');
+    expect((await program.end()).code, program.stderr).to.equal(0);
+  });
+
   it('is ended by force at once by a second signal', async () => {
     const program = start({ socketPath, options: { hang: true } });
     await program.says('making');
     program.child.kill('SIGTERM');
     await program.says('stopping');
+    // A person at a terminal, who lost patience.
+    await delay(300);
     const end = await program.stop('SIGINT');
     expect(end.signal).to.equal('SIGKILL');
-    expect(end.ms).to.be.lessThan(700);
+    expect(end.ms).to.be.lessThan(300);
   });
 });

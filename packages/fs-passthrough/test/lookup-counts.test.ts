@@ -1,16 +1,9 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { O_RDWR, openSys } from '@oriel/sys';
-import { type LeakCheck, leakCheck } from '@oriel/sys/testing';
+import { O_RDWR } from '@oriel/sys';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { checkLeaks } from './support/leaks.ts';
 import { PLACES, ROOT, TestShare } from './support/share.ts';
-
-let leaks: LeakCheck;
-beforeEach(() => {
-  openSys();
-  leaks = leakCheck();
-});
-afterEach(() => leaks.check());
 
 const NAMES = ['a', 'b', 'c', 'd', 'e'];
 
@@ -118,6 +111,8 @@ function play(share: TestShare, model: Model, { kind, from, to, count }: Step): 
 
 for (const place of PLACES) {
   describe(`lookup counts in ${place}`, () => {
+    checkLeaks();
+
     it('hold exactly the inodes that a guest has not forgotten (property)', () => {
       fc.assert(
         fc.property(steps, (list) => {
@@ -144,6 +139,8 @@ for (const place of PLACES) {
 }
 
 describe('FORGET', () => {
+  checkLeaks();
+
   it('takes more than there is as all, and leaves the root', () => {
     using share = new TestShare();
     writeFileSync(share.at('a'), '');

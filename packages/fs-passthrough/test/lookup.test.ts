@@ -1,22 +1,19 @@
-import { linkSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
-import { EBADF, ENFILE, ENOENT, ENOTDIR, openSys } from '@oriel/sys';
-import { type LeakCheck, leakCheck, mockSys } from '@oriel/sys/testing';
+import { linkSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { AT_FDCWD, EBADF, ENFILE, ENOENT, ENOTDIR, openSys } from '@oriel/sys';
+import { mockSys } from '@oriel/sys/testing';
 import { expect } from 'chai';
+import { checkLeaks } from './support/leaks.ts';
 import { PLACES, ROOT, TestShare } from './support/share.ts';
-
-let leaks: LeakCheck;
-beforeEach(() => {
-  openSys();
-  leaks = leakCheck();
-});
-afterEach(() => leaks.check());
 
 for (const place of PLACES) {
   describe(`LOOKUP and GETATTR in ${place}`, () => {
+    checkLeaks();
+
     it('tells of a file what stat tells', () => {
       using share = new TestShare({}, place);
       writeFileSync(share.at('file'), 'twelve bytes', { mode: 0o640 });
-      utimesSync(share.at('file'), 1_000_000_000.25, -1000.5);
+      const times = new BigInt64Array([1_000_000_000n, 250_000_000n, -1001n, 500_000_000n]);
+      openSys().file.utimensat(AT_FDCWD, Buffer.from(`${share.at('file')}\0`), times, 0);
 
       const { result, nodeid, op } = share.lookup('file');
 
@@ -71,6 +68,8 @@ for (const place of PLACES) {
 }
 
 describe('LOOKUP', () => {
+  checkLeaks();
+
   it('finds names of any bytes', () => {
     using share = new TestShare();
     const name = new Uint8Array([0xff, 0x0a, 0x20, 0x80]);

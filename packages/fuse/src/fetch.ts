@@ -37,7 +37,8 @@ export function fetch(op: OperationRecord, message: FuseMessage): number {
   op.gid = words[HEADER_WORD + 7]!;
   op.pid = words[HEADER_WORD + 8]!;
   const writeBytes = message.writeBytes;
-  if (writeBytes < P.OUT_HEADER && reply !== P.REPLY_SILENT) {
+  const silent = reply === P.REPLY_SILENT;
+  if (writeBytes < P.OUT_HEADER && !silent) {
     return MUTE;
   }
   if (words[HEADER_WORD] !== readBytes) {
@@ -55,7 +56,7 @@ export function fetch(op: OperationRecord, message: FuseMessage): number {
   if (!P.lengthFits(opcode, readBytes - P.IN_HEADER, extensions)) {
     return -EINVAL;
   }
-  if (writeBytes < P.OUT_HEADER + P.REPLY_BYTES[reply]!) {
+  if (!silent && writeBytes < P.OUT_HEADER + P.REPLY_BYTES[reply]!) {
     return -EIO;
   }
   op.nodeid = nodeid;

@@ -2,8 +2,7 @@
  * The session: takes messages of a transport, has them checked and executed, and sends replies of exact length. It owns the
  * operations and their states; what a request means lies in `requests/`, what a reply looks like in `reply.ts`.
  */
-import { channel } from 'node:diagnostics_channel';
-import { EIO, ENOSYS, EOPNOTSUPP, type Logger, type Sys, silentLogger } from '@oriel/sys';
+import { EIO, type Logger, type Sys, silentLogger } from '@oriel/sys';
 import { FUSE_DESTROY, FUSE_INIT, FUSE_OPENDIR, FUSE_SETXATTR_EXT } from './constants.ts';
 import { FuseError } from './errors.ts';
 import { fetch, MUTE } from './fetch.ts';
@@ -17,7 +16,6 @@ import {
   EARLY,
   EXECUTING,
   FREE,
-  HEADER_WORD,
   HELD,
   KEPT,
   type OperationRecord,
@@ -28,16 +26,13 @@ import {
 import { PENDING, UNSERVED } from './pending.ts';
 import * as P from './protocol.ts';
 import { putBody } from './reply.ts';
+import { ReplySender, type SessionStats } from './reply-sender.ts';
 import { serve } from './serve.ts';
 import { ServeContext } from './serve-context.ts';
 
 const PAGE = 4096;
 /** More pages would need more pieces than one preadv2 takes. */
 const MAX_PAGES = 1024;
-/** Errors from here on are no errors to a driver. */
-const ERRNO_END = 512;
-/** Every reply, as {@link ReplyTrace}. */
-const replies = channel('oriel:fuse:reply');
 
 export interface SessionOptions {
   readonly sys: Pick<Sys, 'mem'>;
@@ -56,37 +51,14 @@ export interface SessionOptions {
   readonly invalidation?: 'auto' | 'explicit';
 }
 
-/** Counters of a session. */
-export interface SessionStats {
-  /** Messages handled. */
-  readonly requests: number;
-  /** Replies with an error, ENOENT of a LOOKUP among them. */
-  readonly errors: number;
-  /** Messages that break the protocol's rules. */
-  readonly malformed: number;
-}
-
-/** What the diagnostics channel `oriel:fuse:reply` publishes. */
-export interface ReplyTrace {
-  readonly opcode: number;
-  readonly name: string;
-  readonly nodeid: number;
-  readonly unique: readonly [lo: number, hi: number];
-  /** 0 or a positive errno. */
-  readonly error: number;
-  /** Bytes of the reply. */
-  readonly written: number;
-}
-
 /** FUSE over any message transport: INIT negotiation, decoding, checks, dispatch, encoding with exact lengths. */
 export class FuseSession implements Disposable {
   readonly #context: ServeContext;
   readonly #pool: OperationPool;
-  readonly #finishMessage: (message: FuseMessage, written: number) => void;
+  readonly #sender: ReplySender;
   readonly #hooks: SessionHooks;
   readonly #log: Logger;
   readonly #negotiation: Negotiation;
-  readonly #stats = { requests: 0, errors: 0, malformed: 0 };
   #initialised = false;
   /** The Filesystem holds state of a session. */
   #live = false;
@@ -105,7 +77,7 @@ export class FuseSession implements Disposable {
     }
     this.#context = new ServeContext(fs, hooks, maxPages * PAGE);
     this.#pool = new OperationPool(sys.mem, this, maxOperations);
-    this.#finishMessage = finish;
+    this.#sender = new ReplySender(finish, log);
     this.#hooks = hooks;
     this.#log = log;
     this.#negotiation = new Negotiation({
@@ -134,7 +106,7 @@ export class FuseSession implements Disposable {
   }
 
   get stats(): SessionStats {
-    return this.#stats;
+    return this.#sender.stats;
   }
 
   /**
@@ -147,7 +119,7 @@ export class FuseSession implements Disposable {
     if (op === null) {
       throw new FuseError('ERR_FUSE_BUSY', 'bug', 'every operation is in flight');
     }
-    this.#stats.requests++;
+    this.#sender.stats.requests++;
     this.#inFlight++;
     op.message = message;
     op.epoch = this.#epoch;
@@ -211,19 +183,28 @@ export class FuseSession implements Disposable {
   }
 
   /**
-   * Sends an error in place of the reply that `beforeReply` kept; what the request counted or opened is taken back.
+   * Sends an error in place of the reply that `beforeReply` kept (what the request counted or opened is taken back), or for a
+   * request that `hold` kept and that is not to be executed any more.
    * @param error - a negative errno
    * @throws FuseError ERR_FUSE_STATE
    */
   replyError(operation: Operation, error: number): void {
     const op = operation as OperationRecord;
+    if (op.state === HELD) {
+      if (op.abandoned) {
+        this.#recycle(op);
+      } else {
+        this.#fail(op, error);
+      }
+      return;
+    }
     this.#expect(op, KEPT, 'replyError');
     if (op.abandoned) {
       this.#drop(op, op.result);
     } else if (op.epoch !== this.#epoch) {
       this.#fail(op, -EIO);
     } else {
-      this.#sendError(op, error);
+      this.#sender.putError(op, error);
       this.#undo(op);
     }
   }
@@ -344,91 +325,46 @@ export class FuseSession implements Disposable {
   /** Sends the reply to a request that succeeded. */
   #succeed(op: OperationRecord, result: number): void {
     const message = op.message!;
+    const sender = this.#sender;
     if (op.reply === P.REPLY_SILENT) {
       this.#recycle(op);
-      this.#finishMessage(message, 0);
+      sender.finish(message, 0);
       return;
     }
     const body = putBody(this.#context, op, result);
     if (body < 0) {
       this.#log.error('fuse: a result that cannot be told', { opcode: P.opcodeName(op.opcode), result });
-      this.#sendError(op, body);
+      sender.putError(op, body);
       this.#undo(op);
       return;
     }
-    const written = P.OUT_HEADER + body;
-    const shape = op.reply;
-    const inPlace = shape === P.REPLY_IN_PLACE || shape === P.REPLY_DATA || shape === P.REPLY_RECORDS;
-    if (!this.#send(op, message, 0, written, inPlace ? P.OUT_HEADER : written)) {
+    const written = sender.put(op, message, body);
+    if (written === 0) {
       this.#undo(op);
-      this.#finishMessage(message, 0);
-      return;
+    } else {
+      this.#recycle(op);
     }
-    this.#recycle(op);
-    this.#finishMessage(message, written);
+    sender.finish(message, written);
   }
 
   /** An error reply, and the end of the operation. */
   #fail(op: OperationRecord, error: number): void {
-    this.#sendError(op, error);
+    this.#sender.putError(op, error);
     this.#recycle(op);
   }
 
   /** A request that breaks the rules; `error` is what `fetch` gave. */
   #refuse(op: OperationRecord, error: number): void {
     if (error !== UNSERVED) {
-      this.#complain('fuse: malformed request', op, error);
+      this.#sender.complain('fuse: malformed request', op, error);
     }
-    if (error === MUTE || op.reply === P.REPLY_SILENT) {
+    if (error === MUTE) {
       const message = op.message!;
       this.#recycle(op);
-      this.#finishMessage(message, 0);
+      this.#sender.finish(message, 0);
     } else {
       this.#fail(op, error);
     }
-  }
-
-  /** Logs the first, second, fourth, ... such request: a driver could fill the disk with more. */
-  #complain(text: string, op: OperationRecord, error: number): void {
-    const count = ++this.#stats.malformed;
-    if ((count & (count - 1)) === 0) {
-      const { readBytes, writeBytes } = op.message!;
-      this.#log.warn(text, { opcode: P.opcodeName(op.opcode), error, readBytes, writeBytes, count });
-    }
-  }
-
-  /** Sends 16 bytes with `error`; the operation stays. A silent request ends without them. */
-  #sendError(op: OperationRecord, error: number): void {
-    const message = op.message!;
-    this.#stats.errors++;
-    if (op.reply === P.REPLY_SILENT) {
-      this.#finishMessage(message, 0);
-      return;
-    }
-    // A Filesystem's ENOSYS, most often the host's, would switch the opcode off until the next mount.
-    const errno = error === UNSERVED ? ENOSYS : error === -ENOSYS ? EOPNOTSUPP : -error;
-    const sent = this.#send(op, message, errno >= 1 && errno < ERRNO_END ? errno : EIO, P.OUT_HEADER, P.OUT_HEADER);
-    this.#finishMessage(message, sent ? P.OUT_HEADER : 0);
-  }
-
-  /** Writes the header of a reply of `written` bytes, and what stands behind it in `op`. @returns false: it did not get there */
-  #send(op: OperationRecord, message: FuseMessage, errno: number, written: number, len: number): boolean {
-    const words = op.u32;
-    words[0] = written;
-    words[1] = -errno;
-    words[2] = words[HEADER_WORD + 2]!;
-    words[3] = words[HEADER_WORD + 3]!;
-    const sent = message.write(0, op.u8, 0, len) === len;
-    if (!sent) {
-      this.#complain('fuse: the reply could not be written', op, errno);
-    }
-    if (replies.hasSubscribers) {
-      const { opcode, nodeid } = op;
-      const unique = [words[2]!, words[3]!] as const;
-      const trace: ReplyTrace = { opcode, name: P.opcodeName(opcode), nodeid, unique, error: errno, written };
-      replies.publish(trace);
-    }
-    return sent;
   }
 
   /** Ends an operation whose message is gone. What it changed in the session that still lives is taken back. */

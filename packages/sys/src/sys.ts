@@ -45,6 +45,8 @@ export interface SysFd {
   pwrite(fd: number, from: Pointer, len: number, offset: number): number;
   /** fcntl(2) with an integer argument. */
   fcntl(fd: number, cmd: number, arg: number): number;
+  /** Sets how many descriptors the process may have open (RLIMIT_NOFILE, soft and hard). @returns 0, -EPERM, -EINVAL */
+  setDescriptorLimit(count: number): number;
 }
 
 /** What `recvmsg` fills in; reused from call to call. */

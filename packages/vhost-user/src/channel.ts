@@ -4,6 +4,7 @@
  */
 import {
   EAGAIN,
+  ECONNRESET,
   EINTR,
   EPOLLERR,
   EPOLLHUP,
@@ -214,11 +215,12 @@ export class Channel implements Disposable {
       if (result === -EAGAIN) {
         return false;
       }
-      if (result < 0) {
+      // A peer that leaves without reading all of its answers gives ECONNRESET: it left, no more.
+      if (result < 0 && result !== -ECONNRESET) {
         this.#fail(socketError('recvmsg', result));
         return false;
       }
-      if (result === 0) {
+      if (result <= 0) {
         this.#fail(this.#have === 0 ? null : this.#error('ERR_VU_EOF', `stream ended after ${this.#have} bytes`));
         return false;
       }

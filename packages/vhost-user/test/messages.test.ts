@@ -34,6 +34,7 @@ describe('BackendConnection, golden bytes', () => {
       setup.peer.sendBytes(bytesOf(golden.request), fds.numbers);
       const answer = setup.peer.receiveHex();
       expect(answer).to.equal(golden.answer === 'eof' ? 'eof' : bare(golden.answer));
+      expect(setup.peer.receiveHex()).to.equal(golden.answer === 'eof' ? 'eof' : 'null');
       expect(setup.backend.closed).to.equal(golden.answer === 'eof');
     });
   }

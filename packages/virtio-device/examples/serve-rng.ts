@@ -13,5 +13,6 @@ using _server = serve(device, {
   profile: profileFor('qemu', sys.mem.pageSize),
   socketPath: process.argv[2] ?? '/tmp/oriel-rng.sock',
   maxConnections: 1,
+  onEvent: (event, detail) => console.log(event, detail),
 });
 loop.run();

@@ -1,6 +1,6 @@
 /** The `DeviceHost` of one connection. */
 import type { GuestMemory } from '@oriel/guest-memory';
-import type { BackendRegion, ShmRegion } from '@oriel/shm-region';
+import type { ShmRegion } from '@oriel/shm-region';
 import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
 import type { DeviceHost } from './device.ts';
 import type { LazyOffload } from './lazy-offload.ts';
@@ -11,7 +11,8 @@ export interface HostParts {
   readonly loop: EventLoop;
   readonly log: Logger;
   readonly memory: GuestMemory;
-  readonly regions: ReadonlyMap<number, BackendRegion>;
+  /** By shmid. */
+  readonly regions: ReadonlyMap<number, ShmRegion>;
   readonly offload: LazyOffload;
   readonly configChanged: () => void;
 }

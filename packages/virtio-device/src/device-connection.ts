@@ -1,5 +1,4 @@
 /** One front-end at a device: translates what the connection reports into the life of queues, regions and the device. */
-import { BackendRegion } from '@oriel/shm-region';
 import type { EventLoop, Fd, Logger, LoopTimer, Sys } from '@oriel/sys';
 import {
   BackendConnection,
@@ -12,6 +11,7 @@ import { VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from '@oriel/vir
 import { ConnectionHost } from './connection-host.ts';
 import type { Counters } from './counters.ts';
 import type { RegionDeclaration, VirtioDevice } from './device.ts';
+import { DeviceRegions } from './device-regions.ts';
 import { publish, virtioChannel } from './diagnostics.ts';
 import { DeviceError } from './errors.ts';
 import { transportFeatures, VIRTIO_F_VERSION_1 } from './features.ts';
@@ -55,7 +55,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
   readonly #options: ConnectionOptions;
   readonly #device: VirtioDevice;
   readonly #connection: BackendConnection;
-  readonly #regions = new Map<number, BackendRegion>();
+  readonly #regions: DeviceRegions;
   readonly #rings: (Ring | null)[];
   readonly #callFds: Int32Array;
   readonly #history: RunHistory;
@@ -83,9 +83,15 @@ export class DeviceConnection implements BackendHandler, Disposable {
     this.#history = new RunHistory(device.queueCount);
     this.#logLimit = new RateLimit(() => sys.loop.nowNs());
     this.#connection = new BackendConnection({ sys, loop, socket, profile, handler: this, log });
+    this.#regions = new DeviceRegions(this.shmRegions, {
+      limits: profile.limits,
+      maxMappings: options.maxMappings,
+      transport: this.#connection.mapTransport,
+      log,
+    });
     try {
-      this.#makeRegions();
       const { memory } = this.#connection;
+      const regions = this.#regions.byId;
       const configChanged = (): void => {
         if (!this.#connection.closed) {
           this.#connection.configChanged();
@@ -96,7 +102,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
         loop,
         log,
         memory,
-        regions: this.#regions,
+        regions,
         offload: options.offload,
         configChanged,
       });
@@ -118,11 +124,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
         into.fold(ring.queue.stats);
       }
     }
-    for (const { stats } of this.#regions.values()) {
-      for (const [name, value] of Object.entries(stats)) {
-        regions[name] = (regions[name] ?? 0) + value;
-      }
-    }
+    this.#regions.addStats(regions);
   }
 
   readConfig(offset: number, into: Uint8Array): void {
@@ -167,9 +169,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
     this.#poller?.[Symbol.dispose]();
     this.#poller = null;
     this.#decided();
-    for (const region of this.#regions.values()) {
-      region.suspend();
-    }
+    this.#regions.suspend();
     this.#options.onRunning(false);
     if (virtioChannel.hasSubscribers) {
       publish({ type: 'suspended', device: this.#device.name });
@@ -236,10 +236,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
   }
 
   disconnected(reason: string): void {
-    for (const region of this.#regions.values()) {
-      region.forget();
-      region.setTransport(null);
-    }
+    this.#regions.end();
     if (this.#attached) {
       this.#attached = false;
       this.#device.detach();
@@ -253,16 +250,6 @@ export class DeviceConnection implements BackendHandler, Disposable {
   /** Ends the connection: queues stop, the device is detached, `onEnd` comes. */
   [Symbol.dispose](): void {
     this.#connection[Symbol.dispose]();
-  }
-
-  #makeRegions(): void {
-    const { profile, log, maxMappings } = this.#options;
-    const share = Math.max(1, Math.floor(maxMappings / Math.max(1, this.shmRegions.length)));
-    for (const { shmid, size } of this.shmRegions) {
-      const region = new BackendRegion({ shmid, size, limits: { ...profile.limits, maxMappings: share }, log });
-      region.setTransport(this.#connection.mapTransport);
-      this.#regions.set(shmid, region);
-    }
   }
 
   #ringContext(accepted: FeatureSet): RingContext {
@@ -308,9 +295,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
   /** Regions send nothing before it is known whether their mappings still exist: what is due might be refused. */
   #openRegions(): void {
     this.#decided();
-    for (const region of this.#regions.values()) {
-      region.resume();
-    }
+    this.#regions.resume();
   }
 
   /**
@@ -331,6 +316,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
     for (const ring of this.#rings) {
       if (ring !== null) {
         this.#device.startQueue(ring.index, ring.queue, true);
+        ring.wake();
       }
     }
   }
@@ -339,9 +325,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
     const { counters, profile } = this.#options;
     counters.resets++;
     if (profile.resetClears) {
-      for (const region of this.#regions.values()) {
-        region.forget();
-      }
+      this.#regions.forget();
     }
     this.#device.reset();
     if (virtioChannel.hasSubscribers) {

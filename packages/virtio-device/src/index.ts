@@ -4,7 +4,7 @@
  */
 export type { DeviceHost, RegionDeclaration, VirtioDevice } from './device.ts';
 export type { DeviceServer, ServeEvent } from './device-server.ts';
-export { publish, type VirtioEvent, virtioChannel } from './diagnostics.ts';
+export { type VirtioEvent, virtioChannel } from './diagnostics.ts';
 export { DeviceError, type DeviceErrorCode } from './errors.ts';
 export { isDeviceFeature, VIRTIO_F_VERSION_1 } from './features.ts';
 export { type ServeOptions, serve } from './serve.ts';

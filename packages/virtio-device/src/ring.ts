@@ -80,7 +80,7 @@ export class Ring {
     } else {
       this.#armTimer();
     }
-    this.#schedule();
+    this.wake();
   }
 
   /** Lets the device take a batch. What is left gets its turn after the other events at hand. */
@@ -119,7 +119,15 @@ export class Ring {
       });
     }
     if (more) {
-      this.#schedule();
+      this.wake();
+    }
+  }
+
+  /** Takes a turn after the events at hand. */
+  wake(): void {
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#context.loop.defer(this.#deferred);
     }
   }
 
@@ -170,13 +178,6 @@ export class Ring {
     const { base } = this.queue;
     this.queue.stop();
     return base;
-  }
-
-  #schedule(): void {
-    if (!this.#scheduled) {
-      this.#scheduled = true;
-      this.#context.loop.defer(this.#deferred);
-    }
   }
 
   readonly #deferred = (): void => {

@@ -8,8 +8,10 @@ import type { DeviceHost, VirtioDevice } from '../src/index.ts';
 export const ECHO = 1;
 /** Kept until `release()`. */
 export const HOLD = 2;
-/** Maps a page of `mapFd` at offset 0 of region 0, then answers with one byte: 0, or the errno. */
+/** Maps a page of `mapFd` at the page of region 0 that the second byte names, then answers with one byte: 0, or the errno. */
 export const MAP = 3;
+
+const PAGE = 4096;
 
 export class EchoDevice implements VirtioDevice {
   readonly name = 'echo';
@@ -77,7 +79,7 @@ export class EchoDevice implements VirtioDevice {
     const queue = this.#queues[index];
     for (const chain of this.#held.filter((held) => held.queue === queue).reverse()) {
       this.#held.splice(this.#held.indexOf(chain), 1);
-      console.log('stop', index);if (!chain.queue.unfetch(chain)) {console.log('no');
+      if (!chain.queue.unfetch(chain)) {
         chain.queue.complete(chain, 0);
       }
     }
@@ -118,17 +120,9 @@ export class EchoDevice implements VirtioDevice {
   }
 
   #map(chain: Chain): void {
-    const request = {
-      fd: this.mapFd,
-      fdOffset: 0,
-      shmOffset: 0,
-      len: 4096,
-      writable: true,
-      owner: this,
-      label: 'page',
-    };
+    const page = { fdOffset: 0, shmOffset: this.#scratch[1]! * PAGE, len: PAGE, writable: true };
+    const request = { ...page, fd: this.mapFd, owner: this, label: 'page' };
     this.host!.region(0).map(request, (error) => {
-console.log('mapped', error, new Error().stack);
       const at = this.#held.indexOf(chain);
       if (error === -ECANCELED || at < 0) {
         return;

@@ -1,7 +1,7 @@
 /** A device on a real socketpair with a front-end and drivers on the same loop. */
 import { BlockingLoop, check, Fd, openSys, type Sys } from '@oriel/sys';
 import { profileFor } from '@oriel/vhost-user';
-import { MockFrontend, type MockFrontendOptions } from '@oriel/vhost-user/testing';
+import { MockFrontend, type MockFrontendOptions, type MockRing } from '@oriel/vhost-user/testing';
 import { type DeviceServer, type ServeOptions, serve, type VirtioDevice } from '../src/index.ts';
 import { MockDriver } from '../src/testing/index.ts';
 
@@ -36,9 +36,9 @@ export function driverOn(mock: MockFrontend, index: number, size = 16, kick = ()
 }
 
 /** Starts the ring of a driver. */
-export function startRing(mock: MockFrontend, index: number, driver: MockDriver, base = 0): void {
+export function startRing(mock: MockFrontend, index: number, driver: MockDriver, base = 0): MockRing {
   const { size, desc, avail, used } = driver;
-  mock.startRing(index, { size, desc, avail, used, base });
+  return mock.startRing(index, { size, desc, avail, used, base });
 }
 
 /** Everything together. */

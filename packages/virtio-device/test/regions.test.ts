@@ -7,7 +7,7 @@ import { Machine, startRing, sys } from './machine.ts';
 
 const WINDOW_GPA = 0x2_0000_0000;
 const WINDOW_USER = 0x7e00_0000_0000;
-const REQUEST = Uint8Array.of(MAP);
+const REQUEST = Uint8Array.of(MAP, 0);
 
 describe('shared memory regions of a served device', () => {
   let device: EchoDevice;
@@ -119,19 +119,23 @@ describe('shared memory regions of a served device', () => {
   it('sends nothing for what waits at a stop, and asks again when the queue goes on', () => {
     using machine = new Machine(device, {}, { handlers });
     const driver = machine.start(1);
-    driver.send([REQUEST], [1]);
-    machine.mock.runUntil(() => device.held === 1);
+    driver.send([Uint8Array.of(MAP, 0)], [1]);
+    driver.send([Uint8Array.of(MAP, 1)], [1]);
+    machine.mock.runUntil(() => maps === 1);
     const base = machine.mock.stopRing(1);
-    expect(base).to.equal(0);
     machine.settle();
+    expect(base).to.equal(1);
+    expect(maps).to.equal(1);
+    expect(driver.take()?.bytes[0]).to.equal(0);
     expect(driver.take()).to.equal(null);
-    const regionState = device
-      .host!.region(0)
-      .entries()
-      .map(({ state }) => state);
-    expect(regionState.every((state) => state !== 'unmapping')).to.equal(true);
     startRing(machine.mock, 1, driver, base);
-    expect(machine.answer(driver).written).to.equal(1);
+    expect(machine.answer(driver).bytes[0]).to.equal(0);
+    expect(maps).to.equal(2);
+    const mapped = device.host!.region(0).entries();
+    expect(mapped.map(({ shmOffset, state }) => [shmOffset, state])).to.deep.equal([
+      [0, 'live'],
+      [4096, 'live'],
+    ]);
   });
 
   it('ends a mapping that waits when the front-end leaves', () => {

@@ -98,7 +98,9 @@ describe('serve, over a socket', () => {
     machine.mock.stopRing(0);
     machine.mock.stopRing(1);
     const before = device.log.length;
-    machine.start(0);
+    const early = machine.start(0);
+    early.send([bytes(HOLD, 8)], [2]);
+    machine.mock.runUntil(() => device.held === 1);
     const driver = machine.start(1);
     expect(since(device, before)).to.deep.equal([
       'start 0 fresh',
@@ -109,6 +111,9 @@ describe('serve, over a socket', () => {
       'start 1 fresh',
     ]);
     machine.ask(driver, bytes(ECHO), 1);
+    expect(device.held).to.equal(1);
+    device.release();
+    expect([...machine.answer(early).bytes]).to.deep.equal([HOLD, 8]);
   });
 
   it('takes rings that stay away for a new driver', () => {

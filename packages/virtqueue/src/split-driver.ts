@@ -64,6 +64,8 @@ export class SplitDriver {
   readonly #next: Uint16Array;
   /** Descriptors of the chain in flight at a head; 0 when there is none. */
   readonly #length: Uint16Array;
+  /** Descriptors of the chain that `prepare` keeps at a head; 0 when there is none. */
+  readonly #kept: Uint16Array;
   #free = 0;
   #freeCount: number;
   #availIdx = 0;
@@ -98,6 +100,7 @@ export class SplitDriver {
         : new Uint32Array(memory.buffer, at(config.indirectTables, tables * VirtqDesc.byteLength, 16), tables * 4);
     this.#next = Uint16Array.from({ length: size }, (_, i) => (i + 1 < size ? i + 1 : END));
     this.#length = new Uint16Array(size);
+    this.#kept = new Uint16Array(size);
     this.#freeCount = size;
   }
 
@@ -119,6 +122,37 @@ export class SplitDriver {
    * @throws RangeError for no buffers, or a readable one after a writable one
    */
   add(buffers: readonly DriverBuffer[], count = buffers.length): number {
+    const before = this.#freeCount;
+    const head = this.#place(buffers, count);
+    if (head >= 0) this.#offer(head, before - this.#freeCount);
+    return head;
+  }
+
+  /**
+   * Puts a chain together as `add` does, once, for `addPrepared` to put into the ring as often as wanted: a driver that
+   * sends the same buffers again and again writes no descriptors. The descriptors stay taken.
+   * @returns its head, or -1 when there is no room
+   * @throws RangeError as `add`
+   */
+  prepare(buffers: readonly DriverBuffer[]): number {
+    const before = this.#freeCount;
+    const head = this.#place(buffers, buffers.length);
+    if (head >= 0) this.#kept[head] = before - this.#freeCount;
+    return head;
+  }
+
+  /**
+   * Puts a prepared chain into the ring without publishing.
+   * @throws RangeError when nothing was prepared at `head`, or it is in flight
+   */
+  addPrepared(head: number): void {
+    const length = this.#kept[head];
+    if (!length || this.#length[head] !== 0) throw new RangeError(`no prepared chain at rest at head ${head}`);
+    this.#offer(head, length);
+  }
+
+  /** Takes descriptors and writes a chain into them. @returns its head, or -1 */
+  #place(buffers: readonly DriverBuffer[], count: number): number {
     if (count < 1 || count > buffers.length) throw new RangeError(`a chain of ${count} of ${buffers.length} buffers`);
     for (let i = 1; i < count; i++) {
       if (buffers[i - 1]!.writable && !buffers[i]!.writable) throw new RangeError('readable buffers stand first');
@@ -145,10 +179,13 @@ export class SplitDriver {
     }
     this.#free = index;
     this.#freeCount -= needed;
-    this.#length[head] = needed;
+    return head;
+  }
+
+  #offer(head: number, length: number): void {
+    this.#length[head] = length;
     this.#avail[AVAIL_HEADS + (this.#availIdx & this.#mask)] = head;
     this.#availIdx = (this.#availIdx + 1) & 0xffff;
-    return head;
   }
 
   /** Publishes what was added and kicks if the device asks for it. */
@@ -178,16 +215,20 @@ export class SplitDriver {
     const length = head < this.size ? this.#length[head]! : 0;
     if (length === 0)
       throw new VirtqueueError('ERR_VIRTQ_USED', 'host', `used entry for head ${head}, not in flight`, { head });
-    let last = head;
-    for (let i = 1; i < length; i++) last = this.#next[last]!;
-    this.#next[last] = this.#free;
-    this.#free = head;
-    this.#freeCount += length;
+    if (this.#kept[head] === 0) this.#release(head, length);
     this.#length[head] = 0;
     this.#lastUsed = (this.#lastUsed + 1) & 0xffff;
     this.usedHead = head;
     this.usedLen = len;
     return true;
+  }
+
+  #release(head: number, length: number): void {
+    let last = head;
+    for (let i = 1; i < length; i++) last = this.#next[last]!;
+    this.#next[last] = this.#free;
+    this.#free = head;
+    this.#freeCount += length;
   }
 
   /** Asks for a call for the next used entry. @returns true when some came meanwhile */

@@ -23,7 +23,7 @@ const DEFAULT_MAX_PIECES = 1088;
 /** Pieces that a chain has room for at first; longer ones make it grow, once. */
 const FIRST_CAPACITY = 8;
 /** Bad chains in a row, in one `next()`, after which the driver is held to be hostile: it must not keep us here. */
-const MAX_BAD_CHAINS = 65536;
+const MAX_BAD_CHAINS = 4096;
 
 // The compiler folds a module's own constants into hot code; imported ones it loads and checks each time.
 const OK = CHAIN_OK;
@@ -220,7 +220,7 @@ export class SplitQueue implements DeviceQueue {
     try {
       this.#ring = bindSplitRing(this.#memory, this.#config);
       this.#generation = this.#memory.generation;
-      this.#reader.forget();
+
     } catch (error) {
       this.#healthy = false;
       throw error;

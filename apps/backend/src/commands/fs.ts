@@ -62,6 +62,9 @@ function checkTag(tag: string): string {
   if (Buffer.byteLength(tag) > MAX_TAG_BYTES) {
     throw new CliError(`--tag=${tag}: ${Buffer.byteLength(tag)} bytes: give at most ${MAX_TAG_BYTES}`);
   }
+  if (tag.includes('\n')) {
+    throw new CliError('--tag: give one without a line break, which Linux refuses');
+  }
   return tag;
 }
 

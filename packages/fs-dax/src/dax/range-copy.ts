@@ -21,6 +21,8 @@ export class RangeCopy implements Disposable {
   readonly #memory: Mapping;
   readonly #shadow: Uint8Array;
   readonly #foffset: number;
+  /** Bytes that came from the file: behind them it ended when it was read last. */
+  #end = 0;
   /** Handed to the front-end. */
   readonly memfd: Fd;
 
@@ -45,17 +47,12 @@ export class RangeCopy implements Disposable {
 
   /** Reads the range from the file; bytes past its end become zero. @returns 0 or a negative errno */
   load(file: number): number {
-    const { addr, len, u8 } = this.#memory;
-    let done = 0;
-    while (done < len) {
-      const got = this.#sys.fd.pread(file, addr + done, len - done, this.#foffset + done);
-      if (got < 0) return got;
-      if (got === 0) break;
-      done += got;
-    }
-    u8.fill(0, done);
-    this.#shadow.set(u8);
-    return 0;
+    return this.#read(file, 0);
+  }
+
+  /** Reads what the file has gained at its end since; what the guest stored before it stays. @returns 0 or a negative errno */
+  extend(file: number): number {
+    return this.#end < this.#memory.len ? this.#read(file, this.#end) : 0;
   }
 
   /** Writes pages that the guest changed to the file, up to its end. @returns 0 or a negative errno */
@@ -71,6 +68,22 @@ export class RangeCopy implements Disposable {
       if (wrote < 0) return wrote;
       this.#shadow.set(now, at);
     }
+    return 0;
+  }
+
+  #read(file: number, from: number): number {
+    const { addr, len, u8 } = this.#memory;
+    let done = from;
+    while (done < len) {
+      const got = this.#sys.fd.pread(file, addr + done, len - done, this.#foffset + done);
+      if (got < 0) return got;
+      if (got === 0) break;
+      done += got;
+    }
+    if (from > 0 && done === from) return 0; // nothing was gained, and nothing has to be cleared
+    u8.fill(0, done);
+    this.#shadow.set(u8.subarray(from), from);
+    this.#end = done;
     return 0;
   }
 

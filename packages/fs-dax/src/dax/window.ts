@@ -7,25 +7,11 @@ import {
   type Filesystem,
   FOPEN_KEEP_CACHE,
   FUSE_ATTR_DAX,
-  FUSE_COPY_FILE_RANGE,
-  FUSE_COPY_FILE_RANGE_64,
   FUSE_CREATE,
   FUSE_DESTROY,
-  FUSE_FALLOCATE,
-  FUSE_FLUSH,
-  FUSE_FSYNC,
   FUSE_INIT,
-  FUSE_LINK,
-  FUSE_LOOKUP,
-  FUSE_MKDIR,
-  FUSE_MKNOD,
   FUSE_OPEN,
-  FUSE_RELEASE,
   FUSE_REMOVEMAPPING,
-  FUSE_SETATTR,
-  FUSE_SYMLINK,
-  FUSE_TMPFILE,
-  FUSE_WRITE,
   type MapInfo,
   type Operation,
   PENDING,
@@ -33,12 +19,14 @@ import {
 import type { ShmRegion } from '@oriel/shm-region';
 import { EAGAIN, EINVAL, EOPNOTSUPP, Fd, type Logger, S_IFMT, S_IFREG, type Sys } from '@oriel/sys';
 import { DAX_RANGE } from '../layout.ts';
+import { CopyKeeper } from './copies.ts';
 import { mayBeOpened, sizeAllows } from './eligibility.ts';
 import { FileFacts } from './file-facts.ts';
 import type { GrowRecord } from './grow-record.ts';
 import { Growth, type GrowthStep } from './growth.ts';
 import { DaxInode } from './inode.ts';
 import { RangeMapper } from './mapper.ts';
+import { answersEntry, changesContent, touchesSecondInode } from './opcodes.ts';
 import type { DaxTail } from './options.ts';
 import { RangeTable } from './ranges.ts';
 
@@ -74,6 +62,7 @@ export class DaxWindow implements Disposable {
   readonly #facts: FileFacts;
   readonly #growth: Growth | null;
   readonly #ranges: RangeTable;
+  readonly #copies: CopyKeeper;
   readonly #inodes = new Map<number, DaxInode>();
   /** Operations that wait for a map request. A stop may answer one early; what comes for it later is then void. */
   readonly #waiting = new Map<Operation, Waiting>();
@@ -90,6 +79,7 @@ export class DaxWindow implements Disposable {
       record === null ? null : new Growth({ sys, facts: this.#facts, record, log, ...(onStep ? { onStep } : {}) });
     const mapper = new RangeMapper({ sys, facts: this.#facts, growth: this.#growth, tail, log });
     this.#ranges = new RangeTable(options.windowSize, mapper, this.#facts, log);
+    this.#copies = new CopyKeeper(this.#ranges, log);
   }
 
   get mode(): DaxMode {
@@ -199,6 +189,7 @@ export class DaxWindow implements Disposable {
     if (this.#mode === 'none' || (attr.mode & S_IFMT) !== S_IFREG || this.#region === null) return true;
     let inode = this.#inodes.get(nodeid);
     if (inode?.growing) attr.size = inode.trueSize;
+    if (inode !== undefined && this.#copies.any) this.#copies.extend(inode);
     const { pageSize, insideFile } = this.#region.limits;
     if (inDirectory && inode !== undefined && this.#lacking(inode, attr.size)) return false;
     if (this.#mode !== 'inode') return true;
@@ -214,7 +205,7 @@ export class DaxWindow implements Disposable {
 
   /** Session hook `hold`: a file that is grown for a moment is not to be read, written or resized by others. */
   hold(op: Operation): boolean {
-    if (this.#ranges.copies.size > 0) this.#writeBackBefore(op);
+    if (this.#copies.any) this.#copies.before(op);
     const growing = this.#growth?.inode;
     if (growing === undefined || growing === null) return false;
     // Which file COPY_FILE_RANGE writes to is not decoded yet.
@@ -235,7 +226,7 @@ export class DaxWindow implements Disposable {
     }
     const changes = changesContent(opcode);
     if (changes) this.#noteChange(nodeid);
-    else if (opcode === FUSE_OPEN && this.#ranges.copies.size > 0) this.#reload(this.#inodes.get(nodeid));
+    else if (opcode === FUSE_OPEN && this.#copies.any) this.#reload(nodeid);
     if (this.#ranges.partial.size === 0) return false;
     const region = this.#region;
     const inode = this.#inodes.get(nodeid);
@@ -246,7 +237,7 @@ export class DaxWindow implements Disposable {
     this.#extend(region, inode, (error) => {
       if (waiting.answered) return;
       this.#waiting.delete(op);
-      if (error < 0 && !changes) this.#session!.replyError(op, error);
+      if (error < 0) this.#session!.replyError(op, error);
       else this.#session!.reply(op);
     });
     return true;
@@ -256,7 +247,7 @@ export class DaxWindow implements Disposable {
   forgotten(nodeid: number): void {
     const inode = this.#inodes.get(nodeid);
     if (inode === undefined || (this.#options.fs.mapInfo?.(nodeid, this.#info) ?? -1) >= 0) return;
-    this.#inodes.delete(nodeid);
+    if (!inode.growing && inode.held.length === 0) this.#inodes.delete(nodeid);
     const region = this.#region;
     // Linux removes its mappings before it forgets; another driver may not.
     if (region !== null) for (const range of [...inode.ranges]) this.#ranges.remove(region, range, () => {});
@@ -389,27 +380,12 @@ export class DaxWindow implements Disposable {
     const inode = this.#mode === 'always' ? this.#inode(nodeid) : this.#inodes.get(nodeid);
     if (inode === undefined) return;
     inode.guestSized = true;
-    this.#reload(inode);
+    if (this.#copies.any) this.#copies.reload(inode);
   }
 
-  #reload(inode: DaxInode | undefined): void {
-    if (inode === undefined) return;
-    for (const range of inode.ranges) {
-      if (range.copy === null) continue;
-      const result = range.copy.load(inode.fd!.fd);
-      if (result < 0) this.#options.log.error('cannot read a copied range again', { path: inode.path, errno: -result });
-    }
-  }
-
-  #writeBackBefore(op: Operation): void {
-    const { opcode } = op;
-    const synchronises =
-      opcode === FUSE_FSYNC || opcode === FUSE_FLUSH || opcode === FUSE_RELEASE || opcode === FUSE_OPEN;
-    if (!synchronises && !changesContent(opcode)) return;
-    for (const range of this.#ranges.copies) {
-      // Which file COPY_FILE_RANGE writes to is not decoded yet.
-      if (range.inode.nodeid === op.nodeid || touchesSecondInode(opcode)) this.#ranges.writeBack(range);
-    }
+  #reload(nodeid: number): void {
+    const inode = this.#inodes.get(nodeid);
+    if (inode !== undefined) this.#copies.reload(inode);
   }
 
   #forgetInodes(): void {
@@ -419,31 +395,5 @@ export class DaxWindow implements Disposable {
       inode.release();
       this.#inodes.delete(inode.nodeid);
     }
-  }
-}
-
-/** Requests after which a file may have another size or other content. */
-function changesContent(opcode: number): boolean {
-  return opcode === FUSE_WRITE || opcode === FUSE_SETATTR || opcode === FUSE_FALLOCATE || touchesSecondInode(opcode);
-}
-
-/** Requests that change another inode than the header's. */
-function touchesSecondInode(opcode: number): boolean {
-  return opcode === FUSE_COPY_FILE_RANGE || opcode === FUSE_COPY_FILE_RANGE_64;
-}
-
-/** Requests whose answer holds an entry: the inode is not the header's. */
-function answersEntry(opcode: number): boolean {
-  switch (opcode) {
-    case FUSE_LOOKUP:
-    case FUSE_SYMLINK:
-    case FUSE_MKNOD:
-    case FUSE_MKDIR:
-    case FUSE_LINK:
-    case FUSE_CREATE:
-    case FUSE_TMPFILE:
-      return true;
-    default:
-      return false;
   }
 }

@@ -1,5 +1,5 @@
 /** The names of the memory file system: nodes by nodeid, entries, lookup counts. */
-import { EBADF, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY } from '@oriel/sys';
+import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY } from '@oriel/sys';
 import { FUSE_ROOT_ID } from '../constants.ts';
 import type { Entry } from '../entry.ts';
 import type { Operation } from '../operation.ts';
@@ -87,6 +87,7 @@ export class MemoryTree {
     const error = removable(node, wantDirectory);
     if (error === 0) {
       this.#leave(this.nodes.get(parent)!, key, node);
+      this.sweep(node);
     }
     return error;
   }
@@ -127,6 +128,7 @@ export class MemoryTree {
         return error;
       }
       this.#leave(to, newKey, target);
+      this.sweep(target);
     }
     this.#leave(from, key, node);
     this.#enter(to, newKey, node);
@@ -157,11 +159,6 @@ export class MemoryTree {
     }
   }
 
-  /** An open handle's node, or -EBADF. */
-  static opened(node: MemoryNode | undefined): MemoryNode | number {
-    return node ?? -EBADF;
-  }
-
   #enter(directory: MemoryNode, key: string, node: MemoryNode): void {
     directory.children!.set(key, node);
     directory.touch(true);
@@ -185,7 +182,6 @@ export class MemoryTree {
       node.nlink = 0;
       directory.nlink--;
     }
-    this.sweep(node);
   }
 }
 

@@ -5,11 +5,15 @@ import type { SysFd } from '../sys.ts';
 import { errno, rawCall } from './library.ts';
 import { SYS } from './numbers.ts';
 
+/** asm-generic/resource.h */
+const RLIMIT_NOFILE = 7;
+
 /** Descriptors below this belong to stdin, stdout and stderr, even where those are closed. */
 const FIRST_FREE_FD = 3;
 
 export function openFd(): SysFd {
-  const { close, fcntl, read, write, pread64, pwrite64 } = SYS;
+  const { close, fcntl, prlimit64, read, write, pread64, pwrite64 } = SYS;
+  const iipp = rawCall('iipp');
   const i = rawCall('i');
   const iii = rawCall('iii');
   const ipi = rawCall('ipi');
@@ -54,6 +58,10 @@ export function openFd(): SysFd {
     fcntl(fd, cmd, arg) {
       const result = iii(fcntl, fd, cmd, arg);
       return result === -1 ? -errno() : result;
+    },
+    setDescriptorLimit(count) {
+      const limits = new BigUint64Array([BigInt(count), BigInt(count)]);
+      return iipp(prlimit64, 0, RLIMIT_NOFILE, limits, 0) === -1 ? -errno() : 0;
     },
   };
 }

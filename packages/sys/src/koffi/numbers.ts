@@ -14,6 +14,7 @@ const NUMBERS = {
   preadv2: [327, 286],
   pwritev2: [328, 287],
   fcntl: [72, 25],
+  prlimit64: [302, 261],
   mmap: [9, 222],
   munmap: [11, 215],
   madvise: [28, 233],

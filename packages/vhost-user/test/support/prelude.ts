@@ -69,7 +69,13 @@ export function shareRaw({ peer, sys }: RawSetup): void {
   peer.send(5, 1, new Uint8Array([...u32s(1, 0), ...u64s(GPA, RAM_SIZE, USER, 0)]), [ram.fd]);
 }
 
-export function vringAddr(index: number, desc: number | bigint, used: number | bigint, avail: number | bigint, flags = 0) {
+export function vringAddr(
+  index: number,
+  desc: number | bigint,
+  used: number | bigint,
+  avail: number | bigint,
+  flags = 0,
+) {
   return new Uint8Array([...u32s(index, flags), ...u64s(desc, used, avail, 0)]);
 }
 

@@ -1,5 +1,5 @@
 /** The other end of a channel as bytes: for golden bytes and for breaking rules. */
-import { EAGAIN, type Fd, type Sys } from '@oriel/sys';
+import { EAGAIN, ECONNRESET, type Fd, type Sys } from '@oriel/sys';
 
 export interface RawMessage {
   readonly id: number;
@@ -23,7 +23,13 @@ export class RawPeer {
   }
 
   /** Header and payload in one sendmsg. */
-  send(id: number, flags: number, payload: Uint8Array | number[] = [], fds: number[] = [], size = payload.length): void {
+  send(
+    id: number,
+    flags: number,
+    payload: Uint8Array | number[] = [],
+    fds: number[] = [],
+    size = payload.length,
+  ): void {
     const bytes = new Uint8Array(12 + payload.length);
     const view = new DataView(bytes.buffer);
     view.setUint32(0, id, true);
@@ -50,46 +56,51 @@ export class RawPeer {
     this.sendBytes(new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex')), fds);
   }
 
-  /** What came, after the loop did its work; null when nothing is there, 'eof' at the end of the stream. */
-  receiveBytes(): { bytes: Uint8Array; fds: number[] } | 'eof' | null {
+  /** The next message, after the loop did its work; null when nothing is there, 'eof' at the end of the stream. */
+  next(): RawMessage | 'eof' | null {
     this.#settle();
-    const buffer = new Uint8Array(8192);
+    const header = new Uint8Array(12);
     const received = this.#sys.socket.makeRecvResult(16);
-    const result = this.#sys.socket.recvmsg(this.#socket.fd, buffer, buffer.length, received);
+    const result = this.#sys.socket.recvmsg(this.#socket.fd, header, header.length, received);
     if (result === -EAGAIN) {
       return null;
     }
-    if (result === 0) {
+    if (result === 0 || result === -ECONNRESET) {
       return 'eof';
     }
-    if (result < 0) {
-      throw new Error(`recvmsg: ${result}`);
+    if (result !== 12) {
+      throw new Error(`header: ${result}`);
     }
-    return { bytes: buffer.subarray(0, result), fds: Array.from(received.fds.subarray(0, received.fdCount)) };
+    const view = new DataView(header.buffer);
+    const payload = new Uint8Array(view.getUint32(8, true));
+    const fds = Array.from(received.fds.subarray(0, received.fdCount));
+    const rest = this.#sys.socket.makeRecvResult(16);
+    if (payload.length > 0) {
+      const got = this.#sys.socket.recvmsg(this.#socket.fd, payload, payload.length, rest);
+      if (got !== payload.length || rest.fdCount > 0) {
+        throw new Error(`payload: ${got} of ${payload.length}, ${rest.fdCount} descriptors`);
+      }
+    }
+    return { id: view.getUint32(0, true), flags: view.getUint32(4, true), payload, fds };
   }
 
-  /** One message. @throws Error when not exactly one is there */
+  /** One message. @throws Error when none is there */
   receive(): RawMessage {
-    const got = this.receiveBytes();
-    if (got === null || got === 'eof') {
-      throw new Error(`wanted a message, got ${got === null ? 'nothing' : 'the end of the stream'}`);
+    const message = this.next();
+    if (message === null || message === 'eof') {
+      throw new Error(`wanted a message, got ${message === null ? 'nothing' : 'the end of the stream'}`);
     }
-    const view = new DataView(got.bytes.buffer, got.bytes.byteOffset, got.bytes.length);
-    const size = view.getUint32(8, true);
-    if (got.bytes.length !== 12 + size) {
-      throw new Error(`wanted one message of ${12 + size} bytes, got ${got.bytes.length}`);
-    }
-    return {
-      id: view.getUint32(0, true),
-      flags: view.getUint32(4, true),
-      payload: got.bytes.subarray(12),
-      fds: got.fds,
-    };
+    return message;
   }
 
+  /** One message with its header, 'null' or 'eof'. */
   receiveHex(): string {
-    const got = this.receiveBytes();
-    return got === null || got === 'eof' ? String(got) : Buffer.from(got.bytes).toString('hex');
+    const message = this.next();
+    if (message === null || message === 'eof') {
+      return String(message);
+    }
+    const header = new Uint8Array(Uint32Array.of(message.id, message.flags, message.payload.length).buffer);
+    return Buffer.concat([header, message.payload]).toString('hex');
   }
 
   /** Sends and gives the u64 of the answer. */

@@ -17,7 +17,9 @@ export class RecordingHandler implements BackendHandler {
   readonly bases = new Map<number, number>();
   gpuSocket: Fd | null = null;
   /** Called at the named calls; may throw. */
-  on: Partial<Record<'features' | 'memory' | 'start' | 'stop' | 'resumed' | 'suspended' | 'reset' | 'config', () => void>> = {};
+  on: Partial<
+    Record<'features' | 'memory' | 'start' | 'stop' | 'resumed' | 'suspended' | 'reset' | 'config', () => void>
+  > = {};
 
   readConfig(offset: number, into: Uint8Array): void {
     into.set(this.config.subarray(offset, offset + into.length));

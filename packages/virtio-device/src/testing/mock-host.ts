@@ -1,13 +1,14 @@
 /** Runs a device with no VM and no socket: guest memory, rings, drivers and a front-end's regions, all in this process. */
 import { GuestMemory } from '@oriel/guest-memory';
 import { TestMemory } from '@oriel/guest-memory/testing';
-import { BackendRegion, type RegionLimits } from '@oriel/shm-region';
+import type { BackendRegion, RegionLimits } from '@oriel/shm-region';
 import { check, type EventLoop, Fd, type Logger, type Offload, type Sys, silentLogger } from '@oriel/sys';
 import { profiles } from '@oriel/vhost-user';
 import { ConnectionHost } from '../connection-host.ts';
 import { Counters } from '../counters.ts';
 import { checkDefinition } from '../definition.ts';
 import type { VirtioDevice } from '../device.ts';
+import { DeviceRegions } from '../device-regions.ts';
 import { LazyOffload } from '../lazy-offload.ts';
 import { RateLimit } from '../rate-limit.ts';
 import { Ring, type RingContext } from '../ring.ts';
@@ -50,7 +51,7 @@ export class MockHost implements Disposable {
   readonly brokenQueues: number[] = [];
   readonly #options: MockHostOptions;
   readonly #offload: LazyOffload;
-  readonly #regions = new Map<number, BackendRegion>();
+  #regions: DeviceRegions | null = null;
   readonly #callFds: Int32Array;
   readonly #kicks: Fd[] = [];
   readonly #calls: Fd[] = [];
@@ -94,7 +95,7 @@ export class MockHost implements Disposable {
 
   /** A region of the device, with its ledger. @throws RangeError */
   region(shmid: number): BackendRegion {
-    const region = this.#regions.get(shmid);
+    const region = this.#regions?.byId.get(shmid);
     if (region === undefined) {
       throw new RangeError(`no region ${shmid}`);
     }
@@ -112,16 +113,16 @@ export class MockHost implements Disposable {
     const limits = this.#options.limits ?? profiles.strict.limits;
     const log = this.#options.log ?? silentLogger;
     this.ram.addTo(this.memory);
-    for (const { shmid, size } of this.device.shmRegions ?? []) {
-      const region = new BackendRegion({ shmid, size, limits, log });
-      region.setTransport(this.transport);
-      region.suspend();
-      this.#regions.set(shmid, region);
-    }
+    this.#regions = new DeviceRegions(this.device.shmRegions ?? [], {
+      limits,
+      maxMappings: limits.maxMappings,
+      transport: this.transport,
+      log,
+    });
     const configChanged = (): void => {
       this.configChanges++;
     };
-    const regions = this.#regions;
+    const regions = this.#regions.byId;
     this.device.attach(
       new ConnectionHost({ sys, loop, log, memory: this.memory, regions, offload: this.#offload, configChanged }),
     );
@@ -132,9 +133,7 @@ export class MockHost implements Disposable {
   start(): void {
     this.device.setFeatures?.(this.device.features);
     this.transport.ready = true;
-    for (const region of this.#regions.values()) {
-      region.resume();
-    }
+    this.#regions?.resume();
     for (let index = 0; index < this.device.queueCount; index++) {
       this.#startQueue(index);
     }
@@ -146,17 +145,13 @@ export class MockHost implements Disposable {
       this.#stopQueue(index);
     }
     this.transport.ready = false;
-    for (const region of this.#regions.values()) {
-      region.suspend();
-    }
+    this.#regions?.suspend();
   }
 
   /** A driver starts afresh: stops what runs, resets the device; `start()` follows. */
   reset(): void {
     this.pause();
-    for (const region of this.#regions.values()) {
-      region.forget();
-    }
+    this.#regions?.forget();
     this.device.reset();
     this.#newDrivers();
   }
@@ -167,11 +162,8 @@ export class MockHost implements Disposable {
       return;
     }
     this.pause();
-    for (const region of this.#regions.values()) {
-      region.forget();
-      region.setTransport(null);
-    }
-    this.#regions.clear();
+    this.#regions?.end();
+    this.#regions = null;
     this.#attached = false;
     this.device.detach();
     this.memory.clear();

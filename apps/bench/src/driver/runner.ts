@@ -1,0 +1,145 @@
+/** The timed loop: keeps a number of operations under way, and sleeps when nothing is left to take. */
+import { readCpuNs } from '../cpu.ts';
+import { median } from '../median.ts';
+import type { Message } from './message.ts';
+import type { Session } from './session.ts';
+import { SLOTS, type Work } from './work.ts';
+
+/** What one run measured. */
+export interface RunResult {
+  readonly ops: number;
+  readonly seconds: number;
+  /** Median time from the start of an operation to its end. */
+  readonly p50Us: number;
+  /** CPU time that the back-end took; -1 where its process is not known. */
+  readonly backendCpuUs: number;
+  /** CPU time that the driver took. */
+  readonly driverCpuUs: number;
+  readonly kicks: number;
+  /** Times that the driver slept. */
+  readonly sleeps: number;
+}
+
+/** Latencies that are kept of one run. */
+const MAX_SAMPLES = 1 << 16;
+
+/** Runs workloads at one session. */
+export class Runner {
+  readonly #session: Session;
+  readonly #startedMs = new Float64Array(SLOTS);
+  readonly #samplesMs = new Float64Array(MAX_SAMPLES);
+  #sampleCount = 0;
+  #untilSample = 1;
+  #active = 0;
+  #ops = 0;
+  #deadlineMs = 0;
+  #stopping = false;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** The workload's verification pass. @throws BenchError ERR_BENCH_ANSWER */
+  verify(work: Work): void {
+    work.verify((slot) => {
+      this.#prepare(0);
+      this.#begin(work, slot);
+      this.#drain(work);
+    });
+  }
+
+  /**
+   * Keeps `depth` operations under way for `seconds`, then lets them end; the time counts to the last answer.
+   * @param backendPid - process whose CPU time is measured; 0: none
+   * @throws BenchError ERR_BENCH_ANSWER for the first wrong answer
+   */
+  run(work: Work, depth: number, seconds: number, backendPid: number): RunResult {
+    const session = this.#session;
+    const kicks = session.requests.kicks + session.hiprio.kicks;
+    const backendNs = backendPid === 0 ? 0 : readCpuNs(backendPid);
+    const driver = process.cpuUsage();
+    const startMs = performance.now();
+    this.#prepare(startMs + seconds * 1000);
+    for (let slot = 0; slot < depth; slot++) this.#begin(work, slot);
+    const sleeps = this.#drain(work);
+    const elapsedMs = performance.now() - startMs;
+    const { user, system } = process.cpuUsage(driver);
+    return {
+      ops: this.#ops,
+      seconds: elapsedMs / 1000,
+      p50Us: median(this.#samplesMs.subarray(0, Math.min(this.#sampleCount, MAX_SAMPLES))) * 1000,
+      backendCpuUs: backendPid === 0 ? -1 : (readCpuNs(backendPid) - backendNs) / 1000,
+      driverCpuUs: user + system,
+      kicks: session.requests.kicks + session.hiprio.kicks - kicks,
+      sleeps,
+    };
+  }
+
+  #prepare(deadlineMs: number): void {
+    this.#startedMs.fill(0);
+    this.#sampleCount = 0;
+    this.#untilSample = 1;
+    this.#active = 0;
+    this.#ops = 0;
+    this.#deadlineMs = deadlineMs;
+    this.#stopping = deadlineMs === 0;
+  }
+
+  #begin(work: Work, slot: number): void {
+    if (--this.#untilSample === 0) {
+      this.#untilSample = work.sampleEvery;
+      this.#startedMs[slot] = performance.now();
+    }
+    this.#active++;
+    const message = work.begin(slot);
+    message.queue.ring.addPrepared(message.head);
+  }
+
+  /** Goes on until no operation is under way. @returns how often it slept */
+  #drain(work: Work): number {
+    const session = this.#session;
+    const requests = session.requests;
+    const hiprio = session.hiprio;
+    let sleeps = 0;
+    for (;;) {
+      requests.ring.publish();
+      hiprio.ring.publish();
+      let taken = false;
+      while (requests.ring.takeUsed()) {
+        taken = true;
+        this.#take(work, requests.messages[requests.ring.usedHead]!, requests.ring.usedLen);
+      }
+      while (hiprio.ring.takeUsed()) {
+        taken = true;
+        this.#take(work, hiprio.messages[hiprio.ring.usedHead]!, hiprio.ring.usedLen);
+      }
+      if (taken) continue;
+      if (this.#active === 0) return sleeps;
+      const more = requests.ring.enableCalls();
+      if (!hiprio.ring.enableCalls() && !more) {
+        sleeps++;
+        session.sleep();
+      }
+    }
+  }
+
+  #take(work: Work, message: Message, used: number): void {
+    const next = work.answered(message, used);
+    if (next !== null) {
+      next.queue.ring.addPrepared(next.head);
+      return;
+    }
+    const { slot } = message;
+    this.#ops++;
+    this.#active--;
+    const started = this.#startedMs[slot]!;
+    if (started !== 0) {
+      const now = performance.now();
+      this.#samplesMs[this.#sampleCount % MAX_SAMPLES] = now - started;
+      this.#sampleCount++;
+      this.#startedMs[slot] = 0;
+      if (now >= this.#deadlineMs) this.#stopping = true;
+    }
+    if (!this.#stopping) this.#begin(work, slot);
+  }
+}
