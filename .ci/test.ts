@@ -57,6 +57,7 @@ function mocha(title: string, args: readonly string[]): void {
 command('types', ['tsc', '--noEmit']);
 command('lint', ['biome', 'check', '.']);
 command('floors', ['node', '.ci/floors.ts']);
+command('packages as a user installs them', ['node', '.ci/packages.ts']);
 mocha('unit and integration tests', []);
 command('loopback VM', ['node', 'test-vm/loopback/start.ts']);
 

@@ -17,6 +17,8 @@ import {
   RWF_NOWAIT,
   S_IFDIR,
   S_IFREG,
+  S_ISGID,
+  S_ISUID,
   SEEK_DATA,
   SEEK_HOLE,
   SYS,
@@ -73,7 +75,7 @@ export class DataRequests {
     // Write-back of the driver's page cache has its place; a write() on an O_APPEND file goes to the end.
     const append = (openFlags & O_APPEND) !== 0 && (writeFlags & FUSE_WRITE_CACHE) === 0;
     const flags = append ? RWF_APPEND : 0;
-    if ((writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0) {
+    if ((writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0 && this.#hasSetId(fd)) {
       const failed = credentials.dropFsetid();
       if (failed < 0) {
         return failed;
@@ -177,6 +179,15 @@ export class DataRequests {
     return calls.enabled && calls.copy(op, SYS.copy_file_range, from, offIn, to, offOut, len)
       ? PENDING
       : file.copyFileRange(handles.fd(from), offIn, handles.fd(to), offOut, len);
+  }
+
+  /**
+   * True unless a file is known to have no set-id bits. Drivers ask for every write of an ordinary user that they be
+   * cleared, and giving up a capability costs ten times as much as a look at the mode.
+   */
+  #hasSetId(fd: number): boolean {
+    const { status } = this.#share;
+    return status.ofFd(fd) < 0 || (status.mode & (S_ISUID | S_ISGID)) !== 0;
   }
 
   /** True when a short read ended at the file's end, and not merely where the cache ended. */

@@ -60,25 +60,25 @@ export class DirBuffer implements Disposable {
   }
 
   get inoLo(): number {
-    return this.#words[this.#at / 4 + INO]!;
+    return this.#words[(this.#at >>> 2) + INO]!;
   }
 
   get inoHi(): number {
-    return this.#words[this.#at / 4 + INO + 1]!;
+    return this.#words[(this.#at >>> 2) + INO + 1]!;
   }
 
   /** Cookie of the record after this one. */
   get nextLo(): number {
-    return this.#words[this.#at / 4 + OFF]!;
+    return this.#words[(this.#at >>> 2) + OFF]!;
   }
 
   get nextHi(): number {
-    return this.#words[this.#at / 4 + OFF + 1]!;
+    return this.#words[(this.#at >>> 2) + OFF + 1]!;
   }
 
   /** DT_*. */
   get type(): number {
-    return (this.#words[this.#at / 4 + RECLEN_TYPE]! >>> 16) & 0xff;
+    return (this.#words[(this.#at >>> 2) + RECLEN_TYPE]! >>> 16) & 0xff;
   }
 
   /** Where the name begins in `bytes`. */
@@ -103,7 +103,7 @@ export class DirBuffer implements Disposable {
 
   /** Goes on behind this record. */
   next(): void {
-    const word = this.#at / 4;
+    const word = this.#at >>> 2;
     this.cookieLo = this.#words[word + OFF]!;
     this.cookieHi = this.#words[word + OFF + 1]!;
     this.#at += this.#words[word + RECLEN_TYPE]! & 0xffff;

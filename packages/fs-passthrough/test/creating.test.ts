@@ -309,10 +309,22 @@ describe('set-user-ID and set-group-ID bits', () => {
     expect(effective[0]! & (1 << CAP_FSETID)).to.not.equal(0);
   });
 
+  asRoot('cost nothing where there are none', () => {
+    const sys = mockSys();
+    using share = new TestShare({ sys });
+    writeFileSync(share.at('file'), 'text');
+    const fh = share.fh(share.node('file'), O_RDWR);
+
+    expect(share.write(fh, 0, 'x', 0, 4)).to.equal(1);
+
+    expect(sys.count('cred.capsetEffective')).to.equal(0);
+  });
+
   asRoot('stay, with an error, when the right to keep them cannot be given up', () => {
     const sys = mockSys();
     using share = new TestShare({ sys });
     writeFileSync(share.at('file'), 'text');
+    chmodSync(share.at('file'), 0o4755);
     const fh = share.fh(share.node('file'), O_RDWR);
     sys.failNext('cred.capsetEffective', EPERM);
 
@@ -321,10 +333,11 @@ describe('set-user-ID and set-group-ID bits', () => {
     expect(share.read(fh, 0, 9)).to.equal('text');
   });
 
-  asRoot('make the process end when it cannot be taken back', () => {
+  asRoot('make the process end when that right cannot be taken back', () => {
     const sys = mockSys();
     using share = new TestShare({ sys });
     writeFileSync(share.at('file'), 'text');
+    chmodSync(share.at('file'), 0o4755);
     const fh = share.fh(share.node('file'), O_RDWR);
     const effective = new Uint32Array(2);
     openSys().cred.capgetEffective(effective);

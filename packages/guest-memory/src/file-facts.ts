@@ -35,7 +35,8 @@ export function fileFacts(sys: Pick<Sys, 'mem' | 'file'>, region: RegionDescript
   const size = Statx.stxSize.get(view, 0);
   const end = region.mmapOffset + region.size;
   // QEMU announces a mapping of another device whose file was shorter again by then: a guarded region bears that.
-  if (sealed && end > size) throw new GuestMemoryError('ERR_MEM_FILE', `region ends at ${end} of a file of ${size} bytes`);
+  if (sealed && end > size)
+    throw new GuestMemoryError('ERR_MEM_FILE', `region ends at ${end} of a file of ${size} bytes`);
   const ino = Statx.stxIno.get(view, 0);
   return {
     sealed,

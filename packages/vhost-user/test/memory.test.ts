@@ -169,13 +169,5 @@ describe('BackendConnection, memory', () => {
         expect(setup.handler.calls.at(-1)).to.include(code);
       });
     }
-
-    it('a descriptor that cannot be mapped', () => {
-      using setup = new RawSetup();
-      prelude(setup);
-      using fds = new SentFds(setup.sys, ['socket']);
-      expect(setup.peer.ask(ADD, single(0x8000_0000, 0x1000, USER + 0x10_0000, 0), fds.numbers)).to.equal(1);
-      expect(setup.lines.at(-1)).to.include('ERR_MEM_FILE');
-    });
   });
 });

@@ -18,7 +18,7 @@ export const CHAIN_BAD = 1;
 /** A rule of the ring is broken; `error` says which. */
 export const CHAIN_BROKEN = 2;
 
-/** Bytes that a chain may have in all (VIRTIO 1.3, 2.7.4). */
+/** Bytes that a chain may have in all (VIRTIO 1.3, 2.7.5). */
 const MAX_CHAIN_BYTES = 2 ** 32;
 
 // The compiler folds a module's own constants into the hot loop; imported ones it loads and checks each time.

@@ -10,6 +10,9 @@ export const CHAIN_FREE = 0;
 export const CHAIN_TAKEN = 1;
 export const CHAIN_UNFETCHED = 2;
 
+/** A constant of this module's own: the compiler folds it, an imported one it loads and checks each time. */
+const HIGH_WORD = TWO_32;
+
 /** u32 words of one struct iovec. */
 const IOVEC_WORDS = 4;
 
@@ -105,7 +108,7 @@ export class PooledChain implements Chain {
       const addr = base + this.offsets[piece]! + skip;
       const word = entries * IOVEC_WORDS;
       iov[word] = addr;
-      iov[word + 1] = addr / TWO_32;
+      iov[word + 1] = addr / HIGH_WORD;
       iov[word + 2] = part;
       iov[word + 3] = 0;
       entries++;

@@ -28,7 +28,7 @@ export function ringBytes(size: number, eventIdx: boolean): { desc: number; avai
 
 /**
  * Offsets of a split ring's parts for `size` entries, event fields included, and the bytes in all, for a start aligned
- * to 16 (VIRTIO 1.3, 2.7.2).
+ * to 16 (VIRTIO 1.3, 2.7).
  * @throws RangeError when `size` is not a power of two from 1 to 32768
  */
 export function layoutSplitRing(size: number): { desc: number; avail: number; used: number; total: number } {

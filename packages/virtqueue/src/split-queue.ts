@@ -220,7 +220,7 @@ export class SplitQueue implements DeviceQueue {
     try {
       this.#ring = bindSplitRing(this.#memory, this.#config);
       this.#generation = this.#memory.generation;
-
+      this.#reader.forget();
     } catch (error) {
       this.#healthy = false;
       throw error;

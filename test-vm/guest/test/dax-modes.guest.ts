@@ -1,6 +1,6 @@
 /** Every file check, through stock QEMU, in each mode of the window and of the mount. */
-import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type DaxShare, FILE_CHECKS, guestSuite, openDaxShare } from '../index.ts';
@@ -34,6 +34,25 @@ for (const tail of ['refuse', 'grow', 'copy'] as const) {
           await share.guest.ok('mapcheck /mnt/large');
         });
 
+        it('is right after each step of a file that grows on the host while mapped', async () => {
+          const path = join(share.hostDir, 'host-grows');
+          writeFileSync(path, Buffer.alloc(1 << 20, 'a'));
+          await share.guest.ok('mapcheck /mnt/host-grows');
+          // Where nothing may be grown for a mapping, whole pages that are added once can be mapped, and no more.
+          const steps = tail === 'refuse' ? [64 * 1024] : [64 * 1024, 4096, 1000, 3_000_000];
+          for (const step of steps) {
+            appendFileSync(path, randomBytes(step));
+            const sum = createHash('sha256').update(readFileSync(path)).digest('hex');
+            // It makes the guest ask for the size, as its own is valid for a second.
+            await share.guest.ok('statx /mnt/host-grows');
+            expect(await share.guest.ok('sha256sum </mnt/host-grows')).to.equal(`${sum}  -`);
+          }
+          if (tail !== 'refuse') return;
+          appendFileSync(path, 'x');
+          expect((await share.guest.run('statx /mnt/host-grows')).output).to.match(/not supported/i);
+          await share.backend.waitOutput(/see --dax-tail/);
+        });
+
         for (const check of FILE_CHECKS) {
           const refused = tail === 'refuse' && mount !== '' && NEEDS_PARTIAL_PAGE.test(check.name);
           if (!refused) {
@@ -44,8 +63,8 @@ for (const tail of ['refuse', 'grow', 'copy'] as const) {
         if (tail === 'refuse' && mount !== '') {
           for (const size of [1, PAGE - 1, PAGE + 1, (2 << 20) - 1, (2 << 20) + 1]) {
             it(`refuses a file of ${size} bytes with a clear error`, async () => {
-              writeFileSync(join(share.hostDir, 'partial'), randomBytes(size));
-              const { code, output } = await share.guest.run('cat /mnt/partial >/dev/null');
+              writeFileSync(join(share.hostDir, `partial-${size}`), randomBytes(size));
+              const { code, output } = await share.guest.run(`cat /mnt/partial-${size} >/dev/null`);
               expect(code).to.not.equal(0);
               expect(output).to.match(/not supported/i);
               await share.backend.waitOutput(/see --dax-tail/);

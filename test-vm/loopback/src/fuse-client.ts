@@ -205,9 +205,13 @@ export class FuseClient {
     this.finish(this.sendSetupMapping(nodeid, foffset, moffset, len, writable));
   }
 
-  /** REMOVEMAPPING. @param pairs - moffset and len by turns */
+  /** REMOVEMAPPING without waiting for the reply. @param pairs - moffset and len by turns */
+  sendRemoveMapping(nodeid: number, pairs: readonly number[]): PendingRequest {
+    return this.send('REMOVEMAPPING', this.#encoder.removemapping(nodeid, pairs));
+  }
+
   removeMapping(nodeid: number, pairs: readonly number[]): void {
-    this.#call('REMOVEMAPPING', this.#encoder.removemapping(nodeid, pairs));
+    this.finish(this.sendRemoveMapping(nodeid, pairs));
   }
 
   /**

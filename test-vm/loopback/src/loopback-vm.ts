@@ -2,7 +2,7 @@
  * The virtual machine: guest memory, a window, queues and the front-end's end of the vhost-user socket, in one thread.
  * Every call waits for its answer by running the loop, and gives up after a limit.
  */
-import { BlockingLoop, check, EINTR, Fd, type Logger, type Sys, silentLogger } from '@oriel/sys';
+import { BlockingLoop, check, EBUSY, EINTR, Fd, type Logger, type Sys, silentLogger } from '@oriel/sys';
 import {
   FeatureSet,
   FrontendConnection,
@@ -62,6 +62,8 @@ export class LoopbackVm implements Disposable {
   readonly #channels: PausableLoop;
   readonly #table: MemoryTable;
   readonly #bases: number[] = [];
+  /** Mapping requests that came while the rings were stopped, and were refused; QEMU 11.1 dies of one. */
+  requestsWhileStopped = 0;
   #window: GuestWindow | null = null;
   #state: LoopbackState = 'stopped';
   /** Why the connection ended; '' while it is there. */
@@ -83,8 +85,12 @@ export class LoopbackVm implements Disposable {
       socket,
       log: options.log ?? silentLogger,
       handlers: {
-        shmemMap: (request, fd) => this.window.map(request, fd),
-        shmemUnmap: (request) => this.window.unmap(request),
+        shmemMap: (request, fd) => {
+          if (this.#state === 'running') return this.window.map(request, fd);
+          fd.close();
+          return this.#tooLate();
+        },
+        shmemUnmap: (request) => (this.#state === 'running' ? this.window.unmap(request) : this.#tooLate()),
         disconnected: (reason) => {
           this.#gone = reason;
         },
@@ -154,6 +160,7 @@ export class LoopbackVm implements Disposable {
     for (const { index } of this.queues) {
       this.#bases[index] = this.ask<number>((done) => this.connection.stopRing(index, done));
     }
+    this.#mainLoopTurn();
   }
 
   /** Goes on after `pause`. */
@@ -166,6 +173,7 @@ export class LoopbackVm implements Disposable {
   reset(): void {
     if (this.#state === 'running') this.pause();
     this.#expect('stopped', 'paused');
+    this.#mainLoopTurn();
     this.#window?.clear();
     this.#bases.fill(0);
     for (const queue of this.queues) queue.reset();
@@ -241,6 +249,16 @@ export class LoopbackVm implements Disposable {
     this.loop[Symbol.dispose]();
     this.ram[Symbol.dispose]();
     this.#gone ||= 'this VM was ended';
+  }
+
+  /** Between two acts of the guest QEMU serves what has come meanwhile: requests that the back-end sent before it stopped. */
+  #mainLoopTurn(): void {
+    this.loop.runOnce(0);
+  }
+
+  #tooLate(): number {
+    this.requestsWhileStopped++;
+    return -EBUSY;
   }
 
   #expect(...states: LoopbackState[]): void {

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { DAX_RANGE } from '../src/index.ts';
+import { EAGAIN } from '@oriel/sys';
+import { DAX_RANGE, type PendingRequest } from '../src/index.ts';
 import { codeOf, digest, errnoOf, pattern } from './support/bytes.ts';
-import { MIB, Share } from './support/share.ts';
+import { MIB, type Mounted, Share } from './support/share.ts';
 
 describe('a VM that stops its rings', () => {
   let share: Share;
@@ -33,23 +34,59 @@ describe('a VM that stops its rings', () => {
     expect(vm.window.entries()).to.have.length(0);
   });
 
-  it('fetches a mapping request again when it paused before the front-end answered', () => {
-    using mounted = share.mount('always');
-    const { vm, client } = mounted;
+  /** Sends a mapping request for the second range, and lets the front-end leave it unanswered. */
+  async function leaveUnanswered({ vm, client }: Mounted): Promise<{ pending: PendingRequest; serve: () => void }> {
     const { nodeid } = client.lookup('big');
+    const { chains } = (await share.backend.stats()).server;
     const serve = vm.holdBackChannel();
     const pending = client.sendSetupMapping(nodeid, DAX_RANGE, 0, DAX_RANGE, true);
-    // A later request comes back first: the mapping is kept, not the queue.
-    expect(client.statfs().namelen).to.equal(255);
-    expect(pending.chain.done).to.equal(false);
+    while ((await share.backend.stats()).server['chains']! === chains) {}
+    return { pending, serve };
+  }
+
+  function expectSecondRange({ vm }: Mounted): void {
+    const seen = new Uint8Array(DAX_RANGE);
+    expect(vm.window.read(0, seen)).to.equal(DAX_RANGE);
+    expect(digest(seen)).to.equal(digest(share.get('big').subarray(DAX_RANGE, 2 * DAX_RANGE)));
+  }
+
+  it('fetches a mapping request again when it paused before the answer, which comes after', async () => {
+    using mounted = share.mount('always');
+    const { vm, client } = mounted;
+    const { pending, serve } = await leaveUnanswered(mounted);
     vm.pause();
     expect(pending.chain.done).to.equal(false);
     vm.resume();
     serve();
     client.finish(pending);
-    const seen = new Uint8Array(DAX_RANGE);
-    expect(vm.window.read(0, seen)).to.equal(DAX_RANGE);
-    expect(digest(seen)).to.equal(digest(share.get('big').subarray(DAX_RANGE, 2 * DAX_RANGE)));
+    expectSecondRange(mounted);
+    expect(vm.window.stats.maps).to.equal(1);
+  });
+
+  it('fetches a mapping request again when it paused and the front-end refused it then', async () => {
+    using mounted = share.mount('always');
+    const { vm, client } = mounted;
+    const { pending, serve } = await leaveUnanswered(mounted);
+    vm.pause();
+    serve();
+    vm.resume();
+    client.finish(pending);
+    expectSecondRange(mounted);
+  });
+
+  it('answers EAGAIN to a mapping request that cannot go back into the ring', async () => {
+    using mounted = share.mount('always');
+    const { vm, client } = mounted;
+    const { pending, serve } = await leaveUnanswered(mounted);
+    // A later request is completed: the ring has moved on.
+    client.statfs();
+    vm.pause();
+    vm.resume();
+    expect(errnoOf(() => client.finish(pending))).to.equal(EAGAIN);
+    serve();
+    const { nodeid } = client.lookup('big');
+    client.setupMapping(nodeid, DAX_RANGE, 0, DAX_RANGE, true);
+    expectSecondRange(mounted);
   });
 
   it('starts afresh after a reset with live mappings', () => {
@@ -69,13 +106,10 @@ describe('a VM that stops its rings', () => {
     expect(vm.window.updateErrors).to.deep.equal([]);
   });
 
-  it('takes a reset while a mapping request waits for its answer', () => {
+  it('takes a reset while a mapping request waits for its answer', async () => {
     using mounted = share.mount('always');
     const { vm, client, dax } = mounted;
-    const { nodeid } = client.lookup('big');
-    const serve = vm.holdBackChannel();
-    client.sendSetupMapping(nodeid, 0, 0, DAX_RANGE, true);
-    client.statfs();
+    const { serve } = await leaveUnanswered(mounted);
     vm.pause();
     serve();
     vm.reset();
@@ -111,13 +145,10 @@ describe('a VM that stops its rings', () => {
     }
   });
 
-  it('may crash while a mapping request waits for its answer', () => {
-    const { vm, client } = share.mount('always');
-    const { nodeid } = client.lookup('big');
-    vm.holdBackChannel();
-    client.sendSetupMapping(nodeid, 0, 0, DAX_RANGE, true);
-    client.statfs();
-    vm.crash();
+  it('may crash while a mapping request waits for its answer', async () => {
+    const mounted = share.mount('always');
+    await leaveUnanswered(mounted);
+    mounted.vm.crash();
     using next = share.mount('always');
     expect(next.client.lookup('big').size).to.equal(6 * MIB);
   });

@@ -143,9 +143,9 @@ export class MockQueue {
     return head;
   }
 
-  /** The next chain that the device returned, or null. Its guest RAM is freed. */
+  /** The next chain that the device returned; null when there is none, and then the driver asks for a call. */
   receive(): Reply | null {
-    if (!this.driver.takeUsed()) return null;
+    if (!this.driver.takeUsed() && !(this.driver.enableCalls() && this.driver.takeUsed())) return null;
     const { usedHead: head, usedLen: written } = this.driver;
     const sent = this.#sent.get(head) ?? [];
     this.#sent.delete(head);

@@ -1,0 +1,21 @@
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+
+const folder = new URL('../examples/', import.meta.url);
+const expected: Record<string, string> = {
+  'serve-a-directory.ts': 'hello from the host\n{ inodes: 1, handles: 0, devices: 1, pending: 0 }\n',
+};
+
+describe('examples', () => {
+  for (const name of readdirSync(folder)) {
+    it(`${name} runs`, async () => {
+      const file = fileURLToPath(new URL(name, folder));
+      const args = ['-C', '@oriel/source', '--disable-warning=ExperimentalWarning', file];
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
+      expect({ stdout, stderr }).to.deep.equal({ stdout: expected[name], stderr: '' });
+    });
+  }
+});

@@ -1,0 +1,69 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { FUSE_ATTR_SUBMOUNT } from '@oriel/fuse';
+import { EXDEV } from '@oriel/sys';
+import { expect } from 'chai';
+import { checkLeaks } from './support/leaks.ts';
+import { ROOT, TestShare } from './support/share.ts';
+
+/** Mounts, and unmounts when disposed. @returns undefined where that is not allowed */
+function mounted(args: string[], path: string): Disposable | undefined {
+  mkdirSync(path, { recursive: true });
+  try {
+    execFileSync('mount', [...args, path], { stdio: 'ignore' });
+  } catch {
+    return undefined;
+  }
+  return { [Symbol.dispose]: () => execFileSync('umount', ['-l', path]) };
+}
+
+function skip(context: Mocha.Context): never {
+  console.log('      SKIPPED, mounting is not allowed here');
+  return context.skip();
+}
+
+describe('file systems mounted below the share', () => {
+  checkLeaks();
+
+  it('are served, and their roots are marked', function () {
+    using share = new TestShare();
+    using mount = mounted(['-t', 'tmpfs', 'oriel-test'], share.at('mount')) ?? skip(this);
+    writeFileSync(share.at('mount', 'file'), 'inside');
+
+    const root = share.lookup('mount');
+    const file = share.lookup('file', root.nodeid);
+
+    expect(root.op.entry.attr.flags).to.equal(FUSE_ATTR_SUBMOUNT);
+    expect(file.op.entry.attr.flags).to.equal(0);
+    expect(share.read(share.fh(file.nodeid), 0, 10)).to.equal('inside');
+    expect(share.fs.stats.devices).to.equal(2);
+    expect(share.create('out', 2).result).to.equal(0);
+    expect(share.rename('out', 'in', 0, ROOT, root.nodeid)).to.equal(-EXDEV);
+    expect(share.lookup('..', root.nodeid).result).to.be.lessThan(0);
+    const records = share.list(share.dirFh(ROOT), 4096, true);
+    expect(records.find(({ name }) => name === 'mount')!.nodeid).to.equal(root.nodeid);
+    share.fs.destroy();
+    expect(share.fs.stats.devices).to.equal(1);
+    expect(mount).to.be.an('object');
+  });
+
+  it('are not marked where the option says so', function () {
+    using share = new TestShare({ announceSubmounts: false });
+    using mount = mounted(['-t', 'tmpfs', 'oriel-test'], share.at('mount')) ?? skip(this);
+
+    expect(share.lookup('mount').op.entry.attr.flags).to.equal(0);
+    expect(mount).to.be.an('object');
+  });
+
+  it('are told apart where one directory is mounted twice', function () {
+    using share = new TestShare();
+    mkdirSync(share.at('dir'));
+    writeFileSync(share.at('dir', 'file'), '');
+    using mount = mounted(['--bind', share.at('dir')], share.at('again')) ?? skip(this);
+
+    const nodes = [share.node('dir'), share.node('again'), share.node('dir', 'file'), share.node('again', 'file')];
+
+    expect(new Set(nodes).size).to.equal(4);
+    expect(mount).to.be.an('object');
+  });
+});

@@ -1,0 +1,143 @@
+import { expect } from 'chai';
+import { EIO, ENOSPC, silentLogger } from '@oriel/sys';
+import { DAX_RANGE, type LoopbackOptions } from '../src/index.ts';
+import { digest, errnoOf, pattern } from './support/bytes.ts';
+import { MIB, type Mounted, Share } from './support/share.ts';
+
+const NS_PER_MS = 1e6;
+
+describe('the moment from which a mapping counts', () => {
+  let share: Share;
+
+  before(async () => {
+    share = await Share.start();
+    share.put('big', pattern(8 * MIB, 31));
+    share.put('other', pattern(2 * MIB, 32));
+  });
+
+  after(() => share?.[Symbol.asyncDispose]());
+
+  /** Reads the whole file through the window, and removes its ranges. */
+  function expectWholeFile({ client, dax }: Mounted): void {
+    const file = client.lookup('big');
+    const seen = new Uint8Array(file.size);
+    dax.read(file.nodeid, 0, seen);
+    expect(digest(seen)).to.equal(digest(share.get('big')));
+    dax.evict(file.nodeid);
+  }
+
+  /** A VM that counts how often the back-end asked for a round trip, since no memory update told it what it waited for. */
+  function mountCounting(options: Partial<LoopbackOptions> = {}): Mounted & { readonly roundTrips: () => number } {
+    let count = 0;
+    const warn = (message: string): void => {
+      if (message === 'back-channel request refused') count++;
+    };
+    const mounted = share.mount('always', { log: { ...silentLogger, warn }, ...options });
+    return { ...mounted, roundTrips: () => count };
+  }
+
+  it('is not the answer: the guest would not see the mapping yet', () => {
+    using mounted = mountCounting();
+    mounted.vm.window.behaviour.changeDelayMs = 20;
+    expectWholeFile(mounted);
+    expect(mounted.roundTrips()).to.equal(0);
+    expect(mounted.vm.window.updateErrors).to.deep.equal([]);
+  });
+
+  it('is the memory update, however late it comes', () => {
+    using mounted = mountCounting();
+    const { vm } = mounted;
+    vm.window.behaviour.updateDelayMs = 20;
+    const start = vm.sys.loop.nowNs();
+    expectWholeFile(mounted);
+    // Four ranges are set up, each behind its update.
+    expect(vm.sys.loop.nowNs() - start).to.be.greaterThan(4 * 20 * NS_PER_MS);
+    expect(mounted.roundTrips()).to.equal(0);
+  });
+
+  it('may be a memory update that overtakes the answer', () => {
+    using mounted = mountCounting();
+    mounted.vm.window.behaviour.update = 'before-reply';
+    expectWholeFile(mounted);
+    expect(mounted.roundTrips()).to.equal(0);
+  });
+
+  it('is another round trip where no update ever comes', () => {
+    using mounted = mountCounting();
+    mounted.vm.window.behaviour.update = 'never';
+    const { nodeid } = mounted.client.lookup('big');
+    const seen = new Uint8Array(DAX_RANGE);
+    mounted.dax.read(nodeid, 0, seen);
+    expect(digest(seen)).to.equal(digest(share.get('big').subarray(0, DAX_RANGE)));
+    expect(mounted.roundTrips()).to.equal(1);
+    mounted.dax.evict(nodeid);
+    expect(mounted.vm.window.entries()).to.have.length(0);
+    expect(mounted.roundTrips()).to.equal(2);
+  });
+
+  it('is a whole new table where the front-end has no memory slots', () => {
+    using mounted = mountCounting({ memorySlots: false });
+    expectWholeFile(mounted);
+    expectWholeFile(mounted);
+    expect(mounted.roundTrips()).to.equal(0);
+    expect(mounted.vm.window.updateErrors).to.deep.equal([]);
+  });
+
+  it('is not mistaken for the update of another mapping that goes meanwhile', () => {
+    using mounted = share.mount('always');
+    const { client, dax, vm } = mounted;
+    const other = client.lookup('other').nodeid;
+    const big = client.lookup('big').nodeid;
+    dax.read(other, 0, new Uint8Array(100));
+    // The removal's update is late: it arrives while the next mapping waits for its own, which is later still.
+    vm.window.behaviour.updateDelayMs = 15;
+    const removing = client.sendRemoveMapping(other, [0, DAX_RANGE]);
+    const first = client.sendSetupMapping(big, 0, DAX_RANGE, DAX_RANGE, false);
+    const second = client.sendSetupMapping(big, DAX_RANGE, 2 * DAX_RANGE, DAX_RANGE, false);
+    for (const pending of [first, second]) {
+      client.finish(pending);
+      const at = pending === first ? 1 : 2;
+      const seen = new Uint8Array(DAX_RANGE);
+      expect(vm.window.read(at * DAX_RANGE, seen)).to.equal(DAX_RANGE);
+      expect(digest(seen)).to.equal(digest(share.get('big').subarray((at - 1) * DAX_RANGE, at * DAX_RANGE)));
+    }
+    client.finish(removing);
+    expect(vm.window.entries()).to.have.length(2);
+    expect(vm.window.updateErrors).to.deep.equal([]);
+  });
+
+  it('never comes where the front-end refuses: EIO, and the next try may succeed', () => {
+    using mounted = share.mount('always');
+    const { client, dax, vm } = mounted;
+    const { nodeid } = client.lookup('big');
+    let refusals = 2;
+    vm.window.behaviour.refuse = (kind) => (kind === 'map' && refusals-- > 0 ? -ENOSPC : 0);
+    expect(errnoOf(() => dax.map(nodeid, 0, false))).to.equal(EIO);
+    expect(errnoOf(() => dax.map(nodeid, 0, true))).to.equal(EIO);
+    expect(errnoOf(() => dax.map(nodeid, 0, true))).to.equal(0);
+    expect(digest(client.read(client.open('big'), 0, 1000))).to.equal(digest(share.get('big').subarray(0, 1000)));
+  });
+
+  it('is reached for other files while one request is left unanswered', () => {
+    using mounted = share.mount('always');
+    const { client, vm } = mounted;
+    const { nodeid } = client.lookup('big');
+    const serve = vm.holdBackChannel();
+    const pending = client.sendSetupMapping(nodeid, 0, 0, DAX_RANGE, false);
+    const file = client.open('other');
+    expect(digest(client.read(file, 0, 2 * MIB))).to.equal(digest(share.get('other')));
+    expect(pending.chain.done).to.equal(false);
+    serve();
+    client.finish(pending);
+  });
+
+  it('never comes for a removal that the front-end refuses: EIO, and the rest goes on', () => {
+    using mounted = share.mount('always');
+    const { client, dax, vm } = mounted;
+    const { nodeid } = client.lookup('big');
+    dax.map(nodeid, 0, false);
+    vm.window.behaviour.refuse = (kind) => (kind === 'unmap' ? -EIO : 0);
+    expect(errnoOf(() => client.removeMapping(nodeid, [0, DAX_RANGE]))).to.equal(EIO);
+    expect(errnoOf(() => dax.map(nodeid, DAX_RANGE, false))).to.equal(0);
+  });
+});
