@@ -21,7 +21,12 @@ export interface Workload {
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-const transfer = (kind: 'READ' | 'WRITE', bytes: number, pattern: 'random' | 'sequential', target: number): Workload => ({
+const transfer = (
+  kind: 'READ' | 'WRITE',
+  bytes: number,
+  pattern: 'random' | 'sequential',
+  target: number,
+): Workload => ({
   operation: `${kind}, ${pattern} over 64 MiB`,
   target,
   make: (session, shareDir) =>

@@ -137,8 +137,9 @@ export class FsDevice implements VirtioDevice {
     // Work in helper threads ends by itself and touches guest memory until then.
     this.#host?.offload.drain();
     const waiting = this.#session.operations().filter((op) => this.#chainOf(op).queue === queue);
-    this.#giveBack(queue, waiting);
-    for (const op of waiting) this.#window?.answerAtStop(op);
+    // First what is done: un-fetching a chain takes those behind it along.
+    for (const op of waiting) if (!this.#window?.repeatable(op)) this.#window?.answerAtStop(op);
+    for (const op of waiting) if (this.#window?.repeatable(op)) this.#giveBack(queue, op);
     queue.flush();
     this.#queues[index] = null;
     this.#starved.delete(index);
@@ -163,18 +164,10 @@ export class FsDevice implements VirtioDevice {
     return this.#session.messageOf(op) as Chain;
   }
 
-  /** Un-fetches, from the latest on, mapping requests that wait: they are fetched again after a pause. */
-  #giveBack(queue: DeviceQueue, waiting: Operation[]): void {
-    for (let found = true; found; ) {
-      found = false;
-      for (const [at, op] of waiting.entries()) {
-        if (!this.#window?.repeatable(op) || !queue.unfetch(this.#chainOf(op))) continue;
-        this.#session.abandon(op);
-        waiting.splice(at, 1);
-        found = true;
-        break;
-      }
-    }
+  /** A mapping request that waits is fetched again after a pause, or else to be tried again by the guest. */
+  #giveBack(queue: DeviceQueue, op: Operation): void {
+    if (queue.unfetch(this.#chainOf(op))) this.#session.abandon(op);
+    else this.#window?.answerAtStop(op);
   }
 
   #finish(chain: Chain, written: number): void {

@@ -58,7 +58,7 @@ export class DataRequests {
         return got;
       }
     }
-    // Here and with nowait, or on a network: the data must come from afar.
+    // Not in the cache, or on a file system that cannot tell and is not local: it may take long.
     const mayWait = device.nowait || !device.local;
     return mayWait && calls.onHandle(op, slot, SYS.preadv2, io.addr, io.count, offset, 0, 0)
       ? PENDING

@@ -7,7 +7,7 @@ import { grownInt32, SlotIds } from './slot-ids.ts';
 export const FILE = 1;
 export const DIRECTORY = 2;
 
-/** The handle table of one kind. It owns its descriptors. */
+/** The handle table. It owns its descriptors. */
 export class Handles {
   readonly #sys: SysFd;
   readonly #devices: Devices;
@@ -20,6 +20,7 @@ export class Handles {
   /** 1: O_SYNC or O_DSYNC. */
   #sync = new Int32Array(0);
   readonly #deviceOf: (Device | undefined)[] = [];
+  readonly #maxFiles: number;
   readonly #maxDirectories: number;
   #directories = 0;
 
@@ -34,8 +35,6 @@ export class Handles {
     this.#maxFiles = maxFiles;
     this.#maxDirectories = maxDirectories;
   }
-
-  readonly #maxFiles: number;
 
   /** Handles in use, and those that only wait for a call to end. */
   get size(): number {

@@ -200,6 +200,9 @@ export class OpenRequests {
 
   /** Makes a file as the caller. @returns its descriptor or a negative errno */
   #createEntry(op: Operation, dirfd: number, name: Address, making: number, flags: number, mode: number): number {
+    if ((flags & O_ACCMODE) === O_ACCMODE) {
+      return -EINVAL;
+    }
     const { credentials } = this.#share;
     const failed = credentials.become(op.uid, op.gid, op.supplementaryGroup);
     if (failed < 0) {

@@ -22,7 +22,7 @@ export class XattrRequests {
     if (slot < 0) {
       return -EBADF;
     }
-    return HIDDEN.includes(name.toString()) ? -EOPNOTSUPP : file.getxattr(inodes.path(slot), name.addr, to, size);
+    return HIDDEN.includes(name.key()) ? -EOPNOTSUPP : file.getxattr(inodes.path(slot), name.addr, to, size);
   }
 
   set(nodeid: number, name: Name, value: Address, size: number, flags: number): number {
@@ -34,9 +34,7 @@ export class XattrRequests {
     if (settings.readonly) {
       return -EROFS;
     }
-    return HIDDEN.includes(name.toString())
-      ? -EOPNOTSUPP
-      : file.setxattr(inodes.path(slot), name.addr, value, size, flags);
+    return HIDDEN.includes(name.key()) ? -EOPNOTSUPP : file.setxattr(inodes.path(slot), name.addr, value, size, flags);
   }
 
   list(nodeid: number, to: Address, size: number): number {
@@ -65,7 +63,7 @@ export class XattrRequests {
     if (settings.readonly) {
       return -EROFS;
     }
-    return HIDDEN.includes(name.toString()) ? -EOPNOTSUPP : file.removexattr(inodes.path(slot), name.addr);
+    return HIDDEN.includes(name.key()) ? -EOPNOTSUPP : file.removexattr(inodes.path(slot), name.addr);
   }
 }
 

@@ -249,12 +249,20 @@ describe('CREATE', () => {
     using share = new TestShare({ sys });
     const mode = 0o106755;
 
-    const { result } = share.create('file', 0o77777777 & ~O_EXCL & ~3, mode);
+    const { result } = share.create('file', (0o77777777 & ~O_EXCL & ~3) | O_RDWR, mode);
 
     expect(result).to.equal(0);
     expect(lstatSync(share.at('file')).mode & 0o7777).to.equal(0o6755);
     const flags = sys.calls.find(({ name, args }) => name === 'file.openat2' && args[3] !== 0)!.args[2] as number;
     expect(flags & O_APPEND).to.equal(0);
+  });
+
+  it('refuses an access mode that is none', () => {
+    using share = new TestShare();
+
+    expect(share.create('file', 3).result).to.equal(-EINVAL);
+    expect(share.fs.tmpfile(share.op(), ROOT, 3, 0o600)).to.equal(-EINVAL);
+    expect(share.lookup('file').result).to.equal(-ENOENT);
   });
 
   it('opens for reading on a read-only share, and makes nothing there', () => {

@@ -142,10 +142,14 @@ describe('a guest that wants out', () => {
     using share = new TestShare({ sys });
     share.mknod('fifo', S_IFIFO | 0o666);
     share.mknod('socket', S_IFSOCK | 0o666);
-    share.mknod('null', S_IFCHR | 0o666, 0x103);
+    const special = ['fifo', 'socket'];
+    // Only root may make a device.
+    if (share.mknod('null', S_IFCHR | 0o666, 0x103).result === 0) {
+      special.push('null');
+    }
     sys.reset();
 
-    for (const name of ['fifo', 'socket', 'null']) {
+    for (const name of special) {
       const nodeid = share.node(name);
       for (const flags of [O_RDONLY, O_WRONLY, O_RDWR | O_TRUNC]) {
         expect(share.open(nodeid, flags).result, name).to.equal(-EBADF);
@@ -158,7 +162,11 @@ describe('a guest that wants out', () => {
     expect(sys.count('file.openat')).to.equal(0);
   });
 
-  it('makes device files, with the number that it gave', () => {
+  it('makes device files, with the number that it gave', function () {
+    if (process.geteuid!() !== 0) {
+      console.log('      SKIPPED, needs root');
+      this.skip();
+    }
     using share = new TestShare();
 
     const made = share.mknod('disk', S_IFCHR | 0o600, 0xffff_ab12);
@@ -166,6 +174,11 @@ describe('a guest that wants out', () => {
     const { attr } = made.op.entry;
     expect(made.result).to.equal(0);
     expect([attr.rdevMajor, attr.rdevMinor]).to.deep.equal([0xfab, 0xfff12]);
+  });
+
+  it('makes no directory and no link by MKNOD, and opens none by OPEN', () => {
+    using share = new TestShare();
+
     expect(share.mknod('dir', S_IFDIR | 0o755).result).to.equal(-EINVAL);
     expect(share.mknod('link', S_IFLNK | 0o777).result).to.equal(-EINVAL);
     expect(share.open(ROOT).result).to.equal(-EISDIR);

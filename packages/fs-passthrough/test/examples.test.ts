@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
@@ -16,6 +16,12 @@ describe('examples', () => {
       const args = ['-C', '@oriel/source', '--disable-warning=ExperimentalWarning', file];
       const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
       expect({ stdout, stderr }).to.deep.equal({ stdout: expected[name], stderr: '' });
+    });
+
+    it(`${name} is what README.md shows`, () => {
+      const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+      const code = readFileSync(new URL(name, folder), 'utf8').split('\n').slice(1).join('\n');
+      expect(readme).to.include(code);
     });
   }
 });

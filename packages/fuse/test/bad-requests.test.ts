@@ -238,8 +238,8 @@ describe('bad requests', () => {
       ['RMDIR', C.FUSE_RMDIR, ''],
       ['LINK', C.FUSE_LINK, '00'.repeat(8)],
       ['CREATE', C.FUSE_CREATE, '00'.repeat(16)],
-      ['RENAME (second)', C.FUSE_RENAME, '00'.repeat(8) + '6100'],
-      ['RENAME2 (second)', C.FUSE_RENAME2, '00'.repeat(16) + '6100'],
+      ['RENAME (second)', C.FUSE_RENAME, `${'00'.repeat(8)}6100`],
+      ['RENAME2 (second)', C.FUSE_RENAME2, `${'00'.repeat(16)}6100`],
     ];
     for (const [name, opcode, prefix] of named) {
       it(`${name}: ${bad.map(([what]) => what).join(', ')}`, () => {

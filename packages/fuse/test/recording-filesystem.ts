@@ -152,18 +152,19 @@ function isName(arg: unknown): arg is Name {
   return typeof arg === 'object' && arg !== null && 'key' in arg;
 }
 
-/** Fills the entry of `op` with values that are different in every byte position. */
-export function fillEntry(op: Operation, nodeid = 0x1122_3344_5566): void {
+/** Fills the entry of `op` with values that are different in every byte position, and gives it a handle. @returns 0 */
+export function fillEntry(op: Operation, nodeid = 0x1122_3344_5566, fh = 0): number {
   const { entry } = op;
+  op.fh = fh;
   entry.nodeid = nodeid;
   entry.generation = 7;
   entry.entryValidSec = 3600;
   entry.entryValidNs = 500_000_000;
-  fillAttributes(op);
+  return fillAttributes(op);
 }
 
-/** The same for attributes. */
-export function fillAttributes(op: Operation): void {
+/** The same for attributes. @returns 0 */
+export function fillAttributes(op: Operation): number {
   const { attr } = op.entry;
   attr.inoLo = 0x89ab_cdef;
   attr.inoHi = 0xfedc_ba98;
@@ -185,4 +186,5 @@ export function fillAttributes(op: Operation): void {
   attr.flags = 0;
   attr.validSec = 60;
   attr.validNs = 250_000_000;
+  return 0;
 }

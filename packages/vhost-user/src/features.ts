@@ -113,3 +113,16 @@ export class FeatureSet {
     return this.hi === 0 ? `0x${lo}` : `0x${this.hi.toString(16)}${lo.padStart(8, '0')}`;
   }
 }
+
+/** What the front-end side of this package serves: the protocol features to wish for. */
+export const FRONTEND_PROTOCOL_FEATURES: FeatureSet = FeatureSet.of(
+  VHOST_USER_PROTOCOL_F_MQ,
+  VHOST_USER_PROTOCOL_F_REPLY_ACK,
+  VHOST_USER_PROTOCOL_F_BACKEND_REQ,
+  VHOST_USER_PROTOCOL_F_CONFIG,
+  VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD,
+  VHOST_USER_PROTOCOL_F_RESET_DEVICE,
+  VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
+  VHOST_USER_PROTOCOL_F_STATUS,
+  VHOST_USER_PROTOCOL_F_SHMEM,
+);

@@ -110,17 +110,17 @@ describe('Channel', () => {
   it('owns descriptors at once: those not taken are closed after the message', () => {
     using setup = new ChannelSetup();
     using fds = new SentFds(openSys(), ['event', 'event', 'event']);
-    let taken: Fd | null = null;
+    const taken: Fd[] = [];
     setup.onMessage = (message) => {
-      taken = message.fds.take(1);
+      taken.push(message.fds.take(1));
       expect(() => message.fds.take(1)).to.throw(RangeError);
       expect(() => message.fds.take(3)).to.throw(RangeError);
     };
     setup.peer.send(1, 1, [], fds.numbers);
     setup.settle();
-    openSys().loop.eventfdSignal(taken!['fd'] as number);
+    openSys().loop.eventfdSignal(taken[0]!.fd);
     expect(openSys().loop.eventfdDrain(fds.numbers[1]!)).to.equal(1);
-    (taken! as Fd).close();
+    taken[0]!.close();
   });
 
   it('closes the descriptors of a message that never became whole', () => {

@@ -21,6 +21,8 @@ export interface GuestRamOptions {
   readonly size: number;
   /** 'sealed': the file can never shrink; 'unsealed': it may be truncated, which a back-end has to survive. */
   readonly file: 'sealed' | 'unsealed';
+  /** Guest physical address of its first byte; default RAM_GPA. */
+  readonly gpa?: number;
 }
 
 /** Where guest memory begins: not at 0, so that an offset is never mistaken for an address. */
@@ -31,7 +33,7 @@ const GRAIN = 64;
 
 /** One region of guest memory, with an allocator for rings and buffers. */
 export class GuestRam implements Disposable {
-  readonly gpa = RAM_GPA;
+  readonly gpa: number;
   readonly size: number;
   /** The memory, as the guest sees it. */
   readonly u8: Uint8Array;
@@ -43,6 +45,7 @@ export class GuestRam implements Disposable {
   /** @throws SysError when there is no memory for it */
   constructor(sys: Pick<Sys, 'mem' | 'fd' | 'file'>, options: GuestRamOptions) {
     const { size, file } = options;
+    this.gpa = options.gpa ?? RAM_GPA;
     this.size = size;
     this.#sys = sys;
     this.#allocator = new RangeAllocator(size, GRAIN);

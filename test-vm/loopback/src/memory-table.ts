@@ -15,6 +15,9 @@ export interface TableRegion {
 /** The parts of a connection that a table needs. */
 export type TableConnection = Pick<FrontendConnection, 'setMemoryTable' | 'addMemoryRegion' | 'removeMemoryRegion'>;
 
+/** VHOST_MEMORY_BASELINE_NREGIONS: what one SET_MEM_TABLE can hold. QEMU sends no table at all when there are more. */
+const MAX_WHOLE_TABLE = 8;
+
 /** Told when the back-end has answered. */
 export type TableDone = (error: Error | null) => void;
 
@@ -58,6 +61,10 @@ export class MemoryTable implements Disposable {
   }
 
   #sendAll(done: TableDone): void {
+    if (this.#regions.length > MAX_WHOLE_TABLE) {
+      done(null);
+      return;
+    }
     this.#connection.setMemoryTable(
       this.#regions.map((region) => ({ ...region, fd: region.fd.fd })),
       done,

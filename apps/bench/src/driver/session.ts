@@ -1,7 +1,7 @@
 /** A driver's stay at one back-end: connection, memory, rings, and a FUSE session. */
 import { FUSE_ROOT_ID } from '@oriel/fuse';
 import { ReplyDecoder, RequestEncoder } from '@oriel/fuse/client';
-import { BlockingLoop, check, EINTR, Fd, Mapping, type Sys } from '@oriel/sys';
+import { BlockingLoop, check, EINTR, EPOLL_CTL_ADD, EPOLLET, EPOLLIN, Fd, type Sys } from '@oriel/sys';
 import {
   FeatureSet,
   FrontendConnection,
@@ -25,7 +25,6 @@ const SMALL_BYTES = 16 << 20;
 const PAGE_COUNT = 20_480;
 /** Bytes that an answer outside of the timed loop may have. */
 const ANSWER_ROOM = 64 << 10;
-const EVENTFD_BYTES = 8;
 
 const FEATURES = FeatureSet.of(VIRTIO_F_VERSION_1, VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC);
 const PROTOCOL_FEATURES = FeatureSet.of(
@@ -44,8 +43,9 @@ export class Session implements Disposable {
   readonly encoder = new RequestEncoder();
   readonly reply = new ReplyDecoder();
   readonly #resources: DisposableStack;
-  readonly #callFd: number;
-  readonly #count: number;
+  readonly #epollFd: number;
+  readonly #events = new Uint32Array(1);
+  readonly #tokens = new Float64Array(1);
   readonly #requestAt: number;
   readonly #answerAt: number;
   #unique = 0;
@@ -71,10 +71,10 @@ export class Session implements Disposable {
     const requests = { index: 1, size: REQUEST_QUEUE_SIZE, longest: LONGEST_CHAIN };
     this.requests = resources.use(new RequestQueue(sys, this.ram, requests));
     const call = resources.use(new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd2')));
-    // The driver sleeps in a plain read: nothing is cheaper, and nothing else has to be waited for.
-    check(sys.fd.setNonBlocking(call.fd, false), 'fcntl');
-    this.#callFd = call.fd;
-    this.#count = resources.use(Mapping.anonymous(sys.mem, PAGE)).addr;
+    // Edge-triggered and never read: one system call a sleep, whatever flags a back-end gives the eventfd.
+    const epoll = resources.use(new Fd(sys.fd, check(sys.loop.epollCreate(), 'epoll_create1')));
+    check(sys.loop.epollCtl(epoll.fd, EPOLL_CTL_ADD, call.fd, EPOLLIN | EPOLLET, 0), 'epoll_ctl');
+    this.#epollFd = epoll.fd;
     this.#requestAt = this.ram.take(PAGE);
     this.#answerAt = this.ram.take(ANSWER_ROOM);
     const { size, userAddr, file } = this.ram;
@@ -129,8 +129,8 @@ export class Session implements Disposable {
 
   /** Sleeps until the back-end calls, or a signal comes. */
   sleep(): void {
-    const result = this.sys.fd.read(this.#callFd, this.#count, EVENTFD_BYTES);
-    if (result !== -EINTR) check(result, 'read');
+    const result = this.sys.loop.epollWait(this.#epollFd, -1, this.#events, this.#tokens);
+    if (result !== -EINTR) check(result, 'epoll_wait');
   }
 
   /** Leaves without a word, as a VM that is killed. */

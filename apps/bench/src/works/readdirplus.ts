@@ -42,7 +42,10 @@ export class ReaddirplusWork implements Work {
     const nodeid = this.#nodeid;
     for (let slot = 0; slot < SLOTS; slot++) {
       const at = ram.take(BYTES, PAGE);
-      const data = { pages: Uint32Array.from({ length: BYTES / PAGE }, (_, i) => at + i * PAGE), direction: 'read' } as const;
+      const data = {
+        pages: Uint32Array.from({ length: BYTES / PAGE }, (_, i) => at + i * PAGE),
+        direction: 'read',
+      } as const;
       this.#opens.push(new Message(ram, requests, slot, encoder.opendir(nodeid)));
       this.#reads.push(new Message(ram, requests, slot, encoder.readdirplus(nodeid, 0, 0, 0, BYTES), data));
       this.#releases.push(new Message(ram, requests, slot, encoder.releasedir(nodeid, 0)));
@@ -66,7 +69,10 @@ export class ReaddirplusWork implements Work {
     const words = this.#words;
     const lo = words[(message.body + FuseOpenOut.fh.offset) / 4]!;
     const hi = words[(message.body + FuseOpenOut.fh.offset) / 4 + 1]!;
-    for (const [at, field] of [[read.args, FuseReadIn.fh], [release.args, FuseReleaseIn.fh]] as const) {
+    for (const [at, field] of [
+      [read.args, FuseReadIn.fh],
+      [release.args, FuseReleaseIn.fh],
+    ] as const) {
       words[(at + field.offset) / 4] = lo;
       words[(at + field.offset) / 4 + 1] = hi;
     }

@@ -4,6 +4,7 @@ import type { Fd } from '@oriel/sys';
 import { VhostUserError } from '../errors.ts';
 import {
   FeatureSet,
+  VHOST_F_LOG_ALL,
   VHOST_USER_F_PROTOCOL_FEATURES,
   VHOST_USER_PROTOCOL_F_BACKEND_REQ,
   VHOST_USER_PROTOCOL_F_MQ,
@@ -15,7 +16,7 @@ import { type Done, sequence } from './sequence.ts';
 
 /** What the front-end would like; the back-end's offer decides. */
 export interface NegotiationWish {
-  /** Device features, without bit 30. */
+  /** Device features, without bit 30. VHOST_F_LOG_ALL is never accepted here. */
   readonly features: FeatureSet;
   readonly protocolFeatures: FeatureSet;
 }
@@ -113,7 +114,8 @@ export function negotiate(port: NegotiationPort, want: NegotiationWish, done: Do
       ),
       (next) => next(shmError),
       (next) => {
-        const kept = offered.and(want.features);
+        // Accepting LOG_ALL would switch dirty logging on, with no log to write to.
+        const kept = offered.and(want.features).without(VHOST_F_LOG_ALL);
         const features = hasProtocol() ? kept.with(VHOST_USER_F_PROTOCOL_FEATURES) : kept;
         port.request('SET_FEATURES', encodeWords(features.lo, features.hi), [], (error) => {
           if (error === null) {

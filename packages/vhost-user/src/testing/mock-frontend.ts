@@ -15,7 +15,12 @@ import {
   PROT_WRITE,
   type Sys,
 } from '@oriel/sys';
-import { FeatureSet, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS } from '../features.ts';
+import {
+  FeatureSet,
+  FRONTEND_PROTOCOL_FEATURES,
+  VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
+  VHOST_USER_PROTOCOL_F_SHMEM,
+} from '../features.ts';
 import { FrontendConnection } from '../frontend/connection.ts';
 import type { FrontendHandlers, WindowPlacement } from '../frontend/handlers.ts';
 
@@ -31,8 +36,9 @@ export interface MockFrontendOptions {
   readonly handlers?: FrontendHandlers;
   /** Tells the back-end of mappings by ADD_MEM_REG, as QEMU does. */
   readonly announce?: (shmid: number) => WindowPlacement | null;
-  /** Features to accept where offered; default all. */
+  /** Device features to accept where offered; default all. */
   readonly features?: FeatureSet;
+  /** Protocol features to accept where offered; default all that `FrontendConnection` serves. */
   readonly protocolFeatures?: FeatureSet;
   readonly shmemBit?: number;
   readonly log?: Logger;
@@ -108,9 +114,10 @@ export class MockFrontend implements Disposable {
 
   /** Negotiates and shares RAM. @throws VhostUserError what the back-end refused */
   connect(): void {
-    const { features, protocolFeatures } = this.#options;
+    const { features, protocolFeatures, shmemBit } = this.#options;
+    const served = FRONTEND_PROTOCOL_FEATURES.with(shmemBit ?? VHOST_USER_PROTOCOL_F_SHMEM);
     this.frontend.wait((done) =>
-      this.frontend.negotiate({ features: features ?? ALL, protocolFeatures: protocolFeatures ?? ALL }, done),
+      this.frontend.negotiate({ features: features ?? ALL, protocolFeatures: protocolFeatures ?? served }, done),
     );
     this.shareRam();
   }

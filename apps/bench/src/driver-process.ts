@@ -1,0 +1,55 @@
+/** The driver's process as the bench sees it. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { onCpu } from './cpu.ts';
+import type { DriverAnswer, DriverCommand } from './driver/protocol.ts';
+import type { RunResult } from './driver/runner.ts';
+import { BenchError } from './errors.ts';
+import { NODE_FLAGS } from './node-flags.ts';
+
+/** How long a command may take beyond the seconds that it measures. */
+const GRACE_MS = 60_000;
+
+/** A driver that is told what to do. */
+export class DriverProcess implements Disposable {
+  readonly #child: ChildProcess;
+  #answer: ((answer: DriverAnswer) => void) | null = null;
+
+  /** @param cpu - where it runs @param flags - more flags of Node, such as `--cpu-prof` */
+  constructor(cpu: number, flags: readonly string[] = []) {
+    const [execPath, ...rest] = onCpu(cpu, [process.execPath, ...NODE_FLAGS, ...flags]) as [string, ...string[]];
+    const main = fileURLToPath(new URL('./driver/main.ts', import.meta.url));
+    this.#child = fork(main, [], { execPath, execArgv: rest, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child.on('message', (answer: DriverAnswer) => this.#answer?.(answer));
+    this.#child.on('exit', (code, signal) => {
+      this.#answer?.({ kind: 'failed', message: `the driver ended (${signal ?? code})` });
+    });
+  }
+
+  /**
+   * Has a command carried out.
+   * @throws BenchError ERR_BENCH_ANSWER with the driver's words, ERR_BENCH_TIMEOUT; the driver is then of no more use
+   */
+  async call(command: DriverCommand): Promise<RunResult | null> {
+    const limitMs = GRACE_MS + (command.kind === 'run' ? command.seconds * 1000 : 0);
+    const answer = await new Promise<DriverAnswer>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const what = `${command.kind} at ${command.side}`;
+        reject(new BenchError('ERR_BENCH_TIMEOUT', `${what}: no answer within ${limitMs} ms`));
+      }, limitMs);
+      this.#answer = (said) => {
+        clearTimeout(timer);
+        resolve(said);
+      };
+      this.#child.send(command);
+    });
+    this.#answer = null;
+    if (answer.kind === 'failed') throw new BenchError('ERR_BENCH_ANSWER', `${command.side}: ${answer.message}`);
+    return answer.result;
+  }
+
+  /** Ends it, also when it sleeps in a system call. */
+  [Symbol.dispose](): void {
+    this.#child.kill('SIGKILL');
+  }
+}

@@ -1,0 +1,97 @@
+/** The back-ends that are compared: started, found, and ended again. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type GuestEnvironment, HostProcess } from '@oriel/test-vm-guest';
+import { onCpu } from './cpu.ts';
+import { NODE_FLAGS } from './node-flags.ts';
+
+/** A back-end that listens. */
+export interface Peer {
+  /** Name of its column. */
+  readonly name: string;
+  readonly version: string;
+  readonly socketPath: string;
+  /** 0 where it could not be found. */
+  readonly pid: number;
+  /** Ends what was started. */
+  stop(): Promise<void>;
+}
+
+/** What a back-end is started with. */
+export interface PeerOptions {
+  readonly cpu: number;
+  readonly shareDir: string;
+  /** Where its socket is made. */
+  readonly socketPath: string;
+}
+
+/** More of our own back-end. */
+export interface OrielOptions extends PeerOptions {
+  /** As `oriel fs --spin-us`; undefined: its default. */
+  readonly spinUs: number | undefined;
+  /** More flags of Node, such as `--cpu-prof`. */
+  readonly flags?: readonly string[];
+}
+
+const BACKEND = fileURLToPath(new URL('../../backend/', import.meta.url));
+const LISTENING = /listening|Waiting for vhost-user socket connection/;
+
+/** Starts `oriel fs` from the sources of this checkout, without a window. @throws GuestError with its words */
+export async function startOriel(options: OrielOptions): Promise<Peer> {
+  const { cpu, shareDir, socketPath, spinUs, flags = [] } = options;
+  const command = [
+    ...[process.execPath, ...NODE_FLAGS, ...flags, join(BACKEND, 'src/main.ts'), 'fs'],
+    ...['--socket-path', socketPath, '--shared-dir', shareDir, '--tag', 'bench', '--window', '0', '--cache', 'auto'],
+    ...(spinUs === undefined ? [] : ['--spin-us', String(spinUs)]),
+  ];
+  const { version } = JSON.parse(readFileSync(join(BACKEND, 'package.json'), 'utf8')) as { version: string };
+  return started('oriel', version, socketPath, HostProcess.start(onCpu(cpu, command), { name: 'oriel fs' }));
+}
+
+/** Starts the virtiofsd of the guest's tree, without a sandbox. @throws GuestError with its words */
+export async function startVirtiofsd(environment: GuestEnvironment, options: PeerOptions): Promise<Peer> {
+  const { cpu, shareDir, socketPath } = options;
+  const { command, env, version } = environment.virtiofsd;
+  const args = [`--socket-path=${socketPath}`, `--shared-dir=${shareDir}`, '--sandbox=none', '--cache=auto'];
+  const daemon = HostProcess.start(onCpu(cpu, [...command, ...args]), { env, name: 'virtiofsd' });
+  return started('virtiofsd', version, socketPath, daemon);
+}
+
+/** A server that listens already, and serves the folder that the bench uses. */
+export function attach(socketPath: string): Peer {
+  return { name: 'peer', version: '', socketPath, pid: listenerOf(resolve(socketPath)), stop: async () => {} };
+}
+
+async function started(name: string, version: string, socketPath: string, program: HostProcess): Promise<Peer> {
+  const stop = async () => void (await program.stop());
+  try {
+    await program.waitOutput(LISTENING);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { name, version, socketPath, pid: program.pid, stop };
+}
+
+/** The process that has the listening socket at a path, or 0. */
+function listenerOf(path: string): number {
+  const line = readFileSync('/proc/net/unix', 'utf8')
+    .split('\n')
+    .find((one) => one.endsWith(` ${path}`));
+  const inode = line?.trim().split(/\s+/)[6];
+  if (inode === undefined) return 0;
+  for (const pid of readdirSync('/proc')) {
+    if (/^\d+$/.test(pid) && descriptorsOf(pid).includes(`socket:[${inode}]`)) return Number(pid);
+  }
+  return 0;
+}
+
+/** What the descriptors of a process are; nothing for one that has ended or is not ours to look into. */
+function descriptorsOf(pid: string): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  } catch {
+    return [];
+  }
+}
