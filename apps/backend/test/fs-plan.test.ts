@@ -65,6 +65,13 @@ describe('oriel fs, its plan', () => {
     expect((plan('--window=0').worker.options as FsDeviceSettings).windowSize).to.equal(0);
   });
 
+  it('gives a read-only share no window, and says so', () => {
+    const { worker, warnings } = plan('--readonly');
+    expect((worker.options as FsDeviceSettings).windowSize).to.equal(0);
+    expect(warnings.join()).to.include('--readonly');
+    expect(plan('--readonly', '--window=0').warnings).to.deep.equal([]);
+  });
+
   it('warns of a window that makes QEMU slow, where the mappings suffice', () => {
     expect(plan('--window=512M', '--dax-tail=copy').warnings.join()).to.include('256M');
   });
@@ -119,8 +126,8 @@ describe('oriel fs, its plan', () => {
       args: () => [...base, `--shared-dir=${share}`, '--max-mappings=481'],
       says: '480',
     },
-    'growing without a record': {
-      args: () => [...base, `--shared-dir=${share}`, '--dax-tail=grow'],
+    'a state directory that cannot be made': {
+      args: () => [...base, `--shared-dir=${share}`, '--state-dir=/etc/passwd/x'],
       says: '--state-dir',
     },
     'a ring that is no power of two': {

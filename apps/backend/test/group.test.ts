@@ -18,6 +18,15 @@ describe('groupId', () => {
   }
 });
 
+describe('descriptorLimit', () => {
+  it('reads an unlimited process and a number', () => {
+    const line = (soft: string) => `Max open files            ${soft}                 4096                 files\n`;
+    expect(descriptorLimit(line('1024'))).to.equal(1024);
+    expect(descriptorLimit(line('unlimited'))).to.equal(Number.MAX_SAFE_INTEGER);
+    expect(descriptorLimit()).to.be.greaterThan(64);
+  });
+});
+
 describe('plannedDescriptors', () => {
   const allowed = { setDescriptorLimit: () => 0 };
   const forbidden = { setDescriptorLimit: () => -1 };

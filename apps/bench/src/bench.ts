@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { guestUnsupported, setupGuest } from '@oriel/test-vm-guest';
 import { placementFor } from './cpu.ts';
+import type { DriverCommand } from './driver/protocol.ts';
 import { DriverProcess } from './driver-process.ts';
 import { describeMachine } from './machine.ts';
 import { type CaseResult, measure } from './measure.ts';
@@ -43,17 +44,18 @@ export async function bench(options: BenchOptions): Promise<Report> {
   else add(await virtiofsd({ ...common, socketPath: socketPath('virtiofsd') }));
 
   const driver = resources.use(new DriverProcess(placement.driver));
+  const call = (command: DriverCommand) => Promise.race([driver.call(command), ...peers.map(({ lost }) => lost)]);
   for (const { name: side, socketPath: path } of peers) {
-    await driver.call({ kind: 'connect', side, socketPath: path, shareDir });
+    await call({ kind: 'connect', side, socketPath: path, shareDir });
   }
   const cases: CaseResult[] = [];
   for (const workload of options.workloads) {
-    for (const { name: side } of peers) await driver.call({ kind: 'prepare', side, workload });
+    for (const { name: side } of peers) await call({ kind: 'prepare', side, workload });
     for (const depth of options.depths) {
       const sides = peers.map(({ name }) => name);
       const pids = new Map(peers.map(({ name, pid }) => [name, pid]));
       const result = await measure({ workload, depth }, { ...options, sides }, async (side, seconds) => {
-        return (await driver.call({ kind: 'run', side, workload, depth, seconds, pid: pids.get(side)! }))!;
+        return (await call({ kind: 'run', side, workload, depth, seconds, pid: pids.get(side)! }))!;
       });
       cases.push(result);
       say(progress(result, sides));

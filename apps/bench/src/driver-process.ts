@@ -14,6 +14,8 @@ const GRACE_MS = 60_000;
 export class DriverProcess implements Disposable {
   readonly #child: ChildProcess;
   #answer: ((answer: DriverAnswer) => void) | null = null;
+  /** Why it is not there any more; '' while it is. */
+  #ended = '';
 
   /** @param cpu - where it runs @param flags - more flags of Node, such as `--cpu-prof` */
   constructor(cpu: number, flags: readonly string[] = []) {
@@ -21,9 +23,12 @@ export class DriverProcess implements Disposable {
     const main = fileURLToPath(new URL('./driver/main.ts', import.meta.url));
     this.#child = fork(main, [], { execPath, execArgv: rest, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child.on('message', (answer: DriverAnswer) => this.#answer?.(answer));
-    this.#child.on('exit', (code, signal) => {
-      this.#answer?.({ kind: 'failed', message: `the driver ended (${signal ?? code})` });
-    });
+    const ended = (message: string) => {
+      this.#ended = message;
+      this.#answer?.({ kind: 'failed', message });
+    };
+    this.#child.on('error', (error) => ended(`the driver does not start: ${error.message}`));
+    this.#child.on('exit', (code, signal) => ended(`the driver ended (${signal ?? code})`));
   }
 
   /**
@@ -31,6 +36,7 @@ export class DriverProcess implements Disposable {
    * @throws BenchError ERR_BENCH_ANSWER with the driver's words, ERR_BENCH_TIMEOUT; the driver is then of no more use
    */
   async call(command: DriverCommand): Promise<RunResult | null> {
+    if (this.#ended !== '') throw new BenchError('ERR_BENCH_PEER', this.#ended);
     const limitMs = GRACE_MS + (command.kind === 'run' ? command.seconds * 1000 : 0);
     const answer = await new Promise<DriverAnswer>((resolve, reject) => {
       const timer = setTimeout(() => {

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type GuestEnvironment, HostProcess } from '@oriel/test-vm-guest';
 import { onCpu } from './cpu.ts';
+import { BenchError } from './errors.ts';
 import { NODE_FLAGS } from './node-flags.ts';
 
 /** A back-end that listens. */
@@ -14,6 +15,8 @@ export interface Peer {
   readonly socketPath: string;
   /** 0 where it could not be found. */
   readonly pid: number;
+  /** Rejects with ERR_BENCH_PEER when it ends before it is stopped; never resolves. */
+  readonly lost: Promise<never>;
   /** Ends what was started. */
   stop(): Promise<void>;
 }
@@ -60,18 +63,29 @@ export async function startVirtiofsd(environment: GuestEnvironment, options: Pee
 
 /** A server that listens already, and serves the folder that the bench uses. */
 export function attach(socketPath: string): Peer {
-  return { name: 'peer', version: '', socketPath, pid: listenerOf(resolve(socketPath)), stop: async () => {} };
+  const lost = new Promise<never>(() => {});
+  return { name: 'peer', version: '', socketPath, pid: listenerOf(resolve(socketPath)), lost, stop: async () => {} };
 }
 
 async function started(name: string, version: string, socketPath: string, program: HostProcess): Promise<Peer> {
-  const stop = async () => void (await program.stop());
+  let stopped = false;
+  const stop = async () => {
+    stopped = true;
+    await program.stop();
+  };
+  const lost = program.exited.then(({ code, signal }) => {
+    if (stopped) return new Promise<never>(() => {});
+    throw new BenchError('ERR_BENCH_PEER', `${name} ended (${signal ?? code}): ${program.stderr.trim()}`);
+  });
+  // Whoever waits for an answer looks at it; until then it is nobody's.
+  lost.catch(() => {});
   try {
     await program.waitOutput(LISTENING);
   } catch (error) {
     await stop();
     throw error;
   }
-  return { name, version, socketPath, pid: program.pid, stop };
+  return { name, version, socketPath, pid: program.pid, lost, stop };
 }
 
 /** The process that has the listening socket at a path, or 0. */

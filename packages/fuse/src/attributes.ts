@@ -23,7 +23,7 @@ export class Attributes {
   rdevMajor = 0;
   rdevMinor = 0;
   blksize = 4096;
-  /** FUSE_ATTR_SUBMOUNT 1, FUSE_ATTR_DAX 2. */
+  /** FUSE_ATTR_SUBMOUNT 1, FUSE_ATTR_DAX 2. A hook may add to it, so a Filesystem sets it for each record of its own. */
   flags = 0;
   /** Validity for the driver, seconds and ns. */
   validSec = 0;

@@ -17,7 +17,6 @@ export const REQUEST_MAX = 72 * 1024;
 /**
  * Copies and checks the header, then all arguments; the data of a WRITE stays in the message.
  * @returns 0, a negative errno (-UNSERVED for an opcode that is not served), or MUTE
- * @throws SysError ENOMEM
  */
 export function fetch(op: OperationRecord, message: FuseMessage): number {
   const readBytes = message.readBytes;
@@ -79,7 +78,10 @@ function fetchRest(op: OperationRecord, message: FuseMessage, first: number): nu
   if (readBytes > REQUEST_MAX) {
     return -E2BIG;
   }
-  op.reserve(REQUEST + readBytes);
+  const error = op.reserve(REQUEST + readBytes);
+  if (error < 0) {
+    return error;
+  }
   const rest = readBytes - first;
   return message.read(first, op.u8, REQUEST + first, rest) === rest ? 0 : -EFAULT;
 }

@@ -2,7 +2,10 @@
 import type { Attributes } from './attributes.ts';
 import type { Operation } from './operation.ts';
 
-/** What a window adds to a session; all optional. */
+/**
+ * What a window adds to a session; all optional. An operation that a hook keeps (`hold`, `beforeReply`, PENDING) must be let
+ * go exactly once, also after `abandon` or `reset`: only then it is free for another request.
+ */
 export interface SessionHooks {
   /** Extra INIT reply: flags to set when the driver offered them (MAP_ALIGNMENT, HAS_INODE_DAX). */
   readonly initFlagsLo?: number;
@@ -24,7 +27,7 @@ export interface SessionHooks {
   attributes?(nodeid: number, attr: Attributes, inDirectory: boolean): boolean;
   /**
    * Called before a request that the Filesystem would get is executed, with the header's fields in `op`: true = the hook
-   * keeps it, and calls `session.resume(op)` later.
+   * keeps it, and calls `session.resume(op)` (or `session.replyError(op, -errno)`) later.
    */
   hold?(op: Operation): boolean;
   /**

@@ -1,5 +1,5 @@
 /** The concrete operation: its private native memory, and what a session notes about it. */
-import { type Address, Mapping, type SysMem } from '@oriel/sys';
+import { type Address, Mapping, SysError, type SysMem } from '@oriel/sys';
 import type { DirRecords } from './dir-records.ts';
 import { Entry } from './entry.ts';
 import type { IoVector } from './io-vector.ts';
@@ -80,6 +80,8 @@ export class OperationRecord implements Operation, Disposable {
   state: number = FREE;
   /** The message was given back or lost: nothing may be written any more. */
   abandoned = false;
+  /** Which message of the session it is. */
+  serial = 0;
   /** The session's epoch at the start; a result of an older one is void. */
   epoch = 0;
   message: FuseMessage | null = null;
@@ -123,13 +125,22 @@ export class OperationRecord implements Operation, Disposable {
     this.io.addr = memory.addr + MEMORY;
   }
 
-  /** Makes room for `bytes` of reply and request, keeping what is there. @throws SysError ENOMEM */
-  reserve(bytes: number): void {
-    if (bytes <= this.#capacity) {
-      return;
-    }
+  /** Makes room for `bytes` of reply and request, keeping what is there. @returns 0 or -ENOMEM */
+  reserve(bytes: number): number {
+    return bytes <= this.#capacity ? 0 : this.#grow(bytes);
+  }
+
+  #grow(bytes: number): number {
     const capacity = Math.ceil(bytes / MEMORY) * MEMORY;
-    const memory = Mapping.anonymous(this.#mem, capacity + IOVEC_BYTES);
+    let memory: Mapping;
+    try {
+      memory = Mapping.anonymous(this.#mem, capacity + IOVEC_BYTES);
+    } catch (error) {
+      if (error instanceof SysError) {
+        return -error.errno;
+      }
+      throw error;
+    }
     memory.u8.set(this.u8.subarray(0, this.#capacity));
     this.#memory[Symbol.dispose]();
     this.#memory = memory;
@@ -140,6 +151,7 @@ export class OperationRecord implements Operation, Disposable {
     this.view = new DataView(memory.u8.buffer, memory.u8.byteOffset, memory.len);
     this.iov = iovecOf(memory, capacity);
     this.io.addr = memory.addr + capacity;
+    return 0;
   }
 
   /** Bytes for reply and request. */

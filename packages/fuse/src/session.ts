@@ -76,7 +76,8 @@ export class FuseSession implements Disposable {
       throw new RangeError(`maxOperations is ${maxOperations}, wanted 1 or more`);
     }
     this.#context = new ServeContext(fs, hooks, maxPages * PAGE);
-    this.#pool = new OperationPool(sys.mem, this, maxOperations);
+    const completer = { completed: (op: OperationRecord, result: number) => this.#completed(op, result) };
+    this.#pool = new OperationPool(sys.mem, completer, maxOperations);
     this.#sender = new ReplySender(finish, log);
     this.#hooks = hooks;
     this.#log = log;
@@ -119,8 +120,8 @@ export class FuseSession implements Disposable {
     if (op === null) {
       throw new FuseError('ERR_FUSE_BUSY', 'bug', 'every operation is in flight');
     }
-    this.#sender.stats.requests++;
     this.#inFlight++;
+    op.serial = ++this.#sender.stats.requests;
     op.message = message;
     op.epoch = this.#epoch;
     const error = fetch(op, message);
@@ -160,10 +161,8 @@ export class FuseSession implements Disposable {
   resume(operation: Operation): void {
     const op = operation as OperationRecord;
     this.#expect(op, HELD, 'resume');
-    if (op.abandoned) {
-      this.#recycle(op);
-    } else if (op.epoch !== this.#epoch) {
-      this.#fail(op, -EIO);
+    if (op.abandoned || op.epoch !== this.#epoch) {
+      this.#failHeld(op, -EIO);
     } else {
       this.#execute(op);
     }
@@ -191,11 +190,7 @@ export class FuseSession implements Disposable {
   replyError(operation: Operation, error: number): void {
     const op = operation as OperationRecord;
     if (op.state === HELD) {
-      if (op.abandoned) {
-        this.#recycle(op);
-      } else {
-        this.#fail(op, error);
-      }
+      this.#failHeld(op, error);
       return;
     }
     this.#expect(op, KEPT, 'replyError');
@@ -233,9 +228,9 @@ export class FuseSession implements Disposable {
     this.#inFlight--;
   }
 
-  /** Operations in flight now. */
+  /** Operations in flight now, in order of arrival. */
   operations(): readonly Operation[] {
-    return this.#pool.all.filter((op) => op.state !== FREE && op.state !== UNDOING && !op.abandoned);
+    return this.#pool.all.filter((op) => op.state !== FREE && !op.abandoned).sort((a, b) => a.serial - b.serial);
   }
 
   /** Reset or disconnect: no message is answered any more, mappings are dropped, fs.destroy(), state 'not initialised'. */
@@ -255,8 +250,8 @@ export class FuseSession implements Disposable {
     this.#pool[Symbol.dispose]();
   }
 
-  /** @internal Called by `op.complete`. */
-  completed(op: OperationRecord, result: number): void {
+  /** What `op.complete` does. */
+  #completed(op: OperationRecord, result: number): void {
     switch (op.state) {
       case WAITING:
         op.state = EXECUTING;
@@ -282,6 +277,14 @@ export class FuseSession implements Disposable {
   #expect(op: OperationRecord, state: number, call: string): void {
     if (op.state !== state) {
       throw new FuseError('ERR_FUSE_STATE', 'bug', `${call} of an operation in state ${op.state}, wanted ${state}`);
+    }
+  }
+
+  #failHeld(op: OperationRecord, error: number): void {
+    if (op.abandoned) {
+      this.#recycle(op);
+    } else {
+      this.#fail(op, error);
     }
   }
 

@@ -1,3 +1,4 @@
+import { mockSys } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import type { RequestEncoder } from '../src/client/index.ts';
 import * as C from '../src/constants.ts';
@@ -137,6 +138,17 @@ describe('bad requests', () => {
     it('more than 72 KiB', () => {
       refuses(raw(C.FUSE_SETXATTR, new Uint8Array(72 * 1024 - 39)), E2BIG);
       refuses(raw(C.FUSE_LOOKUP, new Uint8Array(72 * 1024 - 39)), E2BIG);
+    });
+
+    it('that need memory which there is none of: ENOMEM, and the next one is served', () => {
+      const mock = mockSys();
+      const { client: poor, fs: files } = connect({ sys: mock });
+      mock.failNext('mem.mmap', 12, 2);
+      expect(poor.call(poor.request.setxattr(1, 'user.a', new Uint8Array(60000))).error).to.equal(12);
+      expect(poor.call(poor.request.getxattr(1, 'user.a', 60000)).error).to.equal(12);
+      expect(files.take()).to.deep.equal([]);
+      expect(poor.call(poor.request.setxattr(1, 'user.a', new Uint8Array(60000))).error).to.equal(0);
+      poor[Symbol.dispose]();
     });
 
     it('are logged at the first, second, fourth, ... only', () => {
@@ -445,6 +457,18 @@ describe('bad requests', () => {
       expect(client.call(mkdir(3, '08000000 00000000 10000000 20000000 01000000 2a000000')(request)).error).to.equal(0);
       expect(fs.op!.supplementaryGroup).to.equal(42);
     });
+    it('bad ones behind SYMLINK and TMPFILE', () => {
+      for (const [opcode, body] of [
+        [C.FUSE_SYMLINK, '6100 6200'],
+        [C.FUSE_TMPFILE, `${ZERO}${ZERO} 2f00`],
+      ] as const) {
+        refuses((r) => {
+          const one = raw(opcode, `${body} 08000000 21000000`)(r);
+          one.bytes[36] = 1;
+          return one;
+        }, EINVAL);
+      }
+    });
     it('a string that runs into them', () => {
       refuses((r) => {
         const one = raw(C.FUSE_MKDIR, `${ZERO} 6162 0800000000000000`)(r);
@@ -493,6 +517,11 @@ describe('bad requests', () => {
       refuses((r) => {
         const one = r.getxattr(1, 'a', 0);
         one.room = 23;
+        return one;
+      }, EINVAL);
+      refuses((r) => {
+        const one = r.listxattr(1, 8);
+        one.room = 16;
         return one;
       }, EINVAL);
       const one = request.getxattr(1, 'a', 0xffff_ffff);

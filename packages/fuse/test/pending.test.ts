@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import type { RequestEncoder } from '../src/client/index.ts';
-import { RequestEncoder as Encoder } from '../src/client/index.ts';
+import { RequestEncoder as Encoder, ReplyDecoder } from '../src/client/index.ts';
 import {
   type DirSink,
   type Entry,
@@ -79,6 +79,21 @@ describe('operations in flight', () => {
       expect(first.message.written).to.equal(16);
       expect(client.session.inFlight).to.equal(0);
       expect(client.session.operations()).to.deep.equal([]);
+    });
+
+    it('lists operations in order of arrival, whatever memory they got', () => {
+      start();
+      fs.answers['getattr'] = () => PENDING;
+      flight.send((r) => r.getattr(1));
+      const first = fs.op!;
+      flight.send((r) => r.getattr(2));
+      first.complete(0);
+      flight.send((r) => r.getattr(3));
+      expect(fs.op).to.equal(first);
+      expect(client.session.operations().map(({ nodeid }) => nodeid)).to.deep.equal([2, 3]);
+      for (const op of client.session.operations()) {
+        op.complete(0);
+      }
     });
 
     it('may be completed before the method returns', () => {
@@ -167,6 +182,20 @@ describe('operations in flight', () => {
       expect(client.take(one).error).to.equal(0);
       expect(fs.take()).to.deep.equal([['getattr', 7, -1]]);
       expect(() => client.session.resume(held[0]!)).to.throw('ERR_FUSE_STATE');
+    });
+
+    it('may end a request with an error, unexecuted', () => {
+      const held: Operation[] = [];
+      start({ hold: (op) => held.push(op) > 0 });
+      const one = request.getattr(7);
+      client.send(one);
+      client.session.replyError(held[0]!, -11);
+      expect(client.take(one).error).to.equal(11);
+      client.send(one);
+      client.session.abandon(held[1]!);
+      client.session.replyError(held[1]!, -11);
+      expect([client.message.written, client.session.inFlight]).to.deep.equal([-1, 0]);
+      expect(fs.take()).to.deep.equal([]);
     });
 
     it('is not asked about INIT, DESTROY, FORGET and mappings', () => {
@@ -476,6 +505,69 @@ describe('operations in flight', () => {
       expect(fs.take().slice(1)).to.deep.equal([['forget', 7, 1]]);
       expect([client.message.written, client.session.ready]).to.deep.equal([-1, true]);
     });
+  });
+
+  describe('a session that ended meanwhile', () => {
+    it('lets a kept reply go as EIO, whatever the hook says', () => {
+      const kept: Operation[] = [];
+      start({ beforeReply: (op) => kept.push(op) > 0 });
+      fs.answers['lookup'] = (op) => fillEntry(op, 7);
+      const sent = [flight.send((r) => r.lookup(1, 'a')), flight.send((r) => r.lookup(1, 'b'))];
+      flight.send((r) => r.destroy());
+      fs.take();
+      client.session.reply(kept[0]!);
+      client.session.replyError(kept[1]!, -12);
+      expect(
+        sent.map(({ message, request: one }) => new ReplyDecoder().take(one, message.reply, message.written).error),
+      ).to.deep.equal([5, 5]);
+      expect(fs.take()).to.deep.equal([]);
+    });
+
+    it('does not mind a hook that resets it', () => {
+      let action: 'hold' | 'beforeReply' | 'none' = 'none';
+      const end = (name: string): boolean => {
+        if (action === name) {
+          client.session.reset();
+        }
+        return false;
+      };
+      start({ hold: () => end('hold'), beforeReply: () => end('beforeReply') });
+      for (const one of ['hold', 'beforeReply'] as const) {
+        action = 'none';
+        client.init();
+        action = one;
+        expect(client.send(request.getattr(1))).to.equal(false);
+        expect([client.session.inFlight, client.session.initialised]).to.deep.equal([0, false]);
+      }
+    });
+  });
+
+  it('an error that comes after abandon frees the operation, and takes records back', () => {
+    start({}, 1);
+    fs.answers['readdir'] = (op, ...args: unknown[]) => {
+      fillEntry(op, 9);
+      (args[4] as DirSink).add(Buffer.from('x'), 0, 1, 1, 0, 1, 0, 4, op.entry);
+      return PENDING;
+    };
+    client.send(request.readdirplus(1, 1, 0, 0, 4096));
+    client.session.abandon(fs.op!);
+    fs.take();
+    fs.op!.complete(-5);
+    expect(fs.take()).to.deep.equal([['forget', 9, 1]]);
+    expect(client.session.ready).to.equal(true);
+  });
+
+  it("bytes outside of an operation's memory are refused", () => {
+    start();
+    fs.answers['readlink'] = (op, ...args: unknown[]) => {
+      const to = args[1] as number;
+      expect(() => op.bytes(to, 8192)).to.throw(RangeError);
+      expect(() => op.bytes(to - 4096, 1)).to.throw(RangeError);
+      expect(() => op.bytes(to, -1)).to.throw(RangeError);
+      return 0;
+    };
+    client.call(request.readlink(1));
+    expect(fs.take()).to.have.length(1);
   });
 
   it('replies can be watched', () => {

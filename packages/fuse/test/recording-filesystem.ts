@@ -13,7 +13,7 @@ const ok = (): number => 0;
 /** All methods; each answers 0 unless `answers` has its name. */
 export class RecordingFilesystem implements Filesystem {
   readonly calls: Call[] = [];
-  readonly answers: Record<string, Answer> = {};
+  answers: Record<string, Answer> = {};
   /** The operation of the latest call. */
   op: Operation | undefined;
 

@@ -270,6 +270,45 @@ describe('replies', () => {
     );
   });
 
+  it('READDIR: a record that does not fit is refused, and the room is told exactly', () => {
+    const seen: unknown[] = [];
+    for (const plus of [false, true]) {
+      fs.answers['readdir'] = (op: Operation, ...args: unknown[]) => {
+        const sink = args[4] as DirSink;
+        fillEntry(op, 7);
+        const put = (name: string): boolean =>
+          sink.add(Buffer.from(name), 0, name.length, 1, 0, 1, 0, 8, plus ? op.entry : null);
+        seen.push(sink.need(1), sink.need(8), sink.need(9), put('12345678'), sink.room, put('1'), sink.room);
+        return 0;
+      };
+      const size = plus ? 160 + 159 : 32 + 31;
+      client.call(plus ? request.readdirplus(1, 2, 0, 0, size) : request.readdir(1, 2, 0, 0, size));
+      expect(client.message.written).to.equal(16 + (plus ? 160 : 32));
+    }
+    expect(seen).to.deep.equal([32, 32, 40, true, 31, false, 31, 160, 160, 168, true, 159, false, 159]);
+    expect(fs.take().map(([method]) => method)).to.deep.equal(['readdir', 'readdir']);
+  });
+
+  it('READDIRPLUS: padding is zero also where an older reply was longer', () => {
+    fs.answers['readdir'] = (_op: Operation, ...args: unknown[]) => {
+      const sink = args[4] as DirSink;
+      const name = Buffer.from('x'.repeat((args[2] as number) || 255));
+      for (let index = 0; index < 3; index++) {
+        sink.add(name, 0, name.length, 0xffff_ffff, 0xffff_ffff, 0xffff_ffff, 0xffff_ffff, 0xffff_ffff, null);
+      }
+      return 0;
+    };
+    for (let len = 0; len <= 16; len++) {
+      client.call(request.readdir(1, 2, 0, 0, 4096));
+      client.call(request.readdir(1, 2, len, 0, 4096));
+      if (len > 0) {
+        const one = `${'ff'.repeat(16)}${len.toString(16).padStart(2, '0')}000000ffffffff${'78'.repeat(len)}`;
+        const padded = one.padEnd(Math.ceil(one.length / 16) * 16, '0');
+        expect(toHex(client.message.reply.subarray(16, client.message.written))).to.equal(padded.repeat(3));
+      }
+    }
+  });
+
   it('DESTROY: a header', () => {
     client.call(request.destroy());
     expect(reply(client)).to.equal(plain(`10000000 00000000 ${UNIQUE}`));

@@ -318,6 +318,7 @@ describe('requests', () => {
   it('refuse more pieces than preadv2 takes', () => {
     const { client: cut } = connect({ message: { pieceBytes: 16 } });
     expect(cut.call(cut.request.read(9, 5, 0, 65536)).error).to.equal(7);
+    expect(cut.call(cut.request.write(9, 5, 0, 65536), new Uint8Array(65536)).error).to.equal(7);
     cut[Symbol.dispose]();
   });
 

@@ -31,7 +31,9 @@ export function struct<const S extends Shape>(name: string, shape: S, options: S
       throw new TypeError(`struct ${name}: the field name ${field} is reserved`);
     }
     if (!options.packed && offset % kind.align !== 0) {
-      throw new TypeError(`struct ${name}: ${field} at offset ${offset} needs alignment ${kind.align}; name the padding`);
+      throw new TypeError(
+        `struct ${name}: ${field} at offset ${offset} needs alignment ${kind.align}; name the padding`,
+      );
     }
     fields[field] = kind.at(offset);
     offset += kind.size;

@@ -1,5 +1,18 @@
 import { expect } from 'chai';
-import { array, bytes, fromParts, isSafeUnsigned, pad, rangeFits, struct, toBigInt, U8, U16, U32, U64 } from '../src/index.ts';
+import {
+  array,
+  bytes,
+  fromParts,
+  isSafeUnsigned,
+  pad,
+  rangeFits,
+  struct,
+  toBigInt,
+  U8,
+  U16,
+  U32,
+  U64,
+} from '../src/index.ts';
 
 const VirtqDesc = struct('virtq_desc', { addr: U64, len: U32, flags: U16, next: U16 });
 

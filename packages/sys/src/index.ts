@@ -14,7 +14,7 @@ export type { EventLoop, LoopOptions, LoopTimer, Offload, Watch, WatchHandler } 
 export { Fd } from './fd.ts';
 export { SYS, type SyscallName } from './koffi/numbers.ts';
 export { openSys } from './koffi/open.ts';
-export { Iovec, LinuxDirent64, OpenHow, Statfs, Statx, Timespec } from './layouts.ts';
+export { FileHandle, Iovec, LinuxDirent64, OpenHow, Statfs, Statx, Timespec } from './layouts.ts';
 export { escapeBytes, type Logger, type LogWriter, silentLogger } from './log.ts';
 export { BlockingLoop } from './loop/blocking-loop.ts';
 export type { LoopSys } from './loop/loop-core.ts';

@@ -62,6 +62,9 @@ export const Iovec = struct('iovec', { iovBase: U64, iovLen: U64 });
 /** `struct open_how` (linux/openat2.h), 24 bytes. */
 export const OpenHow = struct('open_how', { flags: U64, mode: U64, resolve: U64 });
 
+/** Head of `struct file_handle` (fcntl.h); up to MAX_HANDLE_SZ bytes follow. */
+export const FileHandle = struct('file_handle', { handleBytes: U32, handleType: I32 });
+
 /** Head of `struct linux_dirent64` (getdents64(2)); the NUL-terminated name follows at byte 19, packed. */
 export const LinuxDirent64 = struct('linux_dirent64', { dIno: U64, dOff: U64, dReclen: U16, dType: U8 });
 

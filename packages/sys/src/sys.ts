@@ -135,6 +135,18 @@ export interface SysFile {
   listxattr(path: Pointer, list: Pointer, size: number): number;
   removexattr(path: Pointer, name: Pointer): number;
   flock(fd: number, operation: number): number;
+  /**
+   * Fills `handle` (a `struct file_handle`; see `FileHandle`), whose `handleBytes` says how much room there is, and
+   * `mountId` (an i32). `path` is as statx takes it: AT_EMPTY_PATH for `dirfd` itself, O_PATH too.
+   * @returns 0; -EOVERFLOW when the handle is longer than the room, -EOPNOTSUPP where the file system has none
+   */
+  nameToHandleAt(dirfd: number, path: Pointer, handle: Pointer, mountId: Pointer, flags: number): number;
+  /**
+   * Opens the file of a handle; needs CAP_DAC_READ_SEARCH.
+   * @param mountFd - any file on the mount, not O_PATH
+   * @returns a descriptor; -ESTALE when the file is gone
+   */
+  openByHandleAt(mountFd: number, handle: Pointer, flags: number): number;
 }
 
 /** Credentials of the calling thread (raw system calls: the C library would change every thread). */

@@ -17,15 +17,20 @@ import {
   ENODATA,
   ENOENT,
   EOPNOTSUPP,
+  EOVERFLOW,
+  EPERM,
+  ESTALE,
   EXDEV,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
   Fd,
+  FileHandle,
   Iovec,
   LinuxDirent64,
   LOCK_EX,
   LOCK_NB,
   LOCK_UN,
+  MAX_HANDLE_SZ,
   Mapping,
   O_CLOEXEC,
   O_CREAT,
@@ -314,5 +319,52 @@ describe('file: attributes', () => {
     expect(Buffer.from(memory.u8.subarray(0, 100)).includes('user.x\0')).to.equal(true);
     expect(file.removexattr(where, path('user.x'))).to.equal(0);
     expect(file.getxattr(where, path('user.x'), memory.addr, 100)).to.equal(-ENODATA);
+  });
+});
+
+describe('file: handles', () => {
+  checkLeaks(setUp, cleanUp);
+
+  const empty = new Uint8Array(1);
+  const mountId = () => memory.addr + 3072;
+
+  /** Takes the handle of a descriptor to 2048 of the scratch memory. */
+  function take(fd: number, room: number): number {
+    FileHandle.handleBytes.set(view, 2048, room);
+    return file.nameToHandleAt(fd, empty, memory.addr + 2048, mountId(), AT_EMPTY_PATH);
+  }
+
+  it('open the file that they were taken of, until it is gone', function () {
+    open('a').close();
+    const taken = file.nameToHandleAt(root.fd, path('a'), memory.addr + 2048, mountId(), 0);
+    expect(taken).to.equal(-EOVERFLOW);
+    const old = open('a', O_PATH | O_CLOEXEC);
+    expect(take(old.fd, MAX_HANDLE_SZ)).to.equal(0);
+    expect(FileHandle.handleBytes.get(view, 2048)).to.be.within(1, MAX_HANDLE_SZ);
+    using mount = open('.', O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const again = file.openByHandleAt(mount.fd, memory.addr + 2048, O_PATH | O_CLOEXEC);
+    if (again === -EPERM) {
+      old.close();
+      this.skip();
+    }
+    using reopened = new Fd(sys.fd, check(again, 'open_by_handle_at'));
+    stat('a');
+    const ino = Statx.stxIno.get(view, 0);
+    check(file.statx(reopened.fd, empty, AT_EMPTY_PATH, STATX_BASIC_STATS, memory.addr), 'statx');
+    expect(Statx.stxIno.get(view, 0)).to.equal(ino);
+
+    check(file.unlinkat(root.fd, path('a'), 0), 'unlinkat');
+    old.close();
+    reopened.close();
+
+    expect(file.openByHandleAt(mount.fd, memory.addr + 2048, O_PATH | O_CLOEXEC)).to.equal(-ESTALE);
+  });
+
+  it('need a descriptor that is not O_PATH, and room', () => {
+    using fd = open('a');
+    expect(take(fd.fd, 0)).to.equal(-EOVERFLOW);
+    expect(take(fd.fd, MAX_HANDLE_SZ)).to.equal(0);
+    expect(file.openByHandleAt(root.fd, memory.addr + 2048, O_PATH | O_CLOEXEC)).to.be.oneOf([-EBADF, -EPERM]);
+    expect(take(-1, MAX_HANDLE_SZ)).to.equal(-EBADF);
   });
 });

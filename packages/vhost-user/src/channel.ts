@@ -17,6 +17,7 @@ import {
   type Sys,
   type Watch,
 } from '@oriel/sys';
+import { publishMessage, vhostUserChannel } from './diagnostics.ts';
 import type { VhostUserBlame, VhostUserErrorCode } from './errors.ts';
 import { VhostUserError } from './errors.ts';
 import {
@@ -56,6 +57,8 @@ export interface ChannelOptions {
   readonly loop: EventLoop;
   /** Connected stream socket, given away. */
   readonly socket: Fd;
+  /** Which of the two it is, for those who watch. */
+  readonly name: 'main' | 'back';
   /** Who sits at the other end: to blame. */
   readonly peer: VhostUserBlame;
   /** While the peer does not take what was sent: 'pause' reads nothing more (a server's memory stays bounded), 'read' goes on. */
@@ -125,6 +128,9 @@ export class Channel implements Disposable {
     VhostUserHeader.size.set(this.#outHeader, 0, size);
     if (payload !== null) {
       this.#out.set(payload, HEADER);
+    }
+    if (vhostUserChannel.hasSubscribers) {
+      publishMessage(this.#options.name, 'out', id, flags, size, fds.length);
     }
     const result = this.#queue.send(this.#out, HEADER + size, fds);
     if (result < 0) {
@@ -197,6 +203,9 @@ export class Channel implements Disposable {
       return false;
     }
     this.#have = 0;
+    if (vhostUserChannel.hasSubscribers) {
+      publishMessage(this.#options.name, 'in', message.id, message.flags, message.size, message.fds.count);
+    }
     try {
       this.#options.onMessage(message);
     } finally {

@@ -101,3 +101,10 @@ const VIOLATIONS: ReadonlySet<VhostUserErrorCode> = new Set<VhostUserErrorCode>(
 export function isProtocolViolation(error: VhostUserError): boolean {
   return VIOLATIONS.has(error.code);
 }
+
+/** What code that is not ours threw, as an error of this protocol: ERR_VU_DEVICE with the cause, unless it is one already. */
+export function asProtocolError(error: unknown, place: VhostUserErrorPlace = {}): VhostUserError {
+  return error instanceof VhostUserError
+    ? error
+    : new VhostUserError('ERR_VU_DEVICE', 'device', String(error), place, { cause: error });
+}

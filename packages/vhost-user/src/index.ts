@@ -5,6 +5,7 @@
 export { BackendConnection, type BackendOptions } from './backend/connection.ts';
 export type { BackendHandler, RingSetup } from './backend/handler.ts';
 export { checkShmRegions, type ShmRegionSize } from './backend/shm-config.ts';
+export { type VhostUserEvent, vhostUserChannel } from './diagnostics.ts';
 export {
   type VhostUserBlame,
   VhostUserError,
@@ -12,10 +13,12 @@ export {
   type VhostUserErrorPlace,
 } from './errors.ts';
 export * from './features.ts';
-export { FrontendConnection, type RingStart, type SharedRegion } from './frontend/connection.ts';
+export { FrontendConnection } from './frontend/connection.ts';
 export type { FrontendHandlers, FrontendOptions, ShmemRequest, WindowPlacement } from './frontend/handlers.ts';
 export type { NegotiationWish } from './frontend/negotiate.ts';
 export type { Reply, ReplyHandler } from './frontend/requester.ts';
+export type { RingStart } from './frontend/ring-steps.ts';
+export type { RegionName, SharedRegion } from './frontend/shared-region.ts';
 export { type FrontendProfile, profileFor, profiles } from './profiles.ts';
 export {
   BACKEND_MESSAGES,

@@ -43,6 +43,7 @@ class ChannelSetup implements Disposable {
       sys,
       loop: this.loop,
       socket: ours,
+      name: 'main',
       peer: 'frontend',
       whileSending: whileSending ?? 'read',
       onMessage: (message) => {

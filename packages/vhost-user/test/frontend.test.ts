@@ -299,6 +299,7 @@ describe('FrontendConnection, back channel', () => {
     ['a range that wraps', mmap(0, 0, 0x1000, MAX - 0xfffn), 1],
     ['a file range that wraps', mmap(0, MAX - 0xfffn, 0, 0x1000), 1],
     ['a file offset beyond 2^53', mmap(0, 2 ** 60, 0, 0x1000), 1],
+    ['a file range that ends at 2^53', mmap(0, 2 ** 53 - 0x1000, 0, 0x1000), 1],
     ['unknown flags', mmap(0, 0, 0, 0x1000, 3), 1],
     ['no descriptor', mmap(0, 0, 0, 0x1000), 0],
     ['two descriptors', mmap(0, 0, 0, 0x1000), 2],

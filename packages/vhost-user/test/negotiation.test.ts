@@ -141,6 +141,8 @@ describe('BackendConnection, negotiation', () => {
       expect(get(setup, 0, 256).length).to.equal(2 * 268);
       expect(get(setup, 100, 2)).to.equal(`${head(100, 2, 0)}0000`);
       expect(get(setup, 44, 0)).to.equal(head(44, 0, 0));
+      const reads = setup.handler.take().filter((call) => call.startsWith('readConfig'));
+      expect(reads).to.deep.equal(['readConfig 42+2', 'readConfig 0+44']);
     });
 
     it('keeps the flags that crosvm sets', () => {

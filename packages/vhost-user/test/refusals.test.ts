@@ -1,6 +1,6 @@
 import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
-import { BackendConnection, FRONTEND_MESSAGES, profiles, VhostUserError } from '../src/index.ts';
+import { BackendConnection, FeatureSet, FRONTEND_MESSAGES, profiles, VhostUserError } from '../src/index.ts';
 import { bytesOf, FRONTEND_GOLDEN, payloadOf } from './support/golden.ts';
 import { negotiateRaw, prelude, SentFds, shareRaw, u32s, u64s } from './support/prelude.ts';
 import { RecordingHandler } from './support/recording-handler.ts';
@@ -266,13 +266,20 @@ describe('BackendConnection, refusals', () => {
   it('closes the socket when it cannot start', () => {
     using setup = new RawSetup();
     const { sys, loop } = setup;
-    const [ours, theirs] = socketPair(sys);
-    const handler = new RecordingHandler();
-    handler.shmRegions = [{ shmid: 0, size: 0x3000 }];
-    const start = () => new BackendConnection({ sys, loop, socket: ours, profile: profiles.qemu, handler });
-    expect(start).to.throw(RangeError, 'power of two');
-    expect(ours.closed).to.equal(true);
-    theirs.close();
+    const wrong: [(handler: RecordingHandler) => void, string][] = [
+      [(handler) => (handler.shmRegions = [{ shmid: 0, size: 0x3000 }]), 'power of two'],
+      [(handler) => (handler.features = FeatureSet.of(26, 32)), 'feature 26'],
+      [(handler) => (handler.features = FeatureSet.of(32, 33)), 'feature 33'],
+    ];
+    for (const [change, text] of wrong) {
+      const [ours, theirs] = socketPair(sys);
+      const handler = new RecordingHandler();
+      change(handler);
+      const start = () => new BackendConnection({ sys, loop, socket: ours, profile: profiles.qemu, handler });
+      expect(start).to.throw(RangeError, text);
+      expect(ours.closed).to.equal(true);
+      theirs.close();
+    }
   });
 
   it('leaves memory alone after a refused table', () => {

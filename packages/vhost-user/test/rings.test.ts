@@ -320,6 +320,14 @@ describe('BackendConnection, rings', () => {
       });
     }
 
+    it('ADDR beyond 2^53, also before the size is known', () => {
+      using setup = new RawSetup();
+      negotiateRaw(setup);
+      shareRaw(setup);
+      expect(setup.peer.ask(ADDR, vringAddr(0, 2 ** 60, USER, USER))).to.equal(1);
+      expect(setup.peer.ask(ADDR, vringAddr(0, USER, USER, USER))).to.equal(0);
+    });
+
     it('ADDR before any memory', () => {
       using setup = new RawSetup();
       negotiateRaw(setup);

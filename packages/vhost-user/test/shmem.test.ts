@@ -1,5 +1,5 @@
-import { ECANCELED, EIO } from '@oriel/sys';
-import { leakCheck } from '@oriel/sys/testing';
+import { ECANCELED, EIO, openSys, Statx, type Sys } from '@oriel/sys';
+import { leakCheck, mockSys } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { type FrontendProfile, profiles } from '../src/index.ts';
 import { BackSetup, mmapPayload, WINDOW_GPA, WINDOW_USER } from './support/back-peer.ts';
@@ -215,6 +215,27 @@ describe('mapTransport', () => {
       expect(setup.outcomes).to.deep.equal(['map 0x0 = 0']);
     });
 
+    it('is not fooled by a file of the same number on another device', () => {
+      const real = openSys();
+      let elsewhere = false;
+      const statx: Sys['file']['statx'] = (dirfd, path, flags, mask, buf) => {
+        const result = real.file.statx(dirfd, path, flags, mask, buf);
+        if (elsewhere) {
+          const { buffer, byteOffset } = buf as Uint8Array;
+          const view = new DataView(buffer, byteOffset);
+          Statx.stxDevMinor.set(view, 0, Statx.stxDevMinor.get(view, 0) + 1);
+        }
+        return result;
+      };
+      using setup = new BackSetup({ profile: patient, sys: mockSys({ file: { statx } }, real) });
+      elsewhere = true;
+      setup.map(0);
+      elsewhere = false;
+      setup.answer(0);
+      setup.addRegion(0);
+      expect(setup.outcomes).to.deep.equal([]);
+    });
+
     it('tells two mappings of the same file range apart by their order', () => {
       using setup = new BackSetup({ profile: patient });
       setup.map(0);
@@ -291,10 +312,12 @@ describe('mapTransport', () => {
 
     it('does not wait to unmap what was never seen in the table', () => {
       using setup = new BackSetup({ profile: patient });
-      setup.unmap(0);
-      setup.answer(0);
-      expect(setup.answer(1)).to.equal(BARRIER);
-      expect(setup.outcomes).to.deep.equal(['unmap 0x0 = 0']);
+      for (const shmOffset of [0, 0x1000]) {
+        setup.unmap(shmOffset);
+        setup.answer(0);
+        expect(setup.answer(1)).to.equal(BARRIER);
+      }
+      expect(setup.outcomes).to.deep.equal(['unmap 0x0 = 0', 'unmap 0x1000 = 0']);
     });
 
     it('sends nothing that may be refused where refusal is fatal', () => {

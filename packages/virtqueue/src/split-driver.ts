@@ -151,6 +151,54 @@ export class SplitDriver {
     this.#offer(head, length);
   }
 
+  /** Publishes what was added and kicks if the device asks for it. */
+  publish(): void {
+    const before = this.#published;
+    const now = this.#availIdx;
+    if (before === now) return;
+    this.#published = now;
+    Atomics.store(this.#avail, RING_IDX, now);
+    // The store above is the barrier between the index and the look at what the device asks for.
+    const wanted = this.#config.eventIdx
+      ? ((now - Atomics.load(this.#used, availEventAt(this.size)) - 1) & 0xffff) < ((now - before) & 0xffff)
+      : (Atomics.load(this.#used, RING_FLAGS) & VRING_USED_F_NO_NOTIFY) === 0;
+    if (wanted) this.#config.kick();
+  }
+
+  /**
+   * Takes a used entry: its head and length are then in `usedHead` and `usedLen`.
+   * @returns false when there is none
+   * @throws VirtqueueError ERR_VIRTQ_USED when the device returned a chain that is not in flight
+   */
+  takeUsed(): boolean {
+    if (Atomics.load(this.#used, RING_IDX) === this.#lastUsed) return false;
+    const at = (this.#lastUsed & this.#mask) * 2;
+    const head = this.#usedElems[at]!;
+    const len = this.#usedElems[at + 1]!;
+    const length = head < this.size ? this.#length[head]! : 0;
+    if (length === 0)
+      throw new VirtqueueError('ERR_VIRTQ_USED', 'host', `used entry for head ${head}, not in flight`, { head });
+    if (this.#kept[head] === 0) this.#release(head, length);
+    this.#length[head] = 0;
+    this.#lastUsed = (this.#lastUsed + 1) & 0xffff;
+    this.usedHead = head;
+    this.usedLen = len;
+    return true;
+  }
+
+  /** Asks for a call for the next used entry. @returns true when some came meanwhile */
+  enableCalls(): boolean {
+    if (this.#config.eventIdx) Atomics.store(this.#avail, usedEventAt(this.size), this.#lastUsed);
+    else Atomics.store(this.#avail, RING_FLAGS, 0);
+    return Atomics.load(this.#used, RING_IDX) !== this.#lastUsed;
+  }
+
+  /** Asks for no calls; the device may call all the same. */
+  disableCalls(): void {
+    if (this.#config.eventIdx) Atomics.store(this.#avail, usedEventAt(this.size), (this.#lastUsed - 1) & 0xffff);
+    else Atomics.store(this.#avail, RING_FLAGS, VRING_AVAIL_F_NO_INTERRUPT);
+  }
+
   /** Takes descriptors and writes a chain into them. @returns its head, or -1 */
   #place(buffers: readonly DriverBuffer[], count: number): number {
     if (count < 1 || count > buffers.length) throw new RangeError(`a chain of ${count} of ${buffers.length} buffers`);
@@ -188,60 +236,12 @@ export class SplitDriver {
     this.#availIdx = (this.#availIdx + 1) & 0xffff;
   }
 
-  /** Publishes what was added and kicks if the device asks for it. */
-  publish(): void {
-    const before = this.#published;
-    const now = this.#availIdx;
-    if (before === now) return;
-    this.#published = now;
-    Atomics.store(this.#avail, RING_IDX, now);
-    // The store above is the barrier between the index and the look at what the device asks for.
-    const wanted = this.#config.eventIdx
-      ? ((now - Atomics.load(this.#used, availEventAt(this.size)) - 1) & 0xffff) < ((now - before) & 0xffff)
-      : (Atomics.load(this.#used, RING_FLAGS) & VRING_USED_F_NO_NOTIFY) === 0;
-    if (wanted) this.#config.kick();
-  }
-
-  /**
-   * Takes a used entry: its head and length are then in `usedHead` and `usedLen`.
-   * @returns false when there is none
-   * @throws VirtqueueError ERR_VIRTQ_USED when the device returned a chain that is not in flight
-   */
-  takeUsed(): boolean {
-    if (Atomics.load(this.#used, RING_IDX) === this.#lastUsed) return false;
-    const at = (this.#lastUsed & this.#mask) * 2;
-    const head = this.#usedElems[at]!;
-    const len = this.#usedElems[at + 1]!;
-    const length = head < this.size ? this.#length[head]! : 0;
-    if (length === 0)
-      throw new VirtqueueError('ERR_VIRTQ_USED', 'host', `used entry for head ${head}, not in flight`, { head });
-    if (this.#kept[head] === 0) this.#release(head, length);
-    this.#length[head] = 0;
-    this.#lastUsed = (this.#lastUsed + 1) & 0xffff;
-    this.usedHead = head;
-    this.usedLen = len;
-    return true;
-  }
-
   #release(head: number, length: number): void {
     let last = head;
     for (let i = 1; i < length; i++) last = this.#next[last]!;
     this.#next[last] = this.#free;
     this.#free = head;
     this.#freeCount += length;
-  }
-
-  /** Asks for a call for the next used entry. @returns true when some came meanwhile */
-  enableCalls(): boolean {
-    if (this.#config.eventIdx) Atomics.store(this.#avail, usedEventAt(this.size), this.#lastUsed);
-    else Atomics.store(this.#avail, RING_FLAGS, 0);
-    return Atomics.load(this.#used, RING_IDX) !== this.#lastUsed;
-  }
-
-  /** Asks for no calls; the device may call all the same. */
-  disableCalls(): void {
-    if (this.#config.eventIdx) Atomics.store(this.#avail, usedEventAt(this.size), (this.#lastUsed - 1) & 0xffff);
-    else Atomics.store(this.#avail, RING_FLAGS, VRING_AVAIL_F_NO_INTERRUPT);
   }
 }
 

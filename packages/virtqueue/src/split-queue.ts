@@ -252,10 +252,18 @@ export class SplitQueue implements DeviceQueue {
     }
   }
 
-  /** Looks at avail.idx; when nothing is there, asks for a kick and looks again. @returns true when there are chains */
+  /**
+   * Looks at avail.idx; when nothing is there, calls the driver for what is done, asks for a kick and looks again.
+   * @returns true when there are chains
+   */
   #refill(): boolean {
     const { avail } = this.#ring;
     let idx = Atomics.load(avail, IDX);
+    if (idx === this.#nextAvail && this.#unannounced !== 0) {
+      // Call first: a driver on this core answers at once, and as it was not told to kick yet, it saves that too.
+      this.#announce();
+      idx = Atomics.load(avail, IDX);
+    }
     if (idx === this.#nextAvail) {
       if (!this.#enableKicks()) return false;
       idx = Atomics.load(avail, IDX);

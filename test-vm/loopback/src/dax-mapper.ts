@@ -39,7 +39,9 @@ export class DaxMapper {
 
   /** Stores bytes into the file, which must already be that long. @throws SysError */
   write(nodeid: number, offset: number, from: Uint8Array): void {
-    this.#pieces(nodeid, offset, from, true, (at, part) => check(this.#client.vm.window.write(at, part), 'window write'));
+    this.#pieces(nodeid, offset, from, true, (at, part) =>
+      check(this.#client.vm.window.write(at, part), 'window write'),
+    );
   }
 
   /** Sets up the range that holds the byte at `offset`. @returns its offset in the window */

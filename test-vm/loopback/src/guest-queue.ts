@@ -90,7 +90,15 @@ export class GuestQueue implements Disposable {
     const { desc, avail, used } = layoutSplitRing(this.size);
     const user = this.#ram.userOf(this.#ringGpa);
     const { index, size } = this;
-    return { index, size, desc: user + desc, avail: user + avail, used: user + used, kickFd: this.#kick.fd, callFd: this.#call.fd };
+    return {
+      index,
+      size,
+      desc: user + desc,
+      avail: user + avail,
+      used: user + used,
+      kickFd: this.#kick.fd,
+      callFd: this.#call.fd,
+    };
   }
 
   /** Guest physical address of the ring, for drivers that write into it what no driver should. */
@@ -110,7 +118,8 @@ export class GuestQueue implements Disposable {
    */
   submit(buffers: readonly DriverBuffer[]): PendingChain {
     const head = this.#driver.add(buffers);
-    if (head < 0) throw new LoopbackError('ERR_LOOPBACK_RANGE', `queue ${this.index} has no ${buffers.length} free descriptors`);
+    if (head < 0)
+      throw new LoopbackError('ERR_LOOPBACK_RANGE', `queue ${this.index} has no ${buffers.length} free descriptors`);
     const chain = new PendingChain(head, buffers);
     this.#pending.set(head, chain);
     this.#driver.publish();
@@ -123,7 +132,10 @@ export class GuestQueue implements Disposable {
    * @param writable - lengths, or buffers that lie elsewhere
    * @throws LoopbackError ERR_LOOPBACK_RANGE
    */
-  request(readable: readonly (Uint8Array | DriverBuffer)[], writable: readonly (number | DriverBuffer)[]): PendingChain {
+  request(
+    readable: readonly (Uint8Array | DriverBuffer)[],
+    writable: readonly (number | DriverBuffer)[],
+  ): PendingChain {
     const owned: OwnedBuffer[] = [];
     const take = (len: number): number => {
       const gpa = this.#ram.allocate(len);
@@ -139,7 +151,8 @@ export class GuestQueue implements Disposable {
           buffers.push({ gpa, len: bytes.length, writable: false });
         } else buffers.push(bytes);
       }
-      for (const room of writable) buffers.push(typeof room === 'number' ? { gpa: take(room), len: room, writable: true } : room);
+      for (const room of writable)
+        buffers.push(typeof room === 'number' ? { gpa: take(room), len: room, writable: true } : room);
       const chain = this.submit(buffers);
       this.#owned.set(chain, owned);
       return chain;

@@ -49,7 +49,10 @@ export class GuestRam implements Disposable {
     this.size = size;
     this.#sys = sys;
     this.#allocator = new RangeAllocator(size, GRAIN);
-    this.file = new Fd(sys.fd, check(sys.mem.memfdCreate('oriel-loopback-ram', MFD_CLOEXEC | MFD_ALLOW_SEALING), 'memfd_create'));
+    this.file = new Fd(
+      sys.fd,
+      check(sys.mem.memfdCreate('oriel-loopback-ram', MFD_CLOEXEC | MFD_ALLOW_SEALING), 'memfd_create'),
+    );
     try {
       this.truncate(size);
       if (file === 'sealed') check(sys.mem.addSeals(this.file.fd, F_SEAL_SHRINK | F_SEAL_GROW), 'fcntl');
@@ -80,7 +83,10 @@ export class GuestRam implements Disposable {
   at(gpa: number, len: number): Uint8Array {
     const offset = gpa - this.gpa;
     if (!(offset >= 0 && len >= 0 && offset + len <= this.size)) {
-      throw new LoopbackError('ERR_LOOPBACK_RANGE', `gpa ${gpa}, ${len} bytes: not in ${this.size} bytes of guest memory`);
+      throw new LoopbackError(
+        'ERR_LOOPBACK_RANGE',
+        `gpa ${gpa}, ${len} bytes: not in ${this.size} bytes of guest memory`,
+      );
     }
     return this.u8.subarray(offset, offset + len);
   }
@@ -95,7 +101,10 @@ export class GuestRam implements Disposable {
     const offset = this.#allocator.allocate(rounded(len), align);
     if (offset < 0) {
       const free = this.#allocator.largestHole;
-      throw new LoopbackError('ERR_LOOPBACK_RANGE', `no room for ${len} bytes of guest memory, the largest hole has ${free}`);
+      throw new LoopbackError(
+        'ERR_LOOPBACK_RANGE',
+        `no room for ${len} bytes of guest memory, the largest hole has ${free}`,
+      );
     }
     return this.gpa + offset;
   }

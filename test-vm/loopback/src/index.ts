@@ -9,4 +9,5 @@ export { type FileInfo, FuseClient, type MountMode, type OpenFile, type PendingR
 export { GuestQueue, type GuestQueueOptions, PendingChain, type RingPlace } from './guest-queue.ts';
 export { GuestRam, type GuestRamOptions, RAM_GPA } from './guest-ram.ts';
 export { GuestWindow, WINDOW_GPA, type WindowBehaviour, type WindowStats } from './guest-window.ts';
-export { type LoopbackOptions, type LoopbackState, LoopbackVm } from './loopback-vm.ts';
+export { type LoopbackState, LoopbackVm } from './loopback-vm.ts';
+export type { LoopbackOptions } from './options.ts';

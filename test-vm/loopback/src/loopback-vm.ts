@@ -2,41 +2,16 @@
  * The virtual machine: guest memory, a window, queues and the front-end's end of the vhost-user socket, in one thread.
  * Every call waits for its answer by running the loop, and gives up after a limit.
  */
-import { BlockingLoop, check, EBUSY, EINTR, Fd, type Logger, type Sys, silentLogger } from '@oriel/sys';
-import {
-  FeatureSet,
-  FrontendConnection,
-  VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
-  VIRTIO_F_VERSION_1,
-} from '@oriel/vhost-user';
+import { BlockingLoop, EBUSY, type Fd, type Sys, silentLogger } from '@oriel/sys';
+import { FrontendConnection, VIRTIO_F_VERSION_1 } from '@oriel/vhost-user';
 import { VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from '@oriel/virtqueue';
-import { WANTED_PROTOCOL_FEATURES } from './features.ts';
 import { LoopbackError } from './errors.ts';
 import { GuestQueue, type PendingChain } from './guest-queue.ts';
 import { GuestRam } from './guest-ram.ts';
 import { GuestWindow } from './guest-window.ts';
-import { MemoryTable, type TableConnection, type TableDone } from './memory-table.ts';
+import { holding, MemoryTable } from './memory-table.ts';
+import { connectSocket, type LoopbackOptions, wishes } from './options.ts';
 import { PausableLoop } from './pausable-loop.ts';
-
-/** How a VM is made. */
-export interface LoopbackOptions {
-  readonly sys: Sys;
-  /** Path of the back-end's socket, or a connected socket, which is given away. */
-  readonly socket: string | Fd;
-  /** Bytes of guest memory, a multiple of 4096; default 16 MiB. */
-  readonly ramSize?: number;
-  /** 'unsealed': the file can be truncated; default 'sealed'. */
-  readonly ramFile?: 'sealed' | 'unsealed';
-  /** Entries of each ring, a power of two; default 128, QEMU's for virtio-fs. */
-  readonly queueSize?: number;
-  /** Ring features that the driver accepts when offered; default both. */
-  readonly ringFeatures?: { readonly eventIdx?: boolean; readonly indirect?: boolean };
-  /** False: no CONFIGURE_MEM_SLOTS, so that each change sends the whole table; default true. */
-  readonly memorySlots?: boolean;
-  /** Limit for each wait, ms; default 5000. */
-  readonly timeoutMs?: number;
-  readonly log?: Logger;
-}
 
 /** Where the VM stands: rings not started yet, running, stopped with all mappings in place, or ended. */
 export type LoopbackState = 'stopped' | 'running' | 'paused' | 'closed';
@@ -97,7 +72,10 @@ export class LoopbackVm implements Disposable {
       },
     });
     cleanup.move();
-    this.#table = new MemoryTable(this.#tableConnection(), options.memorySlots ?? true);
+    this.#table = new MemoryTable(
+      holding(this.connection, () => this.holdBackChannel()),
+      options.memorySlots ?? true,
+    );
   }
 
   /**
@@ -191,7 +169,8 @@ export class LoopbackVm implements Disposable {
   until(met: () => boolean, timeoutMs = this.timeoutMs, what = 'an answer'): void {
     const deadline = this.sys.loop.nowNs() + timeoutMs * NS_PER_MS;
     while (!met()) {
-      if (this.#gone !== '') throw new LoopbackError('ERR_LOOPBACK_GONE', `the back-end is gone (${this.#gone}) instead of ${what}`);
+      if (this.#gone !== '')
+        throw new LoopbackError('ERR_LOOPBACK_GONE', `the back-end is gone (${this.#gone}) instead of ${what}`);
       const leftMs = Math.ceil((deadline - this.sys.loop.nowNs()) / NS_PER_MS);
       if (leftMs <= 0) throw new LoopbackError('ERR_LOOPBACK_TIMEOUT', `no ${what} within ${timeoutMs} ms`);
       this.loop.runOnce(leftMs);
@@ -209,7 +188,11 @@ export class LoopbackVm implements Disposable {
    * @throws VhostUserError when it refuses
    */
   ask<T = void>(start: (done: (error: Error | null, value?: T) => void) => void): T {
-    const outcome: { over: boolean; error: Error | null; value: T | undefined } = { over: false, error: null, value: undefined };
+    const outcome: { over: boolean; error: Error | null; value: T | undefined } = {
+      over: false,
+      error: null,
+      value: undefined,
+    };
     const serveAgain = this.holdBackChannel();
     start((error, value) => {
       outcome.over = true;
@@ -266,42 +249,17 @@ export class LoopbackVm implements Disposable {
     if (!states.includes(this.#state)) throw new RangeError(`the VM is ${this.#state}, wanted ${states.join(' or ')}`);
   }
 
-  /** Memory updates hold the back channel until they are acknowledged. */
-  #tableConnection(): TableConnection {
-    const held = (done: TableDone): TableDone => {
-      const serveAgain = this.holdBackChannel();
-      return (error) => {
-        serveAgain();
-        done(error);
-      };
-    };
-    return {
-      setMemoryTable: (regions, done) => this.connection.setMemoryTable(regions, held(done)),
-      addMemoryRegion: (region, done) => this.connection.addMemoryRegion(region, held(done)),
-      removeMemoryRegion: (region, done) => this.connection.removeMemoryRegion(region, held(done)),
-    };
-  }
-
   #negotiate(): void {
-    const { ringFeatures = {}, queueSize = DEFAULT_QUEUE_SIZE, memorySlots = true, log = silentLogger, sys } = this.#options;
-    const { eventIdx = true, indirect = true } = ringFeatures;
-    let features = FeatureSet.of(VIRTIO_F_VERSION_1);
-    if (eventIdx) features = features.with(VIRTIO_RING_F_EVENT_IDX);
-    if (indirect) features = features.with(VIRTIO_RING_F_INDIRECT_DESC);
-    const wanted = FeatureSet.of(...WANTED_PROTOCOL_FEATURES);
-    const protocolFeatures = memorySlots ? wanted.with(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) : wanted;
-    this.ask((done) => this.connection.negotiate({ features, protocolFeatures }, done));
+    const { queueSize = DEFAULT_QUEUE_SIZE, log = silentLogger, sys } = this.#options;
+    this.ask((done) => this.connection.negotiate(wishes(this.#options), done));
     const accepted = this.connection.features;
     if (!accepted.has(VIRTIO_F_VERSION_1)) {
       throw new LoopbackError('ERR_LOOPBACK_DEVICE', `the device offers no VIRTIO_F_VERSION_1: ${accepted}`);
     }
+    const eventIdx = accepted.has(VIRTIO_RING_F_EVENT_IDX);
+    const indirect = accepted.has(VIRTIO_RING_F_INDIRECT_DESC);
     for (let index = 0; index < this.connection.queueCount; index++) {
-      const options = {
-        index,
-        size: queueSize,
-        eventIdx: accepted.has(VIRTIO_RING_F_EVENT_IDX),
-        indirect: accepted.has(VIRTIO_RING_F_INDIRECT_DESC),
-      };
+      const options = { index, size: queueSize, eventIdx, indirect };
       this.queues.push(new GuestQueue(sys, this.loop, this.ram, options));
       this.#bases.push(0);
     }
@@ -310,13 +268,4 @@ export class LoopbackVm implements Disposable {
       this.#window = new GuestWindow(sys, this.loop, this.#table, region.shmid, region.size, log);
     }
   }
-}
-
-function connectSocket(options: LoopbackOptions): Fd {
-  const { sys, socket } = options;
-  if (socket instanceof Fd) return socket;
-  let fd: number;
-  do fd = sys.socket.connectUnix(socket);
-  while (fd === -EINTR);
-  return new Fd(sys.fd, check(fd, 'connect'));
 }

@@ -71,3 +71,19 @@ export class MemoryTable implements Disposable {
     );
   }
 }
+
+/** The same connection, whose back channel is not served from each update to its acknowledgement, as in QEMU. */
+export function holding(connection: TableConnection, hold: () => () => void): TableConnection {
+  const held = (done: TableDone): TableDone => {
+    const serveAgain = hold();
+    return (error) => {
+      serveAgain();
+      done(error);
+    };
+  };
+  return {
+    setMemoryTable: (regions, done) => connection.setMemoryTable(regions, held(done)),
+    addMemoryRegion: (region, done) => connection.addMemoryRegion(region, held(done)),
+    removeMemoryRegion: (region, done) => connection.removeMemoryRegion(region, held(done)),
+  };
+}

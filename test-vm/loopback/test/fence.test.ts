@@ -1,8 +1,8 @@
+import { EFAULT, EIO, ENOSPC, silentLogger } from '@oriel/sys';
 import { expect } from 'chai';
-import { EIO, ENOSPC, silentLogger } from '@oriel/sys';
-import { DAX_RANGE, type LoopbackOptions } from '../src/index.ts';
+import { DAX_RANGE, GuestRam, type LoopbackOptions } from '../src/index.ts';
 import { digest, errnoOf, pattern } from './support/bytes.ts';
-import { MIB, type Mounted, Share } from './support/share.ts';
+import { MIB, type Mounted, Share, sys } from './support/share.ts';
 
 const NS_PER_MS = 1e6;
 
@@ -94,13 +94,44 @@ describe('the moment from which a mapping counts', () => {
     expect(mounted.roundTrips()).to.equal(1);
   });
 
-  it('is not mistaken for the update of another mapping that goes meanwhile', () => {
+  it('is not mistaken for a memory update that another device of the VM caused', () => {
+    using mounted = mountCounting();
+    const { client, vm } = mounted;
+    using theirs = new GuestRam(sys, { size: DAX_RANGE, file: 'unsealed', gpa: 0x1_0000_0000 });
+    using more = new GuestRam(sys, { size: DAX_RANGE, file: 'unsealed', gpa: 0x2_0000_0000 });
+    const add = ({ gpa, size, userAddr, file }: GuestRam): void =>
+      vm.ask((done) => vm.connection.addMemoryRegion({ gpa, size, userAddr, mmapOffset: 0, fd: file.fd }, done));
+    add(theirs);
+    vm.window.behaviour.update = 'never';
+    const { nodeid } = client.lookup('big');
+    const pending = client.sendSetupMapping(nodeid, 0, 0, DAX_RANGE, false);
+    vm.until(() => vm.window.stats.maps === 1);
+    const serve = vm.holdBackChannel();
+    const { gpa, size, userAddr } = theirs;
+    vm.ask((done) => vm.connection.removeMemoryRegion({ gpa, size, userAddr }, done));
+    expect(pending.chain.done).to.equal(false);
+    add(more);
+    expect(pending.chain.done).to.equal(false);
+    serve();
+    client.finish(pending);
+    expect(mounted.roundTrips()).to.equal(1);
+  });
+
+  it('is not the answer: a back-end that is told so lets the guest run into nothing', async () => {
+    await using trusting = await Share.start({ frontend: 'strict' });
+    trusting.put('big', pattern(2 * MIB, 34));
+    using mounted = trusting.mount('always');
+    mounted.vm.window.behaviour.changeDelayMs = 60_000;
+    const { nodeid } = mounted.client.lookup('big');
+    expect(errnoOf(() => mounted.dax.read(nodeid, 0, new Uint8Array(100)))).to.equal(EFAULT);
+  });
+
+  it('is its own for each request of several that are under way', () => {
     using mounted = share.mount('always');
     const { client, dax, vm } = mounted;
     const other = client.lookup('other').nodeid;
     const big = client.lookup('big').nodeid;
     dax.read(other, 0, new Uint8Array(100));
-    // The removal's update is late: it arrives while the next mapping waits for its own, which is later still.
     vm.window.behaviour.updateDelayMs = 5;
     const removing = client.sendRemoveMapping(other, [0, DAX_RANGE]);
     const first = client.sendSetupMapping(big, 0, DAX_RANGE, DAX_RANGE, false);

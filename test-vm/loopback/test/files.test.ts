@@ -1,5 +1,5 @@
-import { expect } from 'chai';
 import { EEXIST, ENOENT, O_CREAT, O_EXCL, O_RDWR } from '@oriel/sys';
+import { expect } from 'chai';
 import { digest, errnoOf, pattern } from './support/bytes.ts';
 import { MIB, type Mounted, Share } from './support/share.ts';
 

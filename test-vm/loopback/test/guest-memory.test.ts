@@ -1,8 +1,8 @@
 import { truncateSync } from 'node:fs';
-import { EFAULT, EIO } from '@oriel/sys';
+import { EFAULT } from '@oriel/sys';
 import { expect } from 'chai';
 import { DAX_RANGE, GuestRam, WINDOW_GPA } from '../src/index.ts';
-import { codeOf, digest, errnoOf, pattern } from './support/bytes.ts';
+import { codeOf, digest, pattern } from './support/bytes.ts';
 import { MIB, type Mounted, PAGE, Share, sys } from './support/share.ts';
 
 /** Where more memory lies: above the guest's first. */
@@ -24,6 +24,11 @@ describe('buffers of the guest', () => {
     const { gpa, size, userAddr, file } = more;
     vm.ask((done) => vm.connection.addMemoryRegion({ gpa, size, userAddr, mmapOffset: 0, fd: file.fd }, done));
     return more;
+  }
+
+  /** An error of the file system, or an empty reply, which Linux takes for EIO. */
+  function expectRefused(work: () => void): void {
+    expect(codeOf(work)).to.be.oneOf(['EFAULT', 'EIO', 'ERR_FUSE_REPLY_LENGTH']);
   }
 
   function expectGoodService({ client }: Mounted): void {
@@ -85,8 +90,8 @@ describe('buffers of the guest', () => {
     truncateSync(share.path('shrinks'), 0);
     expect(vm.window.read(moffset, new Uint8Array(PAGE))).to.equal(-EFAULT);
     const buffer = { gpa: WINDOW_GPA + moffset, len: PAGE };
-    expect(errnoOf(() => client.readInto(source, 0, buffer))).to.be.oneOf([EFAULT, EIO]);
-    expect(errnoOf(() => client.writeFrom(source, 0, buffer))).to.be.oneOf([EFAULT, EIO]);
+    expectRefused(() => client.readInto(source, 0, buffer));
+    expectRefused(() => client.writeFrom(source, 0, buffer));
     expectGoodService(mounted);
   });
 
@@ -99,8 +104,8 @@ describe('buffers of the guest', () => {
     expect(client.readInto(source, 0, buffer)).to.equal(buffer.len);
     expect(digest(more.at(buffer.gpa, buffer.len))).to.equal(digest(share.get('source').subarray(0, buffer.len)));
     more.truncate(0);
-    expect(errnoOf(() => client.readInto(source, 0, buffer))).to.be.oneOf([EFAULT, EIO]);
-    expect(errnoOf(() => client.writeFrom(source, 0, buffer))).to.be.oneOf([EFAULT, EIO]);
+    expectRefused(() => client.readInto(source, 0, buffer));
+    expectRefused(() => client.writeFrom(source, 0, buffer));
     expectGoodService(mounted);
   });
 
@@ -118,22 +123,21 @@ describe('buffers of the guest', () => {
     expectGoodService(mounted);
   });
 
-  it('cannot hold the ring itself in a file that may be truncated', () => {
+  it('cannot hold the ring itself in a file that may be truncated', async () => {
     expect(codeOf(() => share.boot({ ramFile: 'unsealed' })[Symbol.dispose]())).to.equal('ERR_VU_REFUSED');
-    expect(share.backend.log).to.include('ERR_VIRTQ_MEMORY');
+    expect(await share.logAfterwards()).to.include('ERR_VIRTQ_MEMORY');
     using mounted = share.mount('always');
     expectGoodService(mounted);
   });
 
-  it('cannot be announced behind the end of their file', () => {
+  it('cannot be announced behind the end of a file that never changes', async () => {
     using mounted = share.mount('always');
     const { vm } = mounted;
-    using more = new GuestRam(sys, { size: MIB, file: 'unsealed', gpa: MORE_GPA });
-    more.truncate(PAGE);
-    const { gpa, size, userAddr, file } = more;
-    const announce = (): void => vm.ask((done) => vm.connection.addMemoryRegion({ gpa, size, userAddr, mmapOffset: 0, fd: file.fd }, done));
-    expect(codeOf(announce)).to.equal('ERR_VU_REFUSED');
-    expect(share.backend.log).to.include('ERR_MEM_FILE');
+    using more = new GuestRam(sys, { size: MIB, file: 'sealed', gpa: MORE_GPA });
+    // A user address of its own: behind the real one may lie the guest's other memory.
+    const region = { gpa: MORE_GPA, size: 2 * MIB, userAddr: MORE_GPA, mmapOffset: 0, fd: more.file.fd };
+    expect(codeOf(() => vm.ask((done) => vm.connection.addMemoryRegion(region, done)))).to.equal('ERR_VU_REFUSED');
+    expect(await share.logAfterwards()).to.include('ERR_MEM_FILE');
     expectGoodService(mounted);
   });
 });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { RAM_GPA, type LoopbackVm } from '../src/index.ts';
+import { type LoopbackVm, RAM_GPA } from '../src/index.ts';
 import { digest, pattern } from './support/bytes.ts';
 import { INDIRECT, NEXT, type RawDescriptor, RawRing, WRITE, writeDescriptor } from './support/raw-ring.ts';
 import { MIB, PAGE, Share } from './support/share.ts';
@@ -15,7 +15,11 @@ const BREAKS: readonly [string, string, (ring: RawRing, vm: LoopbackVm) => void]
     'ERR_VIRTQ_CHAIN_LOOP',
     (ring) => ring.describe({ ...BUFFER, flags: NEXT, next: 1 }, { ...BUFFER, flags: NEXT, next: 0 }).publish([0]),
   ],
-  ['a descriptor that follows itself', 'ERR_VIRTQ_CHAIN_LOOP', (ring) => ring.describe({ ...BUFFER, flags: NEXT }).publish([0])],
+  [
+    'a descriptor that follows itself',
+    'ERR_VIRTQ_CHAIN_LOOP',
+    (ring) => ring.describe({ ...BUFFER, flags: NEXT }).publish([0]),
+  ],
   ['a head outside the table', 'ERR_VIRTQ_HEAD', (ring) => ring.publish([QUEUE_SIZE])],
   [
     'a chain that leaves the table',

@@ -1,5 +1,5 @@
-import { expect } from 'chai';
 import { EAGAIN } from '@oriel/sys';
+import { expect } from 'chai';
 import { DAX_RANGE, type PendingRequest } from '../src/index.ts';
 import { codeOf, digest, errnoOf, pattern } from './support/bytes.ts';
 import { MIB, type Mounted, Share } from './support/share.ts';

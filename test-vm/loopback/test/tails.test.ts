@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { expect } from 'chai';
 import { EOPNOTSUPP } from '@oriel/sys';
+import { expect } from 'chai';
 import { DAX_RANGE } from '../src/index.ts';
 import { digest, errnoOf, pattern } from './support/bytes.ts';
 import { MIB, type Mounted, PAGE, Share } from './support/share.ts';

@@ -16,8 +16,11 @@ export const fsOptions = {
     'files whose last page is partial: no DAX, grown meanwhile, copied',
   ),
   'dax-min-size': size(MIB, 'smallest file that is mapped'),
-  'state-dir': text('DIR', 'directory for the record that repairs files after a crash; needed by --dax-tail grow'),
-  readonly: flag('refuse every change'),
+  'state-dir': text(
+    'DIR',
+    'where the record is kept that repairs files after a crash; /var/lib/oriel, or the state folder of the user',
+  ),
+  readonly: flag('refuse every change; no DAX window then'),
   cache: choice(['auto', 'always', 'metadata', 'never'], 'auto', 'what the guest may cache'),
   xattr: flag('serve extended attributes'),
   'queue-size': count(8, 32768, 1024, 'largest ring, a power of two'),

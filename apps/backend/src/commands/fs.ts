@@ -10,6 +10,7 @@ import type { FsDeviceSettings } from '../devices/fs.ts';
 import { groupId } from '../group.ts';
 import type { LogSettings } from '../logging.ts';
 import { moduleUrl } from '../run-device.ts';
+import { openStateDir } from '../state-dir.ts';
 import { checkWindow } from '../window-rules.ts';
 import type { WorkerPlan } from '../worker-plan.ts';
 import type { Command, CommandPlan } from './command.ts';
@@ -73,11 +74,7 @@ function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): CommandP
   checkSocket(values);
   const tag = checkTag(required(values.tag, 'tag', 'NAME'));
   const sharedDir = directory('shared-dir', required(values['shared-dir'], 'shared-dir', 'DIR'));
-  const stateDir = values['state-dir'] === undefined ? undefined : directory('state-dir', values['state-dir']);
   const tail = values['dax-tail'];
-  if (tail === 'grow' && stateDir === undefined) {
-    throw new CliError('--dax-tail=grow needs a record of what it grows: give --state-dir DIR');
-  }
   const queueSize = values['queue-size'];
   if (!Number.isInteger(Math.log2(queueSize))) {
     throw new CliError(
@@ -86,15 +83,22 @@ function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): CommandP
   }
   const maxMappings = values['max-mappings'];
   const profile = profiles[values.frontend];
+  const { readonly } = values;
   const warnings = checkWindow({ size: values.window, tail, profile, maxMappings });
+  if (readonly && values.window > 0) {
+    warnings.push('--readonly: no DAX window, since a mapping is made from a descriptor that may be written');
+  }
+  const windowSize = readonly ? 0 : values.window;
+  // `copy` changes no file's size, so it has nothing to record.
+  const needsState = windowSize > 0 && tail !== 'copy';
   const options: FsDeviceSettings = {
     tag,
     sharedDir,
-    stateDir,
+    stateDir: needsState ? openStateDir(values['state-dir']) : undefined,
     tail,
-    windowSize: values.window,
+    windowSize,
     daxMinSize: values['dax-min-size'],
-    readonly: values.readonly,
+    readonly,
     cache: values.cache,
     xattr: values.xattr,
     queueSize,

@@ -23,9 +23,12 @@ export interface RunResult {
 /** Latencies that are kept of one run. */
 const MAX_SAMPLES = 1 << 16;
 
+/** What a runner needs of a session. */
+export type Lane = Pick<Session, 'requests' | 'hiprio' | 'sleep'>;
+
 /** Runs workloads at one session. */
 export class Runner {
-  readonly #session: Session;
+  readonly #session: Lane;
   readonly #startedMs = new Float64Array(SLOTS);
   readonly #samplesMs = new Float64Array(MAX_SAMPLES);
   #sampleCount = 0;
@@ -35,7 +38,7 @@ export class Runner {
   #deadlineMs = 0;
   #stopping = false;
 
-  constructor(session: Session) {
+  constructor(session: Lane) {
     this.#session = session;
   }
 

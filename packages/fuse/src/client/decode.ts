@@ -1,15 +1,13 @@
 /** Structures of replies, read back. */
+import { TWO_32, type U64Field } from '@oriel/layout';
 import type { Attributes } from '../attributes.ts';
 import type { Entry } from '../entry.ts';
 import * as L from '../layout.ts';
 import type { StatfsOut } from '../statfs.ts';
 
-const TWO_64 = 2 ** 64;
-const SIGN_64 = 2 ** 63;
-
 /** A signed 64-bit number of seconds. */
-function seconds(value: number): number {
-  return value >= SIGN_64 ? value - TWO_64 : value;
+function seconds(field: U64Field, view: DataView, at: number): number {
+  return (field.hi(view, at) | 0) * TWO_32 + field.lo(view, at);
 }
 
 /** Reads `struct fuse_attr` at `at` into `attr`, validity excepted. */
@@ -18,9 +16,9 @@ export function readAttributes(view: DataView, at: number, attr: Attributes): vo
   attr.inoHi = L.FuseAttr.ino.hi(view, at);
   attr.size = L.FuseAttr.size.get(view, at);
   attr.blocks = L.FuseAttr.blocks.get(view, at);
-  attr.atime = seconds(L.FuseAttr.atime.get(view, at));
-  attr.mtime = seconds(L.FuseAttr.mtime.get(view, at));
-  attr.ctime = seconds(L.FuseAttr.ctime.get(view, at));
+  attr.atime = seconds(L.FuseAttr.atime, view, at);
+  attr.mtime = seconds(L.FuseAttr.mtime, view, at);
+  attr.ctime = seconds(L.FuseAttr.ctime, view, at);
   attr.atimeNs = L.FuseAttr.atimensec.get(view, at);
   attr.mtimeNs = L.FuseAttr.mtimensec.get(view, at);
   attr.ctimeNs = L.FuseAttr.ctimensec.get(view, at);

@@ -20,14 +20,17 @@ function attributeName(op: OperationRecord, at: number): number {
   return next === -ENAMETOOLONG ? -ERANGE : next;
 }
 
-/** Makes room for a value of `asked` bytes behind the request. @returns the bytes to offer, or -EINVAL */
+/** Makes room for a value of `asked` bytes behind the request. @returns the bytes to offer, -EINVAL, or -ENOMEM */
 function room(op: OperationRecord, asked: number): number {
   const size = Math.min(asked, op.message!.writeBytes - OUT_HEADER, XATTR_MAX);
   if (asked > 0 && size === 0) {
     return -EINVAL;
   }
   op.dataAt = (op.end + 7) & ~7;
-  op.reserve(op.dataAt + size);
+  const error = op.reserve(op.dataAt + size);
+  if (error < 0) {
+    return error;
+  }
   if (asked === 0) {
     // Only the length is asked for: a count, as WRITE's.
     op.reply = REPLY_COUNT;

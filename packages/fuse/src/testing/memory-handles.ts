@@ -66,6 +66,7 @@ export class MemoryHandles {
 
   clear(): void {
     this.#handles.clear();
+    this.#next = 1;
   }
 }
 

@@ -107,5 +107,6 @@ export class MemoryNode {
     attr.rdevMajor = (this.rdev >>> 8) & 0xfff;
     attr.rdevMinor = (this.rdev & 0xff) | ((this.rdev >>> 12) & 0xfff00);
     attr.blksize = 4096;
+    attr.flags = 0;
   }
 }

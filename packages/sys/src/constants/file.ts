@@ -103,6 +103,9 @@ export const DT_LNK = 10;
 export const DT_SOCK = 12;
 export const DT_WHT = 14;
 
+// name_to_handle_at(2)
+export const MAX_HANDLE_SZ = 128;
+
 // lseek(2)
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;

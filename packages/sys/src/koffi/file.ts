@@ -24,6 +24,7 @@ export function openFile(scratch: Scratch): SysFile {
   const ipiii = rawCall('ipiii');
   const ipiip = rawCall('ipiip');
   const ipipi = rawCall('ipipi');
+  const ipppi = rawCall('ipppi');
   const pppii = rawCall('pppii');
   const vector = rawCall('ipiiii');
   const copy = rawCall('iiiiii');
@@ -139,6 +140,13 @@ export function openFile(scratch: Scratch): SysFile {
     },
     flock(fd, operation) {
       return ii(nr.flock, fd, operation) === -1 ? -errno() : 0;
+    },
+    nameToHandleAt(dirfd, path, handle, mountId, flags) {
+      return ipppi(nr.name_to_handle_at, dirfd, path, handle, mountId, flags) === -1 ? -errno() : 0;
+    },
+    openByHandleAt(mountFd, handle, flags) {
+      const result = ipi(nr.open_by_handle_at, mountFd, handle, flags);
+      return result === -1 ? -errno() : result;
     },
   };
 }

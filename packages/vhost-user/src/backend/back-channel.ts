@@ -58,6 +58,7 @@ export class BackChannel implements Disposable {
       sys,
       loop,
       socket,
+      name: 'back',
       peer: 'frontend',
       whileSending: 'read',
       onMessage: (message) => this.#onMessage(message),

@@ -1,9 +1,9 @@
 /** The device's configuration space on the main channel (messages 24 and 25). */
-import type { Logger } from '@oriel/sys';
 import type { IncomingMessage } from '../channel.ts';
-import { VhostUserError } from '../errors.ts';
+import { asProtocolError, VhostUserError } from '../errors.ts';
 import { VhostUserConfig } from '../layout.ts';
 import { encodeConfig } from '../protocol/encode.ts';
+import type { RefusalLog } from '../refusal-log.ts';
 import type { BackendHandler } from './handler.ts';
 import type { RequestHandlers } from './requests.ts';
 
@@ -20,11 +20,11 @@ export class ConfigSpace {
     SET_CONFIG: (message) => this.#set(message),
   };
   readonly #handler: BackendHandler;
-  readonly #log: Logger;
+  readonly #refusals: RefusalLog;
 
-  constructor(handler: BackendHandler, log: Logger) {
+  constructor(handler: BackendHandler, refusals: RefusalLog) {
     this.#handler = handler;
-    this.#log = log;
+    this.#refusals = refusals;
   }
 
   /** A failure is a reply without payload, which leaves the connection as it is. */
@@ -32,7 +32,7 @@ export class ConfigSpace {
     try {
       return this.#read(view);
     } catch (error) {
-      this.#log.warn('GET_CONFIG refused', { error: String(error) });
+      this.#refusals.refused(asProtocolError(error, { message: 'GET_CONFIG' }));
       return new Uint8Array(0);
     }
   }

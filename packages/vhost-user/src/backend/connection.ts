@@ -1,27 +1,25 @@
-/** One vhost-user connection, back-end side: the main channel's messages go to the modules that serve them. */
+/** One vhost-user connection, back-end side: the modules that serve its messages, and how they hang together. */
 import type { GuestMemory } from '@oriel/guest-memory';
 import type { MapTransport } from '@oriel/shm-region';
 import { type EventLoop, type Fd, type Logger, type Sys, silentLogger } from '@oriel/sys';
-import { Channel, type IncomingMessage } from '../channel.ts';
-import { isProtocolViolation, VhostUserError } from '../errors.ts';
+import type { IncomingMessage } from '../channel.ts';
+import { VhostUserError } from '../errors.ts';
 import {
   type FeatureSet,
   VHOST_USER_F_PROTOCOL_FEATURES,
   VHOST_USER_PROTOCOL_F_CONFIG,
   VHOST_USER_PROTOCOL_F_SHMEM,
 } from '../features.ts';
-import { VHOST_USER_NEED_REPLY_MASK, VHOST_USER_REPLY_FLAGS, VHOST_USER_REPLY_MASK } from '../layout.ts';
 import type { FrontendProfile } from '../profiles.ts';
-import { checkGate, checkShape, hasProtocolFeature } from '../protocol/check.ts';
-import { encodeU64 } from '../protocol/encode.ts';
-import { type FrontendMessageName, frontendMessage, type MessageSpec } from '../protocol/messages.ts';
+import { hasProtocolFeature } from '../protocol/check.ts';
+import { RefusalLog } from '../refusal-log.ts';
 import { BackChannel } from './back-channel.ts';
 import { ConfigChange } from './config-change.ts';
 import { ConfigSpace } from './config-space.ts';
 import type { BackendHandler } from './handler.ts';
+import { MainChannel } from './main-channel.ts';
 import { MemoryTable } from './memory-table.ts';
-import { Negotiation } from './negotiation.ts';
-import { RefusalLog } from './refusal-log.ts';
+import { checkOfferedFeatures, Negotiation } from './negotiation.ts';
 import type { RequestHandlers } from './requests.ts';
 import { Rings } from './rings.ts';
 import { checkShmRegions, encodeShmConfig } from './shm-config.ts';
@@ -38,10 +36,6 @@ export interface BackendOptions {
   readonly log?: Logger;
 }
 
-const ACK = 0;
-/** What a refused message is answered with: the reason stays in the log. */
-const REFUSED = 1;
-
 /** One connection, back-end side: both channels, negotiation, memory, ring states. Ends by itself at a protocol error or EOF. */
 export class BackendConnection implements Disposable {
   readonly memory: GuestMemory;
@@ -51,25 +45,28 @@ export class BackendConnection implements Disposable {
   readonly #handler: BackendHandler;
   readonly #log: Logger;
   readonly #refusals: RefusalLog;
-  readonly #channel: Channel;
+  readonly #channel: MainChannel;
   readonly #negotiation: Negotiation;
   readonly #table: MemoryTable;
   readonly #rings: Rings;
   readonly #backChannel: BackChannel;
   readonly #transport: ShmemTransport;
   readonly #configChange: ConfigChange;
-  readonly #handlers: RequestHandlers;
   #stopping = false;
   #closed = false;
 
-  /** @throws RangeError for shared memory regions that the front-end cannot bear; SysError when the socket cannot be watched. The socket is closed then */
+  /**
+   * @throws RangeError for shared memory regions that the front-end cannot bear, or features that are not served; SysError
+   * when the socket cannot be watched. The socket is closed then
+   */
   constructor(options: BackendOptions) {
     this.#options = options;
     const { sys, loop, profile, handler, socket } = options;
     this.#handler = handler;
     this.#log = options.log ?? silentLogger;
-    this.#refusals = new RefusalLog(this.#log);
+    this.#refusals = new RefusalLog(this.#log, 'vhost-user message refused');
     try {
+      checkOfferedFeatures(handler.features);
       checkShmRegions(handler.shmRegions, profile, this.#log);
     } catch (error) {
       socket.close();
@@ -95,15 +92,16 @@ export class BackendConnection implements Disposable {
       ready: () => this.#mayMap,
     });
     this.mapTransport = this.#transport;
-    this.#handlers = this.#allHandlers();
-    this.#channel = new Channel({
+    this.#channel = new MainChannel({
       sys,
       loop,
       socket,
-      peer: 'frontend',
-      whileSending: 'pause',
-      onMessage: (message) => this.#onMessage(message),
-      onClose: (error) => this.#close(error === null ? 'the front-end closed the connection' : error.message),
+      handlers: this.#allHandlers(),
+      negotiated: this.#negotiation,
+      replyAck: () => this.#negotiation.replyAck,
+      refusals: this.#refusals,
+      onAnswered: () => this.#settleMemory(),
+      onEnd: (reason) => this.#close(reason),
     });
   }
 
@@ -224,7 +222,7 @@ export class BackendConnection implements Disposable {
       ...this.#negotiation.handlers,
       ...this.#table.handlers,
       ...this.#rings.handlers,
-      ...new ConfigSpace(this.#handler, this.#log).handlers,
+      ...new ConfigSpace(this.#handler, this.#refusals).handlers,
       RESET_OWNER: () => {
         this.#rings.disableAll();
         return null;
@@ -241,56 +239,11 @@ export class BackendConnection implements Disposable {
     };
   }
 
-  #onMessage(message: IncomingMessage): void {
-    const spec = frontendMessage(message.id);
-    try {
-      const reply = this.#serve(message, spec);
-      if (reply !== null) {
-        this.#channel.send(message.id, VHOST_USER_REPLY_FLAGS, reply);
-      } else if (this.#wantsAck(message)) {
-        this.#channel.send(message.id, VHOST_USER_REPLY_FLAGS, encodeU64(ACK));
-      }
-    } catch (error) {
-      this.#refuse(message, spec, asProtocolError(error, spec));
-    }
+  /** A change of memory counts once the front-end has its ack. */
+  #settleMemory(): void {
     if (!this.#closed && this.#table.settle()) {
       this.#transport.fences.tableChanged();
     }
-  }
-
-  /** @returns the payload of the message's own reply, or null */
-  #serve(message: IncomingMessage, spec: MessageSpec<FrontendMessageName> | undefined): Uint8Array | null {
-    if ((message.flags & VHOST_USER_REPLY_MASK) !== 0) {
-      throw new VhostUserError('ERR_VU_FLAGS', 'frontend', `message ${message.id} is a reply; nothing was asked`);
-    }
-    if (spec === undefined) {
-      throw new VhostUserError('ERR_VU_UNKNOWN', 'frontend', `message ${message.id} is not in the table`);
-    }
-    checkShape(spec, message.view, message.size, message.fds.count, 'frontend');
-    checkGate(spec, this.#negotiation, 'frontend');
-    const handler = this.#handlers[spec.name];
-    if (handler === undefined) {
-      throw new VhostUserError('ERR_VU_UNSUPPORTED', 'frontend', 'not served', { message: spec.name });
-    }
-    return handler(message);
-  }
-
-  /** A refusal is told where there is a way to tell it; a message that wanted no ack has none, so the connection ends. */
-  #refuse(message: IncomingMessage, spec: MessageSpec | undefined, error: VhostUserError): void {
-    const hasAck = spec === undefined || spec.reply === 'ack';
-    const told = hasAck && this.#wantsAck(message);
-    const ends = !told || isProtocolViolation(error);
-    this.#refusals.refused(error, { request: message.id, connectionEnds: ends });
-    if (told) {
-      this.#channel.send(message.id, VHOST_USER_REPLY_FLAGS, encodeU64(REFUSED));
-    }
-    if (ends) {
-      this.#close(error.message);
-    }
-  }
-
-  #wantsAck(message: IncomingMessage): boolean {
-    return (message.flags & VHOST_USER_NEED_REPLY_MASK) !== 0 && this.#negotiation.replyAck;
   }
 
   #setBackChannel(message: IncomingMessage): null {
@@ -338,13 +291,4 @@ export class BackendConnection implements Disposable {
       this.#log.error('device failed while the connection ended', { what, error: String(error) });
     }
   }
-}
-
-/** What a handler threw, as an error of this protocol. */
-function asProtocolError(error: unknown, spec: MessageSpec | undefined): VhostUserError {
-  if (error instanceof VhostUserError) {
-    return error;
-  }
-  const place = spec === undefined ? {} : { message: spec.name };
-  return new VhostUserError('ERR_VU_DEVICE', 'device', String(error), place, { cause: error });
 }

@@ -4,6 +4,7 @@ import type { IncomingMessage } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import {
   FeatureSet,
+  VHOST_F_LOG_ALL,
   VHOST_USER_F_PROTOCOL_FEATURES,
   VHOST_USER_PROTOCOL_F_BACKEND_REQ,
   VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD,
@@ -13,6 +14,7 @@ import {
   VHOST_USER_PROTOCOL_F_REPLY_ACK,
   VHOST_USER_PROTOCOL_F_RESET_DEVICE,
   VHOST_USER_PROTOCOL_F_STATUS,
+  VIRTIO_F_ACCESS_PLATFORM,
 } from '../features.ts';
 import { VhostUserU64 } from '../layout.ts';
 import type { FrontendProfile } from '../profiles.ts';
@@ -23,6 +25,18 @@ import type { RequestHandlers } from './requests.ts';
 
 /** VIRTIO device status (VIRTIO 1.3, 2.1): the driver was content with the features. */
 const VIRTIO_CONFIG_S_FEATURES_OK = 0x8;
+
+/**
+ * Checks that a device offers nothing that this transport lacks: dirty logging, and addresses behind an IOMMU.
+ * @throws RangeError
+ */
+export function checkOfferedFeatures(features: FeatureSet): void {
+  for (const bit of [VHOST_F_LOG_ALL, VIRTIO_F_ACCESS_PLATFORM]) {
+    if (features.has(bit)) {
+      throw new RangeError(`device feature ${bit} is not served by this back-end`);
+    }
+  }
+}
 
 /** What the negotiation tells the rest of the connection. */
 export interface NegotiationEvents {

@@ -1,5 +1,4 @@
 /** Set-up, start and stop of rings (messages 8 to 14 and 18). */
-import type { GuestMemory } from '@oriel/guest-memory';
 import type { Fd, Sys } from '@oriel/sys';
 import type { IncomingMessage } from '../channel.ts';
 import type { VhostUserErrorCode } from '../errors.ts';
@@ -13,27 +12,15 @@ import {
   VhostVringAddr,
   VhostVringState,
 } from '../layout.ts';
-import type { Negotiated } from '../protocol/check.ts';
 import { encodeVringState } from '../protocol/encode.ts';
-import type { BackendHandler } from './handler.ts';
 import type { RequestHandlers } from './requests.ts';
 import { Ring } from './ring.ts';
 import { checkRingAddresses, checkRingSize } from './ring-geometry.ts';
+import { RingRunner, type RingRunnerOptions } from './ring-runner.ts';
 
 /** What the rings need of the connection. */
-export interface RingsOptions {
+export interface RingsOptions extends RingRunnerOptions {
   readonly sys: Pick<Sys, 'fd' | 'loop'>;
-  readonly handler: BackendHandler;
-  readonly memory: GuestMemory;
-  readonly negotiated: Negotiated;
-  /** The first ring is about to start. */
-  readonly onResume: () => void;
-  /** A ring was started. */
-  readonly onStarted: () => void;
-  /** A ring is about to stop; the device still has it. */
-  readonly onStopping: () => void;
-  /** The last ring has stopped. */
-  readonly onSuspend: () => void;
 }
 
 /** All rings of a device. */
@@ -50,23 +37,24 @@ export class Rings {
   };
   readonly #options: RingsOptions;
   readonly #rings: readonly Ring[];
-  #running = 0;
+  readonly #runner: RingRunner;
 
   constructor(options: RingsOptions) {
     this.#options = options;
+    this.#runner = new RingRunner(options);
     this.#rings = Array.from({ length: options.handler.queueCount }, (_, index) => new Ring(index));
   }
 
   /** True between the first ring's start and the last ring's stop. */
   get running(): boolean {
-    return this.#running > 0;
+    return this.#runner.running;
   }
 
   /** SET_FEATURES without bit 30: there is no SET_VRING_ENABLE, every ring is enabled. */
   enableAll(): void {
     for (const ring of this.#rings) {
       ring.enabled = true;
-      this.#startWhenComplete(ring);
+      this.#runner.startWhenComplete(ring);
     }
   }
 
@@ -75,7 +63,7 @@ export class Rings {
     const errors: unknown[] = [];
     for (const ring of this.#rings) {
       try {
-        this.#stopProcessing(ring);
+        this.#runner.stop(ring);
       } catch (error) {
         errors.push(error);
       }
@@ -166,7 +154,7 @@ export class Rings {
 
   #getBase({ view }: IncomingMessage): Uint8Array {
     const ring = this.#ring(VhostVringState.index.get(view, 0));
-    this.#stopProcessing(ring);
+    this.#runner.stop(ring);
     ring.stop();
     return encodeVringState(ring.index, ring.base);
   }
@@ -176,20 +164,18 @@ export class Rings {
     if (ring.size === 0 || ring.addresses === null) {
       throw refusal('ERR_VU_STATE', ring.index, 'kick before size and addresses');
     }
-    // A running ring keeps its place: the device gets it again with the new kick, nothing is suspended.
-    const swap = ring.running;
-    if (swap) {
-      ring.base = this.#options.handler.stopRing(ring.index);
-    }
-    ring.kick?.close();
-    ring.kick = this.#eventFd(message);
-    ring.started = true;
-    if (swap) {
-      this.#restart(ring);
+    const put = () => {
+      ring.kick?.close();
+      ring.kick = this.#eventFd(message);
+      ring.started = true;
+    };
+    if (ring.running) {
+      this.#runner.exchange(ring, put);
       return null;
     }
+    put();
     try {
-      this.#startWhenComplete(ring);
+      this.#runner.startWhenComplete(ring);
     } catch (error) {
       ring.stop();
       throw error;
@@ -225,80 +211,17 @@ export class Rings {
     }
     if (num === 0) {
       ring.enabled = false;
-      this.#stopProcessing(ring);
+      this.#runner.stop(ring);
       return null;
     }
     ring.enabled = true;
     try {
-      this.#startWhenComplete(ring);
+      this.#runner.startWhenComplete(ring);
     } catch (error) {
       ring.enabled = false;
       throw error;
     }
     return null;
-  }
-
-  #startWhenComplete(ring: Ring): void {
-    if (ring.running || !ring.complete) {
-      return;
-    }
-    const { negotiated, memory } = this.#options;
-    checkRingAddresses(ring.index, ring.size, ring.addresses!, negotiated.features, memory);
-    this.#running++;
-    try {
-      if (this.#running === 1) {
-        this.#options.onResume();
-      }
-      this.#handOver(ring);
-    } catch (error) {
-      this.#running--;
-      if (this.#running === 0) {
-        this.#options.onSuspend();
-      }
-      throw error;
-    }
-    this.#options.onStarted();
-  }
-
-  #handOver(ring: Ring): void {
-    this.#options.handler.startRing({
-      index: ring.index,
-      size: ring.size,
-      ...ring.addresses!,
-      base: ring.base,
-      kickFd: ring.kick === null ? -1 : ring.kick.fd,
-    });
-    ring.running = true;
-  }
-
-  #restart(ring: Ring): void {
-    ring.running = false;
-    try {
-      this.#handOver(ring);
-    } catch (error) {
-      this.#running--;
-      ring.stop();
-      if (this.#running === 0) {
-        this.#options.onSuspend();
-      }
-      throw error;
-    }
-  }
-
-  #stopProcessing(ring: Ring): void {
-    if (!ring.running) {
-      return;
-    }
-    this.#options.onStopping();
-    ring.running = false;
-    this.#running--;
-    try {
-      ring.base = this.#options.handler.stopRing(ring.index);
-    } finally {
-      if (this.#running === 0) {
-        this.#options.onSuspend();
-      }
-    }
   }
 
   /** The ring with this number, all 32 bits of it. @throws VhostUserError ERR_VU_INDEX */

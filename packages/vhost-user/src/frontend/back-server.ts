@@ -1,7 +1,7 @@
 /** The back channel from the front-end's side: every request is checked, served and, where wanted, answered. */
 
 import { isSafeUnsigned, rangeFits } from '@oriel/layout';
-import { EINVAL, ENOSYS, EOPNOTSUPP, type EventLoop, type Fd, type Logger, type Sys } from '@oriel/sys';
+import { EINVAL, ENOSYS, EOPNOTSUPP, type EventLoop, Fd, type Logger, type Sys } from '@oriel/sys';
 import { Channel, type IncomingMessage } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import {
@@ -14,6 +14,8 @@ import {
 import { checkGate, checkShape, type Negotiated } from '../protocol/check.ts';
 import { encodeU64 } from '../protocol/encode.ts';
 import { backendMessage, type MessageSpec } from '../protocol/messages.ts';
+import { RefusalLog } from '../refusal-log.ts';
+import type { Announcer } from './announcer.ts';
 import type { FrontendHandlers, ShmemRequest } from './handlers.ts';
 
 /** What the server needs of its connection. */
@@ -25,15 +27,9 @@ export interface BackServerOptions {
   readonly negotiated: Negotiated;
   readonly handlers: FrontendHandlers;
   readonly shmRegions: () => readonly { readonly shmid: number; readonly size: number }[];
-  /** A mapping was made and the back-end has its answer. `fd` is a duplicate, lent; -1 without `wantsFd`. */
-  readonly mapped: (request: ShmemRequest, fd: number) => void;
-  readonly unmapped: (request: ShmemRequest) => void;
-  /** Whether `mapped` needs the descriptor. */
-  readonly wantsFd: boolean;
+  /** Who tells the back-end of mappings, once they are answered. */
+  readonly announcer: Announcer | null;
 }
-
-/** No descriptor. */
-const NONE = -1;
 
 /** One served request: its error, and what follows when the answer is out. */
 interface Served {
@@ -45,13 +41,16 @@ interface Served {
 export class BackServer implements Disposable {
   readonly #options: BackServerOptions;
   readonly #channel: Channel;
+  readonly #refusals: RefusalLog;
 
   constructor(options: BackServerOptions) {
     this.#options = options;
+    this.#refusals = new RefusalLog(options.log, 'back-channel request refused');
     this.#channel = new Channel({
       sys: options.sys,
       loop: options.loop,
       socket: options.socket,
+      name: 'back',
       peer: 'backend',
       whileSending: 'pause',
       onMessage: (message) => this.#onMessage(message),
@@ -76,9 +75,10 @@ export class BackServer implements Disposable {
   }
 
   #serve(message: IncomingMessage, spec: MessageSpec | undefined): Served {
-    const { negotiated, handlers, log } = this.#options;
+    const { negotiated, handlers } = this.#options;
     if (spec === undefined || (message.flags & VHOST_USER_REPLY_MASK) !== 0) {
-      log.warn('unknown request on the back channel', { request: message.id, flags: message.flags });
+      const what = `request ${message.id}, flags 0x${message.flags.toString(16)}`;
+      this.#refusals.refused(new VhostUserError('ERR_VU_UNKNOWN', 'backend', what));
       return { error: -ENOSYS };
     }
     try {
@@ -99,47 +99,46 @@ export class BackServer implements Disposable {
       if (!(error instanceof VhostUserError)) {
         throw error;
       }
-      log.warn('back-channel request refused', { error: error.message });
+      this.#refusals.refused(error);
       return { error: -EINVAL };
     }
   }
 
   #map(request: ShmemRequest, message: IncomingMessage): Served {
-    const { handlers, wantsFd, mapped } = this.#options;
+    const { handlers, announcer, sys } = this.#options;
     if (handlers.shmemMap === undefined) {
       return { error: -EOPNOTSUPP };
     }
     const fd = message.fds.take(0);
-    const copy = wantsFd ? this.#options.sys.fd.dup(fd.fd) : NONE;
-    if (wantsFd && copy < 0) {
+    if (announcer === null) {
+      return { error: handlers.shmemMap(request, fd) };
+    }
+    const copy = sys.fd.dup(fd.fd);
+    if (copy < 0) {
       fd.close();
       return { error: copy };
     }
-    const error = handlers.shmemMap(request, fd);
-    const after = () => {
-      mapped(request, copy);
-      this.#drop(copy);
-    };
-    if (error !== 0) {
-      this.#drop(copy);
+    const owned = new Fd(sys.fd, copy);
+    try {
+      const error = handlers.shmemMap(request, fd);
+      if (error === 0) {
+        // Told once the answer is out, as QEMU does: until then the back-end may not expect it.
+        const kept = new Fd(sys.fd, owned.take());
+        return { error, after: () => tellAndClose(announcer, request, kept) };
+      }
       return { error };
-    }
-    return { error, after };
-  }
-
-  #drop(fd: number): void {
-    if (fd !== NONE) {
-      this.#options.sys.fd.close(fd);
+    } finally {
+      owned.close();
     }
   }
 
   #unmap(request: ShmemRequest): Served {
-    const { handlers, unmapped } = this.#options;
+    const { handlers, announcer } = this.#options;
     if (handlers.shmemUnmap === undefined) {
       return { error: -EOPNOTSUPP };
     }
     const error = handlers.shmemUnmap(request);
-    return error === 0 ? { error, after: () => unmapped(request) } : { error };
+    return error === 0 && announcer !== null ? { error, after: () => announcer.unmapped(request) } : { error };
   }
 
   /** @throws VhostUserError ERR_VU_MEMORY for a range that no region has, or unknown flags */
@@ -163,5 +162,13 @@ export class BackServer implements Disposable {
       throw new VhostUserError('ERR_VU_MEMORY', 'backend', `range ${JSON.stringify({ ...request, flags, size })}`);
     }
     return request;
+  }
+}
+
+function tellAndClose(announcer: Announcer, request: ShmemRequest, fd: Fd): void {
+  try {
+    announcer.mapped(request, fd.fd);
+  } finally {
+    fd.close();
   }
 }

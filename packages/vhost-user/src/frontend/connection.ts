@@ -8,48 +8,21 @@ import {
   VHOST_USER_PROTOCOL_F_REPLY_ACK,
   VHOST_USER_PROTOCOL_F_SHMEM,
 } from '../features.ts';
-import { VHOST_USER_VRING_NOFD_MASK, VhostUserConfig, VhostUserU64, VhostVringState } from '../layout.ts';
+import { VhostUserConfig, VhostUserU64 } from '../layout.ts';
 import type { Negotiated } from '../protocol/check.ts';
-import {
-  encodeConfig,
-  encodeMemTable,
-  encodeSingleRegion,
-  encodeU64,
-  encodeVringAddr,
-  encodeVringState,
-} from '../protocol/encode.ts';
+import { encodeConfig, encodeMemTable, encodeSingleRegion, encodeU64 } from '../protocol/encode.ts';
+import { Announcer } from './announcer.ts';
 import { BackServer } from './back-server.ts';
-import type { FrontendOptions, ShmemRequest } from './handlers.ts';
+import type { FrontendOptions } from './handlers.ts';
 import { type NegotiationResult, type NegotiationWish, negotiate } from './negotiate.ts';
 import { type ReplyHandler, Requester } from './requester.ts';
-import { type Done, sequence } from './sequence.ts';
-
-/** A memory region to share. `fd` is lent for the call. */
-export interface SharedRegion {
-  readonly gpa: number;
-  /** Bytes. */
-  readonly size: number;
-  readonly userAddr: number;
-  readonly mmapOffset: number;
-  readonly fd: number;
-}
-
-/** A ring to start. Addresses are user addresses; descriptors are lent for the call, -1: none. */
-export interface RingStart {
-  readonly index: number;
-  /** Entries. */
-  readonly size: number;
-  readonly base: number;
-  readonly desc: number;
-  readonly used: number;
-  readonly avail: number;
-  readonly kickFd: number;
-  readonly callFd: number;
-}
+import { type RingPort, type RingStart, startRing, stopRing } from './ring-steps.ts';
+import type { Done } from './sequence.ts';
+import type { RegionName, SharedRegion } from './shared-region.ts';
+import { waitFor } from './wait.ts';
 
 const EMPTY = new Uint8Array(0);
 const WAIT_MS = 5000;
-const NS_PER_MS = 1e6;
 
 /** What was negotiated, before it was. */
 const NOTHING: NegotiationResult = {
@@ -68,7 +41,7 @@ export class FrontendConnection implements Disposable {
   readonly #log: Logger;
   readonly #requester: Requester;
   readonly #negotiated: Negotiated;
-  readonly #announced = new Map<string, { gpa: number; size: number; userAddr: number }>();
+  readonly #announcer: Announcer | null;
   #result = NOTHING;
   #backServer: BackServer | null = null;
 
@@ -85,6 +58,17 @@ export class FrontendConnection implements Disposable {
       },
       shmemBit: options.shmemBit ?? VHOST_USER_PROTOCOL_F_SHMEM,
     };
+    const { announce } = options;
+    this.#announcer =
+      announce === undefined
+        ? null
+        : new Announcer({
+            log: this.#log,
+            place: announce,
+            hasSlots: () => this.protocolFeatures.has(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS),
+            add: (region, done) => this.addMemoryRegion(region, done),
+            remove: (region, done) => this.removeMemoryRegion(region, done),
+          });
     this.#requester = new Requester({
       sys: options.sys,
       loop: options.loop,
@@ -167,58 +151,25 @@ export class FrontendConnection implements Disposable {
     this.#ack('ADD_MEM_REG', encodeSingleRegion(region), [region.fd], done);
   }
 
-  removeMemoryRegion(region: { gpa: number; size: number; userAddr: number }, done: Done): void {
+  removeMemoryRegion(region: RegionName, done: Done): void {
     this.#ack('REM_MEM_REG', encodeSingleRegion({ ...region, mmapOffset: 0 }), [], done);
   }
 
-  /** NUM, BASE, ADDR, CALL, KICK, ENABLE: back-ends of rust-vmm start at KICK, so everything else stands before it. */
+  /** Sets a ring up and starts it. Its descriptors are lent for the call. @throws SysError EMFILE */
   startRing(ring: RingStart, done: Done): void {
-    const { index, kickFd, callFd } = ring;
-    // The steps go out one by one, after the caller's descriptors are gone: keep them for that long.
-    const kick = this.#keep(kickFd);
-    const call = this.#keep(callFd);
-    const state = (name: string, num: number) => (next: Done) =>
-      this.#ack(name, encodeVringState(index, num), [], next);
-    const fd = (name: string, kept: Fd | null) => (next: Done) =>
-      this.#ack(
-        name,
-        encodeU64(kept === null ? index | VHOST_USER_VRING_NOFD_MASK : index),
-        kept === null ? [] : [kept.fd],
-        next,
-      );
-    sequence(
-      [
-        state('SET_VRING_NUM', ring.size),
-        state('SET_VRING_BASE', ring.base),
-        (next) => this.#ack('SET_VRING_ADDR', encodeVringAddr(index, ring.desc, ring.used, ring.avail), [], next),
-        fd('SET_VRING_CALL', call),
-        fd('SET_VRING_KICK', kick),
-        ...(this.#hasEnable ? [state('SET_VRING_ENABLE', 1)] : []),
-      ],
-      (error) => {
-        kick?.close();
-        call?.close();
-        done(error);
-      },
-    );
+    // The messages go out one by one, when the caller's descriptors may be gone: keep them for that long.
+    const kick = this.#keep(ring.kickFd);
+    const call = this.#keep(ring.callFd);
+    startRing(this.#ringPort, ring, kick, call, (error) => {
+      kick?.close();
+      call?.close();
+      done(error);
+    });
   }
 
   /** ENABLE 0, GET_VRING_BASE. */
   stopRing(index: number, done: (error: Error | null, base: number) => void): void {
-    let base = 0;
-    const steps: ((next: Done) => void)[] = [];
-    if (this.#hasEnable) {
-      steps.push((next) => this.#ack('SET_VRING_ENABLE', encodeVringState(index, 0), [], next));
-    }
-    steps.push((next) =>
-      this.#requester.request('GET_VRING_BASE', encodeVringState(index, 0), [], (error, reply) => {
-        if (reply !== null) {
-          base = VhostVringState.num.get(dataView(reply.payload), 0);
-        }
-        next(error);
-      }),
-    );
-    sequence(steps, (error) => done(error, base));
+    stopRing(this.#ringPort, index, done);
   }
 
   setStatus(status: number, done: Done): void {
@@ -249,29 +200,7 @@ export class FrontendConnection implements Disposable {
    * @throws what the callback got as its error; VhostUserError ERR_VU_TIMEOUT
    */
   wait<T = void>(start: (done: (error: Error | null, value?: T) => void) => void, timeoutMs = WAIT_MS): T {
-    const { loop, sys } = this.#options;
-    const outcome: { done: boolean; error: Error | null; value: T | undefined } = {
-      done: false,
-      error: null,
-      value: undefined,
-    };
-    start((error, value) => {
-      outcome.done = true;
-      outcome.error = error;
-      outcome.value = value;
-    });
-    const end = sys.loop.nowNs() + timeoutMs * NS_PER_MS;
-    while (!outcome.done) {
-      const left = Math.ceil((end - sys.loop.nowNs()) / NS_PER_MS);
-      if (left <= 0) {
-        throw new VhostUserError('ERR_VU_TIMEOUT', 'backend', `no answer in ${timeoutMs} ms`);
-      }
-      loop.runOnce(left);
-    }
-    if (outcome.error !== null) {
-      throw outcome.error;
-    }
-    return outcome.value as T;
+    return waitFor(this.#options.loop, this.#options.sys.loop, start, timeoutMs);
   }
 
   /** Closes both channels. What is unanswered ends with ERR_VU_CLOSED; `disconnected` is not called. */
@@ -281,8 +210,11 @@ export class FrontendConnection implements Disposable {
     this.#requester[Symbol.dispose]();
   }
 
-  get #hasEnable(): boolean {
-    return this.#result.features.has(VHOST_USER_F_PROTOCOL_FEATURES);
+  get #ringPort(): RingPort {
+    return {
+      request: (name, payload, fds, done) => this.#requester.request(name, payload, fds, done),
+      hasEnable: this.#result.features.has(VHOST_USER_F_PROTOCOL_FEATURES),
+    };
   }
 
   #ack(name: string, payload: Uint8Array, fds: readonly number[], done: Done): void {
@@ -296,7 +228,7 @@ export class FrontendConnection implements Disposable {
 
   /** Makes the channel. @returns the back-end's end, for SET_BACKEND_REQ_FD */
   #openBackChannel(): Fd {
-    const { sys, loop, handlers, announce } = this.#options;
+    const { sys, loop, handlers } = this.#options;
     const pair = new Int32Array(2);
     check(sys.socket.socketpair(pair), 'socketpair');
     const theirs = new Fd(sys.fd, pair[1]!);
@@ -309,39 +241,9 @@ export class FrontendConnection implements Disposable {
       negotiated: this.#negotiated,
       handlers: handlers ?? {},
       shmRegions: () => this.shmRegions,
-      mapped: (request, fd) => this.#announceMapping(request, fd),
-      unmapped: (request) => this.#announceUnmapping(request),
-      wantsFd: announce !== undefined,
+      announcer: this.#announcer,
     });
     return theirs;
-  }
-
-  #announceMapping(request: ShmemRequest, fd: number): void {
-    const place = this.#options.announce?.(request.shmid) ?? null;
-    if (place === null || !this.protocolFeatures.has(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)) {
-      return;
-    }
-    const region = {
-      gpa: place.gpa + request.shmOffset,
-      size: request.len,
-      userAddr: place.userAddr + request.shmOffset,
-    };
-    this.#announced.set(key(request), region);
-    this.addMemoryRegion({ ...region, mmapOffset: request.fdOffset, fd }, (error) => this.#warn('ADD_MEM_REG', error));
-  }
-
-  #announceUnmapping(request: ShmemRequest): void {
-    const region = this.#announced.get(key(request));
-    if (region !== undefined) {
-      this.#announced.delete(key(request));
-      this.removeMemoryRegion(region, (error) => this.#warn('REM_MEM_REG', error));
-    }
-  }
-
-  #warn(message: string, error: Error | null): void {
-    if (error !== null) {
-      this.#log.warn('memory-table update failed', { message, error: error.message });
-    }
   }
 
   #onClose(error: VhostUserError): void {
@@ -353,8 +255,4 @@ export class FrontendConnection implements Disposable {
 
 function dataView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function key(request: ShmemRequest): string {
-  return `${request.shmid}:${request.shmOffset}:${request.len}`;
 }

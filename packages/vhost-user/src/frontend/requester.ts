@@ -43,6 +43,7 @@ export class Requester implements Disposable {
       sys: options.sys,
       loop: options.loop,
       socket: options.socket,
+      name: 'main',
       peer: 'backend',
       whileSending: 'read',
       onMessage: (message) => this.#onMessage(message),

@@ -22,6 +22,7 @@ export class RecordingHandler implements BackendHandler {
   > = {};
 
   readConfig(offset: number, into: Uint8Array): void {
+    this.calls.push(`readConfig ${offset}+${into.length}`);
     into.set(this.config.subarray(offset, offset + into.length));
     this.on.config?.();
   }

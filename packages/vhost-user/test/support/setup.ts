@@ -12,11 +12,11 @@ export interface SetupOptions {
   readonly log?: Logger;
 }
 
-/** Lines of a log: 'warn: text'. */
+/** Lines of a log: 'warn: text {"field":"value"}'. */
 export function collectLog(): { log: Logger; lines: string[] } {
   const lines: string[] = [];
-  const write = (level: string) => (message: string) => {
-    lines.push(`${level}: ${message}`);
+  const write = (level: string) => (message: string, fields?: Record<string, unknown>) => {
+    lines.push(`${level}: ${message} ${JSON.stringify(fields ?? {})}`);
   };
   const log = {
     error: write('error'),

@@ -16,6 +16,8 @@ const VIRTIO_ID_FS = 26;
 /** Tag and number of queues: `struct virtio_fs_config`. */
 const CONFIG_BYTES = 40;
 const MEMORY_MIB = 512;
+/** What ends this program ends QEMU first. */
+const END_SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
 
 /** The first program of the guest: mounts, says where things are, gives the shell, and powers off after it. */
 function init(share: GuestShare): string {
@@ -76,7 +78,14 @@ function runQemu(environment: GuestEnvironment, initramfs: string, share: GuestS
   ];
   return new Promise((resolve, reject) => {
     const child = spawn(program, [...before, ...args], { stdio: 'inherit', env: { ...process.env, ...qemu.env } });
+    const end = (): void => {
+      child.kill('SIGTERM');
+    };
+    for (const signal of END_SIGNALS) process.once(signal, end);
     child.once('error', reject);
-    child.once('exit', (code, signal) => resolve(signal === null ? (code ?? 1) : 1));
+    child.once('exit', (code, signal) => {
+      for (const one of END_SIGNALS) process.off(one, end);
+      resolve(signal === null ? (code ?? 1) : 1);
+    });
   });
 }

@@ -7,7 +7,6 @@ import { O_CREAT, O_EXCL, O_RDWR, openSys } from '@oriel/sys';
 import { DaxMapper } from '../dax-mapper.ts';
 import { FuseClient } from '../fuse-client.ts';
 import { LoopbackVm } from '../loopback-vm.ts';
-import type { SampleShare } from './sample-share.ts';
 
 const TAG_BYTES = 36;
 const STORED_BYTES = 65536;
@@ -21,11 +20,17 @@ export class MismatchError extends Error {
   override readonly name = 'MismatchError';
 }
 
+/** What is toured: where its back-end listens, and where its files lie on the host. */
+export interface TouredShare {
+  readonly socketPath: string;
+  path(name: string): string;
+}
+
 /** Prints one line of the tour. */
 export type Print = (line: string) => void;
 
 /** Walks through everything. @throws MismatchError; whatever the VM throws */
-export function tour(share: SampleShare, print: Print): void {
+export function tour(share: TouredShare, print: Print): void {
   const sys = openSys();
   const start = sys.loop.nowNs();
   const step = (name: string, text: string): void => print(`${name.padEnd(NAME_WIDTH)}${text}`);
@@ -54,7 +59,10 @@ export function tour(share: SampleShare, print: Print): void {
   const seen = new Uint8Array(noise.size);
   dax.read(noise.nodeid, 0, seen);
   same('noise.bin through the window', seen, share);
-  step('DAX load', `noise.bin: ${bytes(seen.length)} out of the window, ${client.requests - before} requests to map it; same as on the host`);
+  step(
+    'DAX load',
+    `noise.bin: ${bytes(seen.length)} out of the window, ${client.requests - before} requests to map it; same as on the host`,
+  );
 
   const note = client.create('from-guest.txt', O_CREAT | O_EXCL | O_RDWR);
   client.write(note, 0, Buffer.from(NOTE));
@@ -87,7 +95,7 @@ export function tour(share: SampleShare, print: Print): void {
 }
 
 /** @param what - begins with the file's name */
-function same(what: string, guest: Uint8Array, share: SampleShare): void {
+function same(what: string, guest: Uint8Array, share: TouredShare): void {
   const host = readFileSync(share.path(what.split(' ', 1)[0]!));
   if (host.equals(guest)) return;
   const at = host.findIndex((byte, index) => byte !== guest[index]);
@@ -96,5 +104,9 @@ function same(what: string, guest: Uint8Array, share: SampleShare): void {
 }
 
 function bytes(count: number): string {
-  return count < 10_000 ? `${count} bytes` : count % (1 << 20) === 0 ? `${count >> 20} MiB` : `${Math.round(count / 1024)} KiB`;
+  return count < 10_000
+    ? `${count} bytes`
+    : count % (1 << 20) === 0
+      ? `${count >> 20} MiB`
+      : `${Math.round(count / 1024)} KiB`;
 }

@@ -61,7 +61,14 @@ export class BackendProcess {
       .split('\n')
       .map((line) => line.split(/\s+/).slice(5).join(' '))
       .filter((name) => name.startsWith('/') && !/\.so(\.[\d.]+)?$|\.node$/.test(name));
-    const fds = readdirSync(`/proc/${this.pid}/fd`).map((fd) => readlinkSync(`/proc/${this.pid}/fd/${fd}`));
+    const fds: string[] = [];
+    for (const fd of readdirSync(`/proc/${this.pid}/fd`)) {
+      try {
+        fds.push(readlinkSync(`/proc/${this.pid}/fd/${fd}`));
+      } catch {
+        // It was closed since the directory was read.
+      }
+    }
     return { fds: fds.sort(), maps: maps.sort() };
   }
 

@@ -17,7 +17,13 @@ const writer =
   (level: string): LogWriter =>
   (message, fields) =>
     writeSync(logFd, `${level} ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}\n`);
-const log: Logger = { error: writer('error'), warn: writer('warn'), info: writer('info'), debug: writer('debug'), trace: () => {} };
+const log: Logger = {
+  error: writer('error'),
+  warn: writer('warn'),
+  info: writer('info'),
+  debug: writer('debug'),
+  trace: () => {},
+};
 
 process.umask(0);
 const sys = openSys();

@@ -1,5 +1,12 @@
 /** Writes into a ring what no driver should. */
-import { layoutSplitRing, VirtqAvail, VirtqDesc, VRING_DESC_F_INDIRECT, VRING_DESC_F_NEXT, VRING_DESC_F_WRITE } from '@oriel/virtqueue';
+import {
+  layoutSplitRing,
+  VirtqAvail,
+  VirtqDesc,
+  VRING_DESC_F_INDIRECT,
+  VRING_DESC_F_NEXT,
+  VRING_DESC_F_WRITE,
+} from '@oriel/virtqueue';
 import type { GuestQueue, LoopbackVm } from '../../src/index.ts';
 
 export const NEXT = VRING_DESC_F_NEXT;

@@ -1,5 +1,5 @@
 /** A shared directory with a back-end over it, and the VMs that mount it. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSys } from '@oriel/sys';
 import { type TempDir, tempDir } from '@oriel/sys/testing';
@@ -70,6 +70,12 @@ export class Share implements AsyncDisposable {
     });
   }
 
+  /** What the back-end has logged once it is done with what it answered last. */
+  async logAfterwards(): Promise<string> {
+    await this.backend.stats();
+    return this.backend.log;
+  }
+
   path(name: string): string {
     return join(this.sharedDir, name);
   }
@@ -77,6 +83,13 @@ export class Share implements AsyncDisposable {
   /** Makes a file on the host. */
   put(name: string, bytes: Uint8Array): Uint8Array {
     writeFileSync(this.path(name), bytes);
+    return bytes;
+  }
+
+  /** Puts another file in the place of one, as an editor does. */
+  replace(name: string, bytes: Uint8Array): Uint8Array {
+    this.put(`${name}.new`, bytes);
+    renameSync(this.path(`${name}.new`), this.path(name));
     return bytes;
   }
 

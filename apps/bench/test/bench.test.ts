@@ -1,0 +1,55 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { placementFor } from '../src/cpu.ts';
+import { startOriel } from '../src/peers.ts';
+import { makeShare } from '../src/share.ts';
+import { WORKLOADS } from '../src/workloads.ts';
+
+const MAIN = new URL('../src/main.ts', import.meta.url).pathname;
+
+describe('npm run bench', function () {
+  this.timeout(120_000);
+  let dir: string;
+
+  beforeEach(() => {
+    dir = mkdtempSync('/dev/shm/oriel-bench-test-');
+  });
+
+  afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+  it('measures every workload against a server that listens already', async () => {
+    makeShare(dir);
+    const socketPath = join(dir, 'peer.sock');
+    const peer = await startOriel({ cpu: placementFor('one').backend, shareDir: dir, socketPath, spinUs: 0 });
+    try {
+      const json = join(dir, 'out.json');
+      const args = ['--rounds', '1', '--seconds', '0.01', '--depth', '2', '--share', dir, '--peer-socket', socketPath];
+      const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args, '--json', json], {
+        encoding: 'utf8',
+      });
+      expect(status, stderr).to.equal(0);
+      const { sides, cases } = JSON.parse(readFileSync(json, 'utf8'));
+      expect(sides.map(({ name }: { name: string }) => name)).to.deep.equal(['oriel', 'peer']);
+      expect(cases.map(({ workload }: { workload: string }) => workload)).to.deep.equal(Object.keys(WORKLOADS));
+      for (const { workload, rounds } of cases) {
+        for (const side of ['oriel', 'peer']) {
+          const { ops, backendCpuUs, p50Us } = rounds[0][side];
+          expect(ops, workload).to.be.at.least(2);
+          expect(backendCpuUs, workload).to.be.greaterThan(0);
+          expect(p50Us, workload).to.be.greaterThan(0);
+        }
+        expect(stdout).to.include(`| ${workload} `);
+      }
+    } finally {
+      await peer.stop();
+    }
+  });
+
+  it('says in one line what is wrong with an option', () => {
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, '--depth', '0'], { encoding: 'utf8' });
+    expect(status).to.equal(1);
+    expect(stderr).to.equal('bench: ERR_BENCH_USAGE: --depth 0: give a whole number from 1 to 32\n');
+  });
+});

@@ -1,0 +1,55 @@
+import { expect } from 'chai';
+import { BenchError } from '../src/errors.ts';
+import { readOptions } from '../src/options.ts';
+import { WORKLOADS } from '../src/workloads.ts';
+
+describe('readOptions', () => {
+  it('has defaults for everything', () => {
+    expect(readOptions([])).to.deep.include({
+      rounds: 5,
+      seconds: 0.5,
+      depths: [1, 32],
+      workloads: Object.keys(WORKLOADS),
+      cores: 'one',
+      spinUs: undefined,
+    });
+  });
+
+  it('reads lists and numbers', () => {
+    const args = ['--only', 'lookup,read-4k', '--depth=4,8', '--rounds', '3', '--seconds', '0.1', '--spin-us', '0'];
+    expect(readOptions([...args, '--cores', 'two', '--json', 'x.json'])).to.deep.include({
+      rounds: 3,
+      seconds: 0.1,
+      depths: [4, 8],
+      workloads: ['lookup', 'read-4k'],
+      cores: 'two',
+      spinUs: 0,
+      json: 'x.json',
+    });
+  });
+
+  it('gives null for --help', () => {
+    expect(readOptions(['--help'])).to.equal(null);
+  });
+
+  for (const args of [
+    ['--rounds', '0'],
+    ['--rounds', '1.5'],
+    ['--seconds', '0'],
+    ['--seconds', 'long'],
+    ['--depth', '33'],
+    ['--depth', '1,'],
+    ['--only', 'getattr,toString'],
+    ['--cores', 'three'],
+    ['--spin-us', '-1'],
+    ['--peer-socket', '/tmp/x.sock'],
+    ['--unknown'],
+    ['word'],
+  ]) {
+    it(`refuses ${args.join(' ')}`, () => {
+      expect(() => readOptions(args))
+        .to.throw(BenchError)
+        .with.property('code', 'ERR_BENCH_USAGE');
+    });
+  }
+});

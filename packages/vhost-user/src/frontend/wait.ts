@@ -1,0 +1,39 @@
+/** Turns a callback into a return value by running the loop: for tests, tools and start-up code. */
+import type { EventLoop, SysLoop } from '@oriel/sys';
+import { VhostUserError } from '../errors.ts';
+
+const NS_PER_MS = 1e6;
+
+/**
+ * Runs the loop until `start`'s callback came. Never inside a handler.
+ * @throws what the callback got as its error; VhostUserError ERR_VU_TIMEOUT
+ */
+export function waitFor<T>(
+  loop: EventLoop,
+  clock: Pick<SysLoop, 'nowNs'>,
+  start: (done: (error: Error | null, value?: T) => void) => void,
+  timeoutMs: number,
+): T {
+  const outcome: { done: boolean; error: Error | null; value: T | undefined } = {
+    done: false,
+    error: null,
+    value: undefined,
+  };
+  start((error, value) => {
+    outcome.done = true;
+    outcome.error = error;
+    outcome.value = value;
+  });
+  const end = clock.nowNs() + timeoutMs * NS_PER_MS;
+  while (!outcome.done) {
+    const left = Math.ceil((end - clock.nowNs()) / NS_PER_MS);
+    if (left <= 0) {
+      throw new VhostUserError('ERR_VU_TIMEOUT', 'backend', `no answer in ${timeoutMs} ms`);
+    }
+    loop.runOnce(left);
+  }
+  if (outcome.error !== null) {
+    throw outcome.error;
+  }
+  return outcome.value as T;
+}

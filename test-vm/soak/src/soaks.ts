@@ -1,0 +1,29 @@
+/** The soaks by name. */
+
+/** Where a soak is found, and what its process is allowed. */
+export interface SoakEntry {
+  readonly name: string;
+  readonly about: string;
+  /** Its module. */
+  readonly url: string;
+  /** Longest file that its process may make, KiB: random sizes must not fill the disk. 0: no limit. */
+  readonly fileLimitKiB: number;
+}
+
+function entry(name: string, about: string, fileLimitKiB = 0): SoakEntry {
+  return { name, about, url: new URL(`./${name}/soak.ts`, import.meta.url).href, fileLimitKiB };
+}
+
+/** In the order in which they run. */
+export const soaks: readonly SoakEntry[] = [
+  entry('rings', 'a driver that writes anything into ring memory, against SplitQueue'),
+  entry('socket', 'a front-end that sends anything, against serve() and a file system device'),
+  entry('fuse', 'random and broken FUSE requests, against FuseSession and PassthroughFilesystem', 32768),
+  entry('files', 'random file operations in a loopback VM against the oriel program, compared with a model'),
+  entry('window', 'a region and a window with late answers, refusals, stops and losses'),
+];
+
+/** A soak by name; undefined where there is none. */
+export function soakNamed(name: string): SoakEntry | undefined {
+  return soaks.find((soak) => soak.name === name);
+}
