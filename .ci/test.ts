@@ -54,6 +54,9 @@ function mocha(title: string, args: readonly string[]): void {
   }
 }
 
+// First, as some unit tests compare layouts with the C headers of its Debian tree.
+const missing = guestSuiteMissing();
+const guestReady = missing === null && command('guest set-up', ['node', 'test-vm/guest/setup.ts']);
 command('types', ['tsc', '--noEmit']);
 command('lint', ['biome', 'check', '.']);
 command('floors', ['node', '.ci/floors.ts']);
@@ -61,17 +64,14 @@ command('packages as a user installs them', ['node', '.ci/packages.ts']);
 mocha('unit and integration tests', []);
 command('loopback VM', ['node', 'test-vm/loopback/start.ts']);
 
-const missing = guestSuiteMissing();
-if (missing === null) {
-  if (command('guest set-up', ['node', 'test-vm/guest/setup.ts'])) {
-    mocha('guest suites', ['--config', 'test-vm/guest/.mocharc.json']);
-  }
-} else if (process.env['CI']) {
-  totals.failed++;
-  console.log(`\nFAILED: the guest suites cannot run here: ${missing}`);
-} else {
+if (guestReady) {
+  mocha('guest suites', ['--config', 'test-vm/guest/.mocharc.json']);
+} else if (missing !== null && !process.env['CI']) {
   totals.skipped++;
   console.log(`\nSKIPPED, LOUDLY: the guest suites (real QEMU, real Linux): ${missing}`);
+} else if (missing !== null) {
+  totals.failed++;
+  console.log(`\nFAILED: the guest suites cannot run here: ${missing}`);
 }
 
 rmSync(reports, { recursive: true });
