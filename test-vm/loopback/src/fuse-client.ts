@@ -6,6 +6,7 @@ import {
   FUSE_MAP_ALIGNMENT,
   FUSE_SETUPMAPPING_FLAG_READ,
   FUSE_SETUPMAPPING_FLAG_WRITE,
+  FuseInHeader,
   IN_HEADER,
   OUT_HEADER,
   type StatfsOut,
@@ -47,6 +48,7 @@ export interface OpenFile extends FileInfo {
 /** A request in the back-end's hands. */
 export interface PendingRequest {
   readonly name: string;
+  readonly nodeid: number;
   readonly asked: Asked;
   readonly queue: GuestQueue;
   readonly chain: PendingChain;
@@ -100,7 +102,17 @@ export class FuseClient {
   }
 
   getattr(nodeid: number): FileInfo {
-    return attrInfo(nodeid, this.#call('GETATTR', this.#encoder.getattr(nodeid)).readAttributes());
+    return this.finishAttributes(this.sendGetattr(nodeid));
+  }
+
+  /** GETATTR without waiting for the reply: see `finishAttributes`. */
+  sendGetattr(nodeid: number): PendingRequest {
+    return this.send('GETATTR', this.#encoder.getattr(nodeid));
+  }
+
+  /** Waits for the reply to a GETATTR. @throws as `finish` */
+  finishAttributes(pending: PendingRequest): FileInfo {
+    return attrInfo(pending.nodeid, this.finish(pending).readAttributes());
   }
 
   setattr(nodeid: number, change: SetattrInput): FileInfo {
@@ -227,6 +239,7 @@ export class FuseClient {
     queueIndex = 1,
   ): PendingRequest {
     const { opcode, uniqueLo, uniqueHi, len, bytes } = request;
+    const nodeid = FuseInHeader.nodeid.get(new DataView(bytes.buffer, bytes.byteOffset), 0);
     const queue = this.vm.queues[queueIndex]!;
     const readable: (Uint8Array | DriverBuffer)[] = [bytes.subarray(0, IN_HEADER)];
     if (len > IN_HEADER) readable.push(bytes.subarray(IN_HEADER, len));
@@ -234,7 +247,7 @@ export class FuseClient {
     const writable = room ?? (request.room > OUT_HEADER ? [OUT_HEADER, request.room - OUT_HEADER] : [request.room]);
     const chain = queue.request(readable, writable);
     this.requests++;
-    return { name, asked: { opcode, uniqueLo, uniqueHi, room: request.room }, queue, chain };
+    return { name, nodeid, asked: { opcode, uniqueLo, uniqueHi, room: request.room }, queue, chain };
   }
 
   /** Waits for the reply of a request. @throws SysError with the file system's errno; FuseError for a reply that breaks rules */

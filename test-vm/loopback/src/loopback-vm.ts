@@ -120,6 +120,7 @@ export class LoopbackVm implements Disposable {
   /** Starts the rings: the driver is ready. Also goes on after `pause`. */
   start(): void {
     this.#expect('stopped', 'paused');
+    this.#mainLoopTurn();
     if (this.#table.regions.length === 0) {
       const { gpa, size, userAddr, file } = this.ram;
       this.ask((done) => this.#table.add({ gpa, size, userAddr, mmapOffset: 0, fd: file.dup() }, done));
@@ -151,7 +152,6 @@ export class LoopbackVm implements Disposable {
   reset(): void {
     if (this.#state === 'running') this.pause();
     this.#expect('stopped', 'paused');
-    this.#mainLoopTurn();
     this.#window?.clear();
     this.#bases.fill(0);
     for (const queue of this.queues) queue.reset();

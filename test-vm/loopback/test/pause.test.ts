@@ -30,6 +30,7 @@ describe('a VM that stops its rings', () => {
       expect(digest(client.read(file, MIB, 100))).to.equal(digest(share.get('big').subarray(MIB, MIB + 100)));
     }
     expect(vm.window.stats.maps).to.equal(maps);
+    expect(vm.requestsWhileStopped).to.equal(0);
     dax.evict(file.nodeid);
     expect(vm.window.entries()).to.have.length(0);
   });
@@ -71,6 +72,7 @@ describe('a VM that stops its rings', () => {
     serve();
     vm.resume();
     client.finish(pending);
+    expect(vm.requestsWhileStopped).to.equal(1);
     expectSecondRange(mounted);
   });
 

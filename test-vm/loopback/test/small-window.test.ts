@@ -106,6 +106,19 @@ describe('a window of 64 MiB over files of 512 MiB', () => {
     expect(vm.window.entries()).to.have.length(1);
   });
 
+  it('takes a SETUPMAPPING over the only range of the same file', () => {
+    const { client, vm } = mounted;
+    const { nodeid } = client.lookup('file4');
+    const moffset = 6 * DAX_RANGE;
+    for (const index of [3, 4]) {
+      client.setupMapping(nodeid, index * DAX_RANGE, moffset, DAX_RANGE, false);
+      const range = 4 * RANGES_A_FILE + index;
+      const got = Buffer.alloc(MARK_BYTES);
+      expect(vm.window.read(moffset + markAt(range), got)).to.equal(MARK_BYTES);
+      expect(got.equals(mark(range, 1)), `range ${index}`).to.equal(true);
+    }
+  });
+
   it('answers the upgrade to a writable mapping without touching it', () => {
     const { client, vm } = mounted;
     const { nodeid } = client.lookup('file2');

@@ -41,7 +41,12 @@ export class Share implements AsyncDisposable {
 
   static async start(options: ShareOptions = {}): Promise<Share> {
     const share = new Share(options);
-    await share.startBackend();
+    try {
+      await share.startBackend();
+    } catch (error) {
+      share.#dir[Symbol.dispose]();
+      throw error;
+    }
     return share;
   }
 
