@@ -53,6 +53,7 @@ describe('oriel fs, its plan', () => {
       windowSize: 256 * MIB,
       tail: 'refuse',
       queueSize: 1024,
+      inodeFileHandles: 'prefer',
     });
     expect(options.descriptors).to.be.greaterThan(64);
   });

@@ -125,6 +125,13 @@ describe('oriel fs, the program', function () {
     expect(program.stderr).to.equal('');
   });
 
+  it('ends with 1 and one line when file handles are mandatory and there are none', async () => {
+    const more = ['--shared-dir=/proc', '--tag=proc', '--inode-file-handles=mandatory'];
+    const program = start(['fs', `--socket-path=${socketPath}`, ...more]);
+    expect((await program.end()).code).to.equal(1);
+    expect(program.stderr).to.match(/^[^\n]*file handle \(E[A-Z]+\)[^\n]*\n$/);
+  });
+
   it('ends with 1 and one line when the socket cannot be made', async () => {
     const program = start(['fs', `--socket-path=${join(dir.path, 'nowhere', 'fs.sock')}`, ...options]);
     expect((await program.end()).code).to.equal(1);

@@ -1,5 +1,6 @@
 /** The machine that figures come from. */
-import { arch, availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
+import { arch, cpus, loadavg, release, totalmem } from 'node:os';
+import { allowedCpus } from './cpu.ts';
 
 /** What a reader needs to know of it. */
 export interface Machine {
@@ -17,7 +18,7 @@ export interface Machine {
 export function describeMachine(): Machine {
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
-    cpus: availableParallelism(),
+    cpus: allowedCpus().length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     kernel: release(),
     arch: arch(),

@@ -7,6 +7,7 @@ import {
   FuseSession,
   type Operation,
   type SessionHooks,
+  type SessionStats,
 } from '@oriel/fuse';
 import { TWO_32 } from '@oriel/layout';
 import { type Logger, type Sys, silentLogger } from '@oriel/sys';
@@ -16,14 +17,17 @@ import type { Chain, DeviceQueue } from '@oriel/virtqueue';
 import { encodeConfig } from './config.ts';
 import { GrowRecord } from './dax/grow-record.ts';
 import type { GrowthStep } from './dax/growth.ts';
-import { type DaxOptions, DEFAULT_DAX_MIN_SIZE } from './dax/options.ts';
+import { checkDax, type DaxOptions } from './dax/options.ts';
 import { repairGrown } from './dax/repair.ts';
 import { DaxWindow } from './dax/window.ts';
 import { FsDaxError } from './errors.ts';
+import { putInterrupted } from './interrupted.ts';
 import { DAX_RANGE, DAX_RANGE_SHIFT, VIRTIO_FS_SHMCAP_ID_CACHE, VIRTIO_ID_FS } from './layout.ts';
 
 /** The flag's bit in the upper word of the INIT flags. */
 const HAS_INODE_DAX_HI = FUSE_HAS_INODE_DAX / TWO_32;
+/** Requests in flight at most, whatever the rings hold: each has memory of its own. */
+const MOST_OPERATIONS = 4096;
 
 export interface FsDeviceOptions {
   readonly sys: Sys;
@@ -34,7 +38,7 @@ export interface FsDeviceOptions {
   /** Bytes, a multiple of 2 MiB; 0 (the default): no window. */
   readonly windowSize?: number;
   readonly dax?: DaxOptions;
-  /** The directory served, to repair files that a killed process left grown. */
+  /** The directory served, where files that a killed process left grown are found again. */
   readonly sharedDir?: string;
   /** Default 1. */
   readonly numRequestQueues?: number;
@@ -45,6 +49,12 @@ export interface FsDeviceOptions {
   readonly log?: Logger;
   /** For tests that end the process at a step of a growth. */
   readonly onGrowthStep?: (step: GrowthStep) => void;
+}
+
+/** Figures of a device. */
+export interface FsStats extends SessionStats {
+  /** Inodes of which the window keeps something. */
+  readonly daxInodes: number;
 }
 
 export class FsDevice implements VirtioDevice {
@@ -61,8 +71,9 @@ export class FsDevice implements VirtioDevice {
   /** Queues that hold chains which no free operation could take. */
   readonly #starved = new Set<number>();
   #host: DeviceHost | null = null;
-  /** Inside `process`: completions are announced at its end. */
-  #batching = false;
+  /** The queue inside `process`: its completions are announced at the end. */
+  #batch: DeviceQueue | null = null;
+  #deferred = false;
 
   /** @throws FsDaxError when an option is out of range, or the crash record cannot be opened */
   constructor(options: FsDeviceOptions) {
@@ -81,64 +92,55 @@ export class FsDevice implements VirtioDevice {
     this.maxQueueSize = queueSize;
     this.#queues = new Array<DeviceQueue | null>(this.queueCount).fill(null);
     this.shmRegions = windowSize > 0 ? [{ shmid: VIRTIO_FS_SHMCAP_ID_CACHE, size: windowSize }] : [];
-    this.#window = windowSize > 0 ? openWindow(options, windowSize, log) : null;
+    const window = windowSize > 0 ? openWindow(options, windowSize, log) : null;
+    this.#window = window;
     this.#session = new FuseSession({
       sys,
       fs,
       log,
       finish: (message, written) => this.#finish(message as Chain, written),
-      maxOperations: Math.min(this.queueCount * queueSize, 4096),
-      ...(options.readdirplus === undefined ? {} : { readdirplus: options.readdirplus }),
-      ...(this.#window === null ? {} : { hooks: windowHooks(this.#window), invalidation: 'explicit' as const }),
+      maxOperations: Math.min(this.queueCount * queueSize, MOST_OPERATIONS),
+      readdirplus: options.readdirplus ?? true,
+      ...(window === null ? {} : { hooks: windowHooks(window), invalidation: 'explicit' as const }),
     });
-    this.#window?.bind(this.#session);
+    window?.bind(this.#session, () => this.#queues.includes(null));
   }
 
-  /** Requests, errors and malformed messages since the start. */
-  get stats(): FuseSession['stats'] {
-    return this.#session.stats;
+  get stats(): FsStats {
+    return { ...this.#session.stats, daxInodes: this.#window?.inodeCount ?? 0 };
   }
 
+  /** @throws FsDaxError ERR_FSDAX_WINDOW when the full window could need more mappings than the front-end bears */
   attach(host: DeviceHost): void {
-    this.#host = host;
     this.#window?.attach(host.region(VIRTIO_FS_SHMCAP_ID_CACHE));
+    this.#host = host;
   }
 
   startQueue(index: number, queue: DeviceQueue): void {
     this.#queues[index] = queue;
+    this.#window?.restart();
   }
 
   process(index: number, budget: number): boolean {
     const queue = this.#queues[index];
     if (!queue) return false;
-    this.#batching = true;
-    let more = true;
-    for (let taken = 0; taken < budget; taken++) {
-      if (!this.#session.ready) {
-        this.#starved.add(index);
-        more = false;
-        break;
-      }
-      const chain = queue.next();
-      if (chain === null) {
-        more = false;
-        break;
-      }
-      this.#session.handle(chain);
+    this.#batch = queue;
+    try {
+      return this.#take(queue, budget);
+    } finally {
+      this.#batch = null;
+      queue.flush();
     }
-    this.#batching = false;
-    queue.flush();
-    return more;
   }
 
   stopQueue(index: number): void {
     const queue = this.#queues[index];
     if (!queue) return;
     // Work in helper threads ends by itself and touches guest memory until then.
-    this.#host?.offload.drain();
+    if (this.#session.inFlight > 0) this.#host?.offload.drain();
     const waiting = this.#session.operations().filter((op) => this.#chainOf(op).queue === queue);
     // First what is done: un-fetching a chain takes those behind it along.
-    for (const op of waiting) if (!this.#window?.repeatable(op)) this.#window?.answerAtStop(op);
+    for (const op of waiting) if (!this.#window?.repeatable(op)) this.#answer(queue, op);
     for (const op of waiting) if (this.#window?.repeatable(op)) this.#giveBack(queue, op);
     queue.flush();
     this.#queues[index] = null;
@@ -160,56 +162,91 @@ export class FsDevice implements VirtioDevice {
     this.#window?.[Symbol.dispose]();
   }
 
+  /** @returns true when more is left than the budget allowed */
+  #take(queue: DeviceQueue, budget: number): boolean {
+    for (let taken = 0; taken < budget; taken++) {
+      if (!this.#session.ready) {
+        this.#starved.add(queue.index);
+        return false;
+      }
+      const chain = queue.next();
+      if (chain === null) return false;
+      this.#session.handle(chain);
+    }
+    return true;
+  }
+
   #chainOf(op: Operation): Chain {
     return this.#session.messageOf(op) as Chain;
   }
 
   /** A mapping request that waits is fetched again after a pause, or else to be tried again by the guest. */
   #giveBack(queue: DeviceQueue, op: Operation): void {
-    if (queue.unfetch(this.#chainOf(op))) this.#session.abandon(op);
-    else this.#window?.answerAtStop(op);
+    if (!queue.unfetch(this.#chainOf(op))) {
+      this.#answer(queue, op);
+      return;
+    }
+    this.#session.abandon(op);
+    this.#window!.abandoned(op);
+  }
+
+  #answer(queue: DeviceQueue, op: Operation): void {
+    if (this.#window?.answerAtStop(op)) return;
+    // A Filesystem that works with timers or Promises: it may have done the request in part, so that is not repeated.
+    const chain = this.#chainOf(op);
+    this.#session.abandon(op);
+    queue.complete(chain, putInterrupted(chain));
   }
 
   #finish(chain: Chain, written: number): void {
     const { queue } = chain;
     queue.complete(chain, written);
-    if (this.#batching) return;
+    if (this.#window?.waiting) this.#later();
+    if (this.#batch === queue) return;
     queue.flush();
-    if (this.#starved.size === 0) return;
-    const starved = [...this.#starved];
-    this.#starved.clear();
-    this.#host?.loop.defer(() => {
-      for (const index of starved) if (this.process(index, this.maxQueueSize)) this.#starved.add(index);
+    if (this.#starved.size > 0) this.#later();
+  }
+
+  /** What waited for the end of a request goes on behind the events at hand. */
+  #later(): void {
+    if (this.#deferred || this.#host === null) return;
+    this.#deferred = true;
+    this.#host.loop.defer(() => {
+      this.#deferred = false;
+      this.#window?.retry();
+      const starved = [...this.#starved];
+      this.#starved.clear();
+      for (const index of starved) {
+        if (!this.process(index, this.maxQueueSize)) continue;
+        this.#starved.add(index);
+        this.#later();
+      }
     });
   }
 }
 
 function openWindow(options: FsDeviceOptions, windowSize: number, log: Logger): DaxWindow {
-  const { sys, fs, dax = {}, sharedDir } = options;
-  const { tail = 'refuse', minSize = DEFAULT_DAX_MIN_SIZE, stateDir } = dax;
-  if (tail === 'grow' && stateDir === undefined) {
-    throw new FsDaxError('ERR_FSDAX_OPTION', "the tail mode 'grow' needs a state directory for its crash record");
-  }
-  let record: GrowRecord | null = null;
-  if (stateDir !== undefined && sharedDir !== undefined) {
-    record = GrowRecord.open(sys, stateDir, shareKey(sharedDir), (file) => repairGrown(sys, sharedDir, file, log));
+  const { sys, fs, dax = {}, sharedDir, onGrowthStep } = options;
+  const { tail, minSize, stateDir } = checkDax(dax);
+  if (tail === 'grow' && (stateDir === undefined || sharedDir === undefined)) {
+    throw new FsDaxError('ERR_FSDAX_OPTION', "the tail mode 'grow' needs a state directory and the shared directory");
   }
   if (tail === 'copy') {
     log.warn(
       'dax-tail copy: the last range of a file is a private copy, not coherent with the host until it is written back',
     );
   }
-  const { onGrowthStep } = options;
-  return new DaxWindow({
-    sys,
-    fs,
-    log,
-    windowSize,
-    tail,
-    minSize,
-    record,
-    ...(onGrowthStep ? { onStep: onGrowthStep } : {}),
-  });
+  const record =
+    stateDir === undefined || sharedDir === undefined
+      ? null
+      : GrowRecord.open(sys, stateDir, shareKey(sharedDir), (file) => repairGrown(sys, sharedDir, file, log));
+  const onStep = onGrowthStep ? { onStep: onGrowthStep } : {};
+  try {
+    return new DaxWindow({ sys, fs, log, windowSize, tail, minSize, record, ...onStep });
+  } catch (error) {
+    record?.[Symbol.dispose]();
+    throw error;
+  }
 }
 
 /** A share's name in file names. */

@@ -22,4 +22,4 @@ const { fh } = driver.call(request.open(nodeid, O_RDWR));
 console.log(new TextDecoder().decode(driver.call(request.read(nodeid, fh, 0, size)).data));
 driver.call(request.release(nodeid, fh));
 driver.call(request.forget(nodeid, 1));
-console.log(fs.stats);
+console.log(fs.stats.inodes);

@@ -73,6 +73,11 @@ export class AttributeRequests {
         return -EBADF;
       }
     }
+    // The steps below rely on it: it stays until the request ends.
+    const fd = inodes.fd(slot);
+    if (fd < 0) {
+      return fd;
+    }
     let result = 0;
     if ((valid & FATTR_MODE) !== 0) {
       result = this.#chmod(slot, handle, change.mode);
@@ -95,7 +100,8 @@ export class AttributeRequests {
     if (slot < 0) {
       return -EBADF;
     }
-    const failed = file.fstatfs(inodes.fd(slot), scratch.statfs);
+    const fd = inodes.fd(slot);
+    const failed = fd < 0 ? fd : file.fstatfs(fd, scratch.statfs);
     if (failed < 0) {
       return failed;
     }
@@ -113,7 +119,8 @@ export class AttributeRequests {
 
   #fill(attr: Attributes, slot: number): number {
     const { inodes, status, settings } = this.#share;
-    const failed = status.ofFd(inodes.fd(slot));
+    const fd = inodes.fd(slot);
+    const failed = fd < 0 ? fd : status.ofFd(fd);
     if (failed < 0) {
       return failed;
     }

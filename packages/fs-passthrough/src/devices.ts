@@ -11,6 +11,7 @@ import {
   RAMFS_MAGIC,
   SQUASHFS_MAGIC,
   Statfs,
+  type SysFd,
   type SysFile,
   TMPFS_MAGIC,
   XFS_SUPER_MAGIC,
@@ -38,6 +39,10 @@ export class Device {
   readonly local: boolean;
   /** preadv2(RWF_NOWAIT) is worth a try; false once it said EOPNOTSUPP. */
   nowait: boolean;
+  /** For open_by_handle_at; -1 where that cannot be used, or was not tried. */
+  mountFd = -1;
+  /** Why file handles cannot be used, positive; 0 while that is not known. */
+  handleErrno = 0;
   /** Inodes and handles on it; at 0 the record goes. */
   users = 0;
   readonly #slots = new Map<number, number>();
@@ -81,15 +86,19 @@ export class Device {
   }
 }
 
-/** The devices in use; few, so a list with a memory for the last one asked for. */
+/** The devices in use, with their descriptors; few, so a list with a memory for the last one asked for. */
 export class Devices {
+  readonly #fd: SysFd;
   readonly #file: SysFile;
   readonly #scratch: Scratch;
   readonly #list: Device[] = [];
   #last: Device | undefined;
+  /** Descriptors that the records hold. */
+  mountFds = 0;
 
-  constructor(file: SysFile, scratch: Scratch) {
-    this.#file = file;
+  constructor(sys: { fd: SysFd; file: SysFile }, scratch: Scratch) {
+    this.#fd = sys.fd;
+    this.#file = sys.file;
     this.#scratch = scratch;
   }
 
@@ -126,10 +135,25 @@ export class Devices {
     return device;
   }
 
+  /** Notes how a try of file handles ended: a descriptor, which is given away, or a negative errno. */
+  setMountFd(device: Device, result: number): void {
+    if (result < 0) {
+      device.handleErrno = -result;
+    } else {
+      device.mountFd = result;
+      this.mountFds++;
+    }
+  }
+
   /** Ends one use of a device. */
   release(device: Device): void {
     device.users--;
     if (device.users === 0) {
+      if (device.mountFd >= 0) {
+        this.#fd.close(device.mountFd);
+        device.mountFd = -1;
+        this.mountFds--;
+      }
       this.#list.splice(this.#list.indexOf(device), 1);
       if (this.#last === device) {
         this.#last = undefined;

@@ -45,7 +45,11 @@ export class EntryRequests {
     if (slot < 0) {
       return -EBADF;
     }
-    return inodes.type(slot) === S_IFLNK ? file.readlinkat(inodes.fd(slot), scratch.empty, to, len) : -EINVAL;
+    if (inodes.type(slot) !== S_IFLNK) {
+      return -EINVAL;
+    }
+    const fd = inodes.fd(slot);
+    return fd < 0 ? fd : file.readlinkat(fd, scratch.empty, to, len);
   }
 
   mkdir(op: Operation, parent: number, name: Name, mode: number): number {
@@ -72,9 +76,15 @@ export class EntryRequests {
     if (settings.readonly) {
       return -EROFS;
     }
-    let result = file.linkat(procFd, inodes.number(slot), inodes.fd(directory), newName.addr, AT_SYMLINK_FOLLOW);
+    const fd = inodes.fd(slot);
+    const dirfd = inodes.fd(directory);
+    if (fd < 0 || dirfd < 0) {
+      return fd < 0 ? fd : dirfd;
+    }
+    let result = file.linkat(procFd, inodes.numberOfFd(fd), dirfd, newName.addr, AT_SYMLINK_FOLLOW);
     if (result === 0) {
-      result = status.ofFd(inodes.fd(slot));
+      inodes.linked(slot);
+      result = status.ofFd(fd);
     }
     if (result === 0) {
       this.#lookup.answer(op.entry, slot, directory);
@@ -103,7 +113,12 @@ export class EntryRequests {
     if ((flags & ~RENAME_FLAGS) !== 0) {
       return -EINVAL;
     }
-    return file.renameat2(inodes.fd(from), name.addr, inodes.fd(to), newName.addr, flags);
+    const fromFd = inodes.fd(from);
+    const toFd = inodes.fd(to);
+    if (fromFd < 0 || toFd < 0) {
+      return fromFd < 0 ? fromFd : toFd;
+    }
+    return file.renameat2(fromFd, name.addr, toFd, newName.addr, flags);
   }
 
   #remove(parent: number, name: Name, flags: number): number {
@@ -112,7 +127,11 @@ export class EntryRequests {
     if (directory < 0) {
       return -EBADF;
     }
-    return settings.readonly ? -EROFS : file.unlinkat(inodes.fd(directory), name.addr, flags);
+    if (settings.readonly) {
+      return -EROFS;
+    }
+    const dirfd = inodes.fd(directory);
+    return dirfd < 0 ? dirfd : file.unlinkat(dirfd, name.addr, flags);
   }
 
   /** Makes what is no regular file to be opened, as the caller, and answers with its entry. */
@@ -129,10 +148,15 @@ export class EntryRequests {
     if (!this.#lookup.roomFor(name)) {
       return -ENFILE;
     }
+    // Before the rights to open it again are given up.
+    const dirfd = inodes.fd(directory);
+    if (dirfd < 0) {
+      return dirfd;
+    }
     let result = credentials.become(op.uid, op.gid, op.supplementaryGroup);
     if (result === 0) {
       try {
-        result = this.#makeNode(inodes.fd(directory), name.addr, mode, rdev, target);
+        result = this.#makeNode(dirfd, name.addr, mode, rdev, target);
       } finally {
         credentials.restore();
       }

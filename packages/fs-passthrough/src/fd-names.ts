@@ -1,47 +1,37 @@
 /**
- * The text "/proc/self/fd/N" of a descriptor, kept ready in native memory for every slot of a table: opening an inode
- * anew is then one openat("N") on the directory /proc/self/fd, with nothing to encode.
+ * The text "/proc/self/fd/N" of every descriptor, kept ready in native memory: opening an inode anew is then one
+ * openat("N") on the directory /proc/self/fd, with nothing to encode.
  */
 import { type Address, Mapping, type SysMem } from '@oriel/sys';
 import { writeDecimal } from './decimal.ts';
 
 const PREFIX = '/proc/self/fd/';
 /** Prefix, ten digits, NUL, rounded up. */
-const SLOT_LEN = 32;
-const CHUNK_BITS = 12;
-const CHUNK_SLOTS = 1 << CHUNK_BITS;
+const TEXT_LEN = 32;
+const CHUNK_BITS = 8;
+const CHUNK_TEXTS = 1 << CHUNK_BITS;
 
-/** The slot for a text that is needed for one call only; tables never hand it out. */
-export const TEMPORARY = 0;
-
-/** Descriptor texts by slot. */
+/** Texts by descriptor. */
 export class FdNames implements Disposable {
   readonly #mem: SysMem;
   readonly #chunks: Mapping[] = [];
+  /** Of the chunk with the texts of 256 descriptors; 0 where it is not made yet. */
   readonly #addresses: Address[] = [];
 
   constructor(mem: SysMem) {
     this.#mem = mem;
   }
 
-  /** Writes the text of `fd` for `slot`. @throws SysError ENOMEM */
-  set(slot: number, fd: number): void {
-    const index = slot >>> CHUNK_BITS;
-    while (index >= this.#chunks.length) {
-      this.#addChunk();
-    }
-    const bytes = this.#chunks[index]!.u8;
-    writeDecimal(bytes, (slot & (CHUNK_SLOTS - 1)) * SLOT_LEN + PREFIX.length, fd);
+  /** Address of "/proc/self/fd/N". @throws SysError ENOMEM */
+  path(fd: number): Address {
+    const index = fd >>> CHUNK_BITS;
+    const address = index < this.#addresses.length ? this.#addresses[index]! : 0;
+    return (address === 0 ? this.#addChunk(index) : address) + (fd & (CHUNK_TEXTS - 1)) * TEXT_LEN;
   }
 
-  /** Address of "/proc/self/fd/N". */
-  path(slot: number): Address {
-    return this.#addresses[slot >>> CHUNK_BITS]! + (slot & (CHUNK_SLOTS - 1)) * SLOT_LEN;
-  }
-
-  /** Address of "N", to be used relative to /proc/self/fd. */
-  number(slot: number): Address {
-    return this.path(slot) + PREFIX.length;
+  /** Address of "N", to be used relative to /proc/self/fd. @throws SysError ENOMEM */
+  number(fd: number): Address {
+    return this.path(fd) + PREFIX.length;
   }
 
   [Symbol.dispose](): void {
@@ -52,15 +42,21 @@ export class FdNames implements Disposable {
     this.#addresses.length = 0;
   }
 
-  #addChunk(): void {
-    const chunk = Mapping.anonymous(this.#mem, CHUNK_SLOTS * SLOT_LEN);
+  #addChunk(index: number): Address {
+    const chunk = Mapping.anonymous(this.#mem, CHUNK_TEXTS * TEXT_LEN);
     const bytes = chunk.u8;
-    for (let slot = 0; slot < CHUNK_SLOTS; slot++) {
-      for (let index = 0; index < PREFIX.length; index++) {
-        bytes[slot * SLOT_LEN + index] = PREFIX.charCodeAt(index);
+    for (let text = 0; text < CHUNK_TEXTS; text++) {
+      const at = text * TEXT_LEN;
+      for (let letter = 0; letter < PREFIX.length; letter++) {
+        bytes[at + letter] = PREFIX.charCodeAt(letter);
       }
+      writeDecimal(bytes, at + PREFIX.length, (index << CHUNK_BITS) + text);
     }
     this.#chunks.push(chunk);
-    this.#addresses.push(chunk.addr);
+    while (this.#addresses.length <= index) {
+      this.#addresses.push(0);
+    }
+    this.#addresses[index] = chunk.addr;
+    return chunk.addr;
   }
 }

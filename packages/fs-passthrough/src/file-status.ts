@@ -12,7 +12,7 @@ import {
   Statx,
   type SysFile,
 } from '@oriel/sys';
-import type { Scratch } from './scratch.ts';
+import type { StatxBuffer } from './scratch.ts';
 
 const MASK = STATX_BASIC_STATS | STATX_MNT_ID;
 // An automount that a guest's look-up would trigger could block for minutes.
@@ -44,11 +44,12 @@ export class FileStatus {
   readonly #buffer: Address;
   readonly #empty: Address;
 
-  constructor(file: SysFile, scratch: Scratch) {
+  /** @param empty - address of an empty path */
+  constructor(file: SysFile, empty: Address, buffer: StatxBuffer) {
     this.#file = file;
-    this.#words = scratch.statxWords;
-    this.#buffer = scratch.statx;
-    this.#empty = scratch.empty;
+    this.#words = buffer.words;
+    this.#buffer = buffer.addr;
+    this.#empty = empty;
   }
 
   /** Asks for an entry of a directory; a symbolic link is not followed. @returns 0 or a negative errno */
@@ -93,6 +94,23 @@ export class FileStatus {
   /** Mount id, 0 where the kernel does not tell (before 5.8). */
   get mount(): number {
     return this.#words[MOUNT]!;
+  }
+
+  /** True when both tell of one inode, seen by one mount. */
+  isSameFile(other: FileStatus): boolean {
+    return this.isFile(other.inoLo, other.inoHi, other.devMajor, other.devMinor, other.mount, other.type);
+  }
+
+  /** True for that inode, seen by that mount. */
+  isFile(inoLo: number, inoHi: number, devMajor: number, devMinor: number, mount: number, type: number): boolean {
+    return (
+      this.inoLo === inoLo &&
+      this.inoHi === inoHi &&
+      this.devMinor === devMinor &&
+      this.devMajor === devMajor &&
+      this.mount === mount &&
+      this.type === type
+    );
   }
 
   /** Bytes; a sparse file of 2^53 or more is told as one byte less than that. */

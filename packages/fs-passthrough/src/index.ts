@@ -5,6 +5,7 @@
 export { PassthroughError, type PassthroughErrorCode } from './errors.ts';
 export {
   type CachePolicy,
+  type InodeFileHandles,
   limitsForDescriptors,
   type PassthroughLimits,
   type PassthroughOptions,

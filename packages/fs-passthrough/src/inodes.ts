@@ -1,35 +1,72 @@
 /**
- * The inodes that the guest knows: dense columns by slot, each with an O_PATH descriptor that pins the host's inode, so
- * that an equal (device, mount, inode number) always means the same file.
+ * The inodes that the guest knows: dense columns by slot. An O_PATH descriptor pins the host's inode, so that an equal
+ * (device, mount, inode number) means the same file; where there are too many, a file handle takes a descriptor's place,
+ * and tells whether the number still means that file.
  */
-import { type Address, S_IFMT, type SysFd, type SysMem } from '@oriel/sys';
+import {
+  type Address,
+  AT_EMPTY_PATH,
+  ESTALE,
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+  type SysFd,
+  type SysFile,
+  type SysMem,
+} from '@oriel/sys';
 import type { Device, Devices } from './devices.ts';
-import { FdNames } from './fd-names.ts';
 import type { FileStatus } from './file-status.ts';
+import { GIVEN_UP, InodeDescriptors } from './inode-descriptors.ts';
+import type { Scratch } from './scratch.ts';
 import { grownInt32, SlotIds } from './slot-ids.ts';
 
 /** The root's slot, and with it its nodeid. */
 export const ROOT = 1;
 
-/** The inode table. It owns its descriptors. */
+/** What `find` answers for an inode that is not known: no inode has slot 0. */
+export const UNKNOWN = 0;
+
+/** What an inode table is told. */
+export interface InodeTableOptions {
+  /** Most inodes known at one time, the root included. */
+  readonly maxInodes: number;
+  /** Most descriptors held for them, those of mounts included; one request may need a few more while it lasts. */
+  readonly maxDescriptors: number;
+  /** File handles may take the place of descriptors. */
+  readonly useHandles: boolean;
+  /** /proc/self/fd, lent for the table's life. */
+  readonly procFd: number;
+}
+
+/**
+ * The inode table. It owns its descriptors, and lends one until the request ends: `slotOf` is called when a request begins,
+ * and with `insert` it is the only place where descriptors are closed to make room.
+ */
 export class Inodes implements Disposable {
   readonly #sys: SysFd;
   readonly #devices: Devices;
-  readonly #names: FdNames;
+  readonly #descriptors: InodeDescriptors;
+  readonly #empty: Address;
+  readonly #options: InodeTableOptions;
   readonly #ids: SlotIds;
-  #fds = new Int32Array(0);
   #types = new Int32Array(0);
   #counts = new Float64Array(0);
   /** inode number, low and high word of each slot. */
   #inos = new Uint32Array(0);
   readonly #deviceOf: (Device | undefined)[] = [];
 
-  /** @param max - most inodes known at one time, the root included */
-  constructor(mem: SysMem, fd: SysFd, devices: Devices, max: number) {
-    this.#sys = fd;
+  constructor(
+    sys: { mem: SysMem; fd: SysFd; file: SysFile },
+    scratch: Scratch,
+    devices: Devices,
+    options: InodeTableOptions,
+  ) {
+    this.#sys = sys.fd;
     this.#devices = devices;
-    this.#names = new FdNames(mem);
-    this.#ids = new SlotIds(max);
+    this.#descriptors = new InodeDescriptors(sys, scratch);
+    this.#empty = scratch.empty;
+    this.#options = options;
+    this.#ids = new SlotIds(options.maxInodes);
   }
 
   /** Inodes known, the root included. */
@@ -41,8 +78,21 @@ export class Inodes implements Disposable {
     return this.#ids.full;
   }
 
-  /** @returns the slot of a nodeid, or -1 */
+  /** Descriptors of inodes and mounts. */
+  get descriptors(): number {
+    return this.#descriptors.open + this.#devices.mountFds;
+  }
+
+  /** True when another inode would need a descriptor more than there may be. */
+  get outOfDescriptors(): boolean {
+    return this.descriptors >= this.#options.maxDescriptors && !this.#descriptors.canGiveUp;
+  }
+
+  /** Ends what was lent before. @returns the slot of a nodeid, or -1 */
   slotOf(nodeid: number): number {
+    if (this.descriptors > this.#options.maxDescriptors) {
+      this.#shrink(this.#options.maxDescriptors);
+    }
     return this.#ids.slotOf(nodeid);
   }
 
@@ -50,9 +100,13 @@ export class Inodes implements Disposable {
     return this.#ids.idOf(slot);
   }
 
-  /** The O_PATH descriptor, lent. */
+  /**
+   * The O_PATH descriptor, lent until the request ends. Root's rights are needed where it must be opened again.
+   * @returns a negative errno when that fails, ESTALE when the file is gone
+   */
   fd(slot: number): number {
-    return this.#fds[slot]!;
+    const fd = this.#descriptors.fd(slot);
+    return fd === GIVEN_UP ? this.#reopen(slot) : fd;
   }
 
   /** S_IF* bits: the kind of file never changes. */
@@ -69,31 +123,45 @@ export class Inodes implements Disposable {
     return this.#counts[slot]!;
   }
 
-  /** "N" relative to /proc/self/fd: opening it opens the inode itself. */
+  /** "N" relative to /proc/self/fd: opening it opens the inode itself. @returns an address, or as `fd` */
   number(slot: number): Address {
-    return this.#names.number(slot);
+    const fd = this.fd(slot);
+    return fd < 0 ? fd : this.#descriptors.names.number(fd);
   }
 
-  /** "/proc/self/fd/N". */
+  /** "/proc/self/fd/N". @returns an address, or as `fd` */
   path(slot: number): Address {
-    return this.#names.path(slot);
+    const fd = this.fd(slot);
+    return fd < 0 ? fd : this.#descriptors.names.path(fd);
   }
 
-  /** Address of the decimal text of any descriptor, good until the next call. */
+  /** Address of the decimal text of any descriptor. */
   numberOfFd(fd: number): Address {
-    this.#names.set(0, fd);
-    return this.#names.number(0);
+    return this.#descriptors.names.number(fd);
   }
 
-  /** Finds the inode of `status`. @returns its slot, or -1 */
-  find(status: FileStatus): number {
+  /**
+   * Finds the inode of an entry.
+   * @param status - what statx said of it
+   * @param flags - 0, or AT_EMPTY_PATH for `dirfd` itself
+   * @returns its slot, UNKNOWN, or a negative errno when that could not be told
+   */
+  find(status: FileStatus, dirfd: number, name: Address, flags: number): number {
     const device = this.#devices.find(status.devMajor, status.devMinor, status.mount);
     if (device === undefined) {
-      return -1;
+      return UNKNOWN;
     }
     const slot = device.slotOf(status.inoLo, status.inoHi);
     // Another kind of file under a known number: a file system that reuses numbers of inodes in use.
-    return slot >= 0 && this.#types[slot] === status.type ? slot : -1;
+    if (slot < 0 || this.#types[slot] !== status.type) {
+      return UNKNOWN;
+    }
+    return this.#descriptors.has(slot) ? slot : this.#confirm(slot, device, dirfd, name, flags);
+  }
+
+  /** Finds the inode of a descriptor. @returns as `find` */
+  findFd(status: FileStatus, fd: number): number {
+    return this.find(status, fd, this.#empty, AT_EMPTY_PATH);
   }
 
   /**
@@ -107,13 +175,14 @@ export class Inodes implements Disposable {
     if (slot < 0) {
       return -1;
     }
-    if (this.#fds.length < this.#ids.capacity) {
+    if (this.#types.length < this.#ids.capacity) {
       this.#grow(this.#ids.capacity);
     }
     const device = this.#devices.obtain(status.devMajor, status.devMinor, status.mount, fd);
     device.users++;
-    this.#names.set(slot, fd);
-    this.#fds[slot] = fd;
+    this.#tryHandles(device, fd, status);
+    this.#shrink(this.#options.maxDescriptors - 1);
+    this.#descriptors.set(slot, fd, slot !== ROOT && device.mountFd >= 0);
     this.#types[slot] = status.mode & S_IFMT;
     this.#counts[slot] = 0;
     this.#inos[2 * slot] = status.inoLo;
@@ -124,6 +193,13 @@ export class Inodes implements Disposable {
       device.set(status.inoLo, status.inoHi, slot);
     }
     return slot;
+  }
+
+  /** An inode that had no name has one now: its descriptor may be given up. */
+  linked(slot: number): void {
+    if (slot !== ROOT && this.device(slot).mountFd >= 0) {
+      this.#descriptors.release(slot);
+    }
   }
 
   /** Counts one lookup. */
@@ -165,21 +241,84 @@ export class Inodes implements Disposable {
     if (this.#ids.isUsed(ROOT)) {
       this.#remove(ROOT);
     }
-    this.#names[Symbol.dispose]();
+    this.#descriptors[Symbol.dispose]();
   }
 
   #remove(slot: number): void {
     const device = this.#deviceOf[slot]!;
     device.delete(this.#inos[2 * slot]!, this.#inos[2 * slot + 1]!, slot);
+    this.#descriptors.close(slot);
     this.#devices.release(device);
     this.#deviceOf[slot] = undefined;
-    this.#sys.close(this.#fds[slot]!);
-    this.#fds[slot] = -1;
     this.#ids.release(slot);
   }
 
+  /** Gives up descriptors, until so many are left with those of mounts, or no more can go. */
+  #shrink(max: number): void {
+    this.#descriptors.shrink(max - this.#devices.mountFds);
+  }
+
+  /** A mount's first file that can be opened decides whether file handles serve there. */
+  #tryHandles(device: Device, fd: number, status: FileStatus): void {
+    if (!this.#options.useHandles || device.mountFd >= 0 || device.handleErrno !== 0) {
+      return;
+    }
+    if (status.type === S_IFDIR || status.type === S_IFREG) {
+      const { handles, names, status: again } = this.#descriptors;
+      const result = handles.tryMount(fd, this.#options.procFd, names.number(fd), status, again);
+      this.#devices.setMountFd(device, result);
+    }
+  }
+
+  /** Opens an inode by its handle. @returns a descriptor or a negative errno */
+  #openByHandle(slot: number): number {
+    const { mountFd, major, minor, mount } = this.#deviceOf[slot]!;
+    const { handles, status } = this.#descriptors;
+    const fd = handles.open(slot, mountFd);
+    if (fd < 0) {
+      return fd;
+    }
+    let result = status.ofFd(fd);
+    const inos = this.#inos;
+    if (result === 0 && !status.isFile(inos[2 * slot]!, inos[2 * slot + 1]!, major, minor, mount, this.#types[slot]!)) {
+      result = -ESTALE;
+    }
+    if (result < 0) {
+      this.#sys.close(fd);
+      return result;
+    }
+    return fd;
+  }
+
+  #reopen(slot: number): number {
+    const fd = this.#openByHandle(slot);
+    if (fd >= 0) {
+      this.#descriptors.set(slot, fd, true);
+    }
+    return fd;
+  }
+
+  /** Tells whether a number still means the inode without a descriptor that had it. @returns as `find` */
+  #confirm(slot: number, device: Device, dirfd: number, name: Address, flags: number): number {
+    const { handles } = this.#descriptors;
+    if (handles.matches(slot, dirfd, name, flags, device.mount)) {
+      return slot;
+    }
+    // The entry may have changed since; as long as the inode lives, its number means no other.
+    const fd = this.#openByHandle(slot);
+    if (fd >= 0) {
+      this.#sys.close(fd);
+      return slot;
+    }
+    if (fd !== -ESTALE) {
+      return fd;
+    }
+    device.delete(this.#inos[2 * slot]!, this.#inos[2 * slot + 1]!, slot);
+    return UNKNOWN;
+  }
+
   #grow(length: number): void {
-    this.#fds = grownInt32(this.#fds, length);
+    this.#descriptors.grow(length);
     this.#types = grownInt32(this.#types, length);
     const counts = new Float64Array(length);
     counts.set(this.#counts);

@@ -1,6 +1,7 @@
 /** From names to inodes: one statx for an inode that is known, an O_PATH descriptor only for a new one. */
 import { type Entry, FUSE_ATTR_SUBMOUNT } from '@oriel/fuse';
 import { type Address, EMFILE, ENFILE, S_IFDIR } from '@oriel/sys';
+import { UNKNOWN } from './inodes.ts';
 import type { Share } from './share.ts';
 
 /** Looks names up and fills entries. */
@@ -13,18 +14,21 @@ export class Lookup {
 
   /**
    * Finds the inode of a directory's entry, adding it to the table at need, uncounted. The share's status then is its.
-   * @param dirfd - the directory, O_PATH or open
+   * @param dirfd - the directory, O_PATH or open; a negative errno comes back as it is
    * @param subject - what to call the name in a log
    * @returns the inode's slot, or a negative errno
    */
   find(dirfd: number, name: Address, subject: { toString(): string }): number {
+    if (dirfd < 0) {
+      return dirfd;
+    }
     const { status, inodes } = this.#share;
     const failed = status.ofEntry(dirfd, name);
     if (failed < 0) {
       return failed;
     }
-    const known = inodes.find(status);
-    return known >= 0 ? known : this.#findNew(dirfd, name, subject);
+    const known = inodes.find(status, dirfd, name, 0);
+    return known === UNKNOWN ? this.#findNew(dirfd, name, subject) : known;
   }
 
   /**
@@ -38,8 +42,8 @@ export class Lookup {
       sysFd.close(fd);
       return failed;
     }
-    const known = inodes.find(status);
-    if (known >= 0) {
+    const known = inodes.findFd(status, fd);
+    if (known !== UNKNOWN) {
       sysFd.close(fd);
       return known;
     }
@@ -79,6 +83,13 @@ export class Lookup {
       rareLog.warn('the guest knows as many inodes as limits.maxInodes allows: ENFILE', subject);
       return false;
     }
+    if (inodes.outOfDescriptors) {
+      rareLog.warn(
+        'as many inodes as limits.maxInodeDescriptors allows cannot be reached by file handle: ENFILE',
+        subject,
+      );
+      return false;
+    }
     return true;
   }
 
@@ -92,7 +103,7 @@ export class Lookup {
       return this.adopt(fd);
     }
     if (fd === -EMFILE || fd === -ENFILE) {
-      this.#share.rareLog.warn('out of descriptors: raise RLIMIT_NOFILE or lower limits.maxInodes', subject);
+      this.#share.rareLog.warn('out of descriptors: raise RLIMIT_NOFILE or lower limits.maxInodeDescriptors', subject);
     }
     return fd;
   }

@@ -22,7 +22,8 @@ export class MappingRequests {
     if (slot < 0) {
       return -EBADF;
     }
-    const failed = status.ofFd(inodes.fd(slot));
+    const fd = inodes.fd(slot);
+    const failed = fd < 0 ? fd : status.ofFd(fd);
     if (failed < 0) {
       return failed;
     }
@@ -94,7 +95,8 @@ export class MappingRequests {
 
   #readPath(slot: number): number {
     const { file, inodes, procFd, scratch } = this.#share;
-    return file.readlinkat(procFd, inodes.number(slot), scratch.path, scratch.pathLen);
+    const number = inodes.number(slot);
+    return number < 0 ? number : file.readlinkat(procFd, number, scratch.path, scratch.pathLen);
   }
 }
 

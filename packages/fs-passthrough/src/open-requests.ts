@@ -171,7 +171,8 @@ export class OpenRequests {
     const share = this.#share;
     const { calls, devices, inodes, procFd, epoch } = share;
     // A copy, since the inode may be forgotten meanwhile and its descriptor's number stand for anything.
-    const pathFd = calls.enabled ? share.fd.dup(inodes.fd(slot)) : -1;
+    const fd = calls.enabled ? inodes.fd(slot) : -1;
+    const pathFd = fd < 0 ? -1 : share.fd.dup(fd);
     if (pathFd < 0) {
       return false;
     }
@@ -198,10 +199,17 @@ export class OpenRequests {
     return true;
   }
 
-  /** Makes a file as the caller. @returns its descriptor or a negative errno */
+  /**
+   * Makes a file as the caller.
+   * @param dirfd - the directory; a negative errno comes back as it is
+   * @returns the file's descriptor or a negative errno
+   */
   #createEntry(op: Operation, dirfd: number, name: Address, making: number, flags: number, mode: number): number {
     if ((flags & O_ACCMODE) === O_ACCMODE) {
       return -EINVAL;
+    }
+    if (dirfd < 0) {
+      return dirfd;
     }
     const { credentials } = this.#share;
     const failed = credentials.become(op.uid, op.gid, op.supplementaryGroup);

@@ -1,4 +1,5 @@
 /** What a share can be told, checked once. */
+import { totalmem } from 'node:os';
 import { FOPEN_CACHE_DIR, FOPEN_DIRECT_IO, FOPEN_KEEP_CACHE } from '@oriel/fuse';
 import { type Logger, type Offload, type Sys, silentLogger } from '@oriel/sys';
 import { PassthroughError } from './errors.ts';
@@ -13,10 +14,22 @@ export type PassthroughSys = Pick<Sys, 'mem' | 'fd' | 'file' | 'cred'>;
  */
 export type CachePolicy = 'auto' | 'always' | 'metadata' | 'never';
 
+/**
+ * Whether file handles may take the place of inodes' descriptors, as virtiofsd has it, where this process has
+ * CAP_DAC_READ_SEARCH and the file system has handles: `prefer` where they can be used; `never`; `mandatory` fails at the
+ * start when they cannot be used for the shared directory. On other mounts below it `mandatory` is `prefer`.
+ */
+export type InodeFileHandles = 'never' | 'prefer' | 'mandatory';
+
 /** Descriptors and memory that one share may use. */
 export interface PassthroughLimits {
-  /** Inodes that the guest may know at a time, a descriptor each. Default 65536. Above: ENFILE. */
+  /** Inodes that the guest may know at a time; about 200 bytes each. Default 4194304. Above: ENFILE. */
   readonly maxInodes?: number;
+  /**
+   * Descriptors held for these; one request may need a few more while it lasts. Default 65536. Above, those not used lately
+   * are given up for file handles; without file handles: ENFILE.
+   */
+  readonly maxInodeDescriptors?: number;
   /** Files that it may have open. Default 16384. Above: ENFILE. */
   readonly maxHandles?: number;
   /** Directories that it may have open. Default 1024. Above: ENFILE. */
@@ -46,6 +59,8 @@ export interface PassthroughOptions {
   readonly xattr?: boolean;
   /** Mark directories on which another file system is mounted, so that the driver mounts them too. Default true. */
   readonly announceSubmounts?: boolean;
+  /** Default 'prefer'. */
+  readonly inodeFileHandles?: InodeFileHandles;
 }
 
 /** What a cache policy means for replies. */
@@ -84,43 +99,60 @@ export interface Settings {
   readonly daxKeepCache: boolean;
   readonly xattr: boolean;
   readonly announceSubmounts: boolean;
+  readonly inodeFileHandles: InodeFileHandles;
 }
 
+const FILE_HANDLE_WORDS: readonly InodeFileHandles[] = ['never', 'prefer', 'mandatory'];
+
 const DEFAULT_LIMITS: Required<PassthroughLimits> = {
-  maxInodes: 65_536,
+  maxInodes: 4_194_304,
+  maxInodeDescriptors: 65_536,
   maxHandles: 16_384,
   maxDirStreams: 1024,
   maxPending: 256,
 };
 
+/** What a known inode costs, generously: columns of the tables, grown by doubling, the map of numbers, the handle. */
+const INODE_BYTES = 256;
+/** The part of the memory that inodes may take. */
+const MEMORY_PART = 1 / 8;
+const LEAST_INODES = 65_536;
+
 /**
  * Splits a process's descriptor limit among inodes, files and directories of a share.
  * @param descriptors - RLIMIT_NOFILE less what the rest of the process needs, sockets and call descriptors above all
+ * @param memory - bytes of memory of this machine, which bounds the inodes known without a descriptor
  * @throws PassthroughError ERR_PASSTHROUGH_OPTION when there are fewer than 64
  */
-export function limitsForDescriptors(descriptors: number): PassthroughLimits {
+export function limitsForDescriptors(descriptors: number, memory: number = totalmem()): PassthroughLimits {
   if (!(descriptors >= 64)) {
     throw new PassthroughError('ERR_PASSTHROUGH_OPTION', `${descriptors} descriptors are too few: 64 at least`);
   }
   const maxDirStreams = Math.min(DEFAULT_LIMITS.maxDirStreams, Math.floor(descriptors / 16));
   const maxHandles = Math.min(DEFAULT_LIMITS.maxHandles, Math.floor(descriptors / 4));
-  // FLUSH, SYNCFS, truncation and CREATE need one more for the time of a call.
+  // FLUSH, SYNCFS, truncation, CREATE and what a request has to open again need a few more for the time of a call.
   const spare = 16;
-  const maxInodes = Math.min(MAX_SLOTS, descriptors - maxDirStreams - maxHandles - spare);
-  return { maxInodes, maxHandles, maxDirStreams };
+  const maxInodeDescriptors = Math.min(MAX_SLOTS, descriptors - maxDirStreams - maxHandles - spare);
+  const inodes = Math.max(LEAST_INODES, Math.floor((memory * MEMORY_PART) / INODE_BYTES));
+  const maxInodes = Math.min(DEFAULT_LIMITS.maxInodes, inodes);
+  return { maxInodes, maxInodeDescriptors, maxHandles, maxDirStreams };
 }
 
 /** @throws PassthroughError ERR_PASSTHROUGH_OPTION */
 export function settingsOf(options: PassthroughOptions): Settings {
-  const { sharedDir, cache = 'auto' } = options;
+  const { sharedDir, cache = 'auto', inodeFileHandles = 'prefer' } = options;
   if (sharedDir === '' || sharedDir.includes('\0')) {
     throw new PassthroughError('ERR_PASSTHROUGH_OPTION', 'sharedDir must be a path');
   }
   if (!Object.hasOwn(CACHE_RULES, cache)) {
     throw new PassthroughError('ERR_PASSTHROUGH_OPTION', `cache '${cache}' is none of auto, always, metadata, never`);
   }
+  if (!FILE_HANDLE_WORDS.includes(inodeFileHandles)) {
+    const words = FILE_HANDLE_WORDS.join(', ');
+    throw new PassthroughError('ERR_PASSTHROUGH_OPTION', `inodeFileHandles '${inodeFileHandles}' is none of ${words}`);
+  }
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  for (const name of ['maxInodes', 'maxHandles', 'maxDirStreams', 'maxPending'] as const) {
+  for (const name of ['maxInodes', 'maxInodeDescriptors', 'maxHandles', 'maxDirStreams', 'maxPending'] as const) {
     const least = name === 'maxPending' ? 0 : 1;
     if (!Number.isInteger(limits[name]) || limits[name] < least) {
       throw new PassthroughError('ERR_PASSTHROUGH_OPTION', `limits.${name} is ${limits[name]}`);
@@ -138,5 +170,6 @@ export function settingsOf(options: PassthroughOptions): Settings {
     daxKeepCache: options.daxKeepCache ?? false,
     xattr: options.xattr ?? false,
     announceSubmounts: options.announceSubmounts ?? true,
+    inodeFileHandles,
   };
 }

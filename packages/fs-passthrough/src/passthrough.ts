@@ -15,8 +15,10 @@ import { XattrRequests } from './xattr-requests.ts';
 
 /** What a share holds at the moment. */
 export interface PassthroughStats {
-  /** Inodes that the guest knows, the root included; a descriptor each. */
+  /** Inodes that the guest knows, the root included. */
   readonly inodes: number;
+  /** Descriptors held for these and for mounts. */
+  readonly inodeDescriptors: number;
   /** Open files and directories. */
   readonly handles: number;
   /** Mounts that these lie on. */
@@ -57,7 +59,8 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
 
   /**
    * Opens the directory. The process's umask should be 0: the driver has applied the caller's.
-   * @throws PassthroughError ERR_PASSTHROUGH_OPTION, ERR_PASSTHROUGH_SHARE, ERR_PASSTHROUGH_PROC
+   * @throws PassthroughError ERR_PASSTHROUGH_OPTION, ERR_PASSTHROUGH_SHARE, ERR_PASSTHROUGH_PROC,
+   *   ERR_PASSTHROUGH_HANDLES
    * @throws SysError ENOMEM
    */
   constructor(options: PassthroughOptions) {
@@ -94,7 +97,13 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
 
   get stats(): PassthroughStats {
     const { inodes, handles, devices, calls } = this.#share;
-    return { inodes: inodes.size, handles: handles.size, devices: devices.count, pending: calls.pending };
+    return {
+      inodes: inodes.size,
+      inodeDescriptors: inodes.descriptors,
+      handles: handles.size,
+      devices: devices.count,
+      pending: calls.pending,
+    };
   }
 
   init(): number {

@@ -11,18 +11,29 @@ const TIMES_AT = STATFS_AT + 128;
 /** A NUL byte: the empty path of AT_EMPTY_PATH. */
 const EMPTY_AT = TIMES_AT + 2 * Timespec.byteLength;
 const DOT_AT = EMPTY_AT + 8;
+const MOUNT_ID_AT = DOT_AT + 8;
+const INNER_STATX_AT = 1024;
 const PATH_AT = 4096;
 const LIST_AT = PATH_AT + PATH_LEN;
 const LEN = LIST_AT + XATTR_LIST_MAX;
+
+/** Memory of a `struct statx`, also as u32 words. */
+export interface StatxBuffer {
+  readonly addr: Address;
+  readonly words: Uint32Array;
+}
 
 /** Scratch memory of one file system. */
 export class Scratch implements Disposable {
   readonly #mapping: Mapping;
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  /** A `struct statx` as u32 words. */
-  readonly statxWords: Uint32Array;
-  readonly statx: Address;
+  readonly statx: StatxBuffer;
+  /** For what the inode table asks meanwhile. */
+  readonly innerStatx: StatxBuffer;
+  /** An i32 that name_to_handle_at fills; as u32: `mountIdWord[0]`. */
+  readonly mountId: Address;
+  readonly mountIdWord: Uint32Array;
   /** A `struct statfs`; it starts at byte `statfsAt` of `view`. */
   readonly statfs: Address;
   readonly statfsAt = STATFS_AT;
@@ -47,9 +58,11 @@ export class Scratch implements Disposable {
     const addr = this.#mapping.addr;
     this.bytes = this.#mapping.u8;
     this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, LEN);
-    this.statxWords = new Uint32Array(this.bytes.buffer, this.bytes.byteOffset + STATX_AT, Statx.byteLength / 4);
     this.bytes[DOT_AT] = DOT;
-    this.statx = addr + STATX_AT;
+    this.statx = { addr: addr + STATX_AT, words: this.#words(STATX_AT, Statx.byteLength) };
+    this.innerStatx = { addr: addr + INNER_STATX_AT, words: this.#words(INNER_STATX_AT, Statx.byteLength) };
+    this.mountId = addr + MOUNT_ID_AT;
+    this.mountIdWord = this.#words(MOUNT_ID_AT, 4);
     this.statfs = addr + STATFS_AT;
     this.times = addr + TIMES_AT;
     this.empty = addr + EMPTY_AT;
@@ -60,5 +73,9 @@ export class Scratch implements Disposable {
 
   [Symbol.dispose](): void {
     this.#mapping[Symbol.dispose]();
+  }
+
+  #words(at: number, len: number): Uint32Array {
+    return new Uint32Array(this.bytes.buffer, this.bytes.byteOffset + at, len / 4);
   }
 }

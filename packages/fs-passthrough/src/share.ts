@@ -4,6 +4,7 @@ import {
   AT_FDCWD,
   ENOSYS,
   EPERM,
+  errnoName,
   Fd,
   O_CLOEXEC,
   O_DIRECTORY,
@@ -22,7 +23,7 @@ import { Devices } from './devices.ts';
 import { PassthroughError } from './errors.ts';
 import { FileStatus } from './file-status.ts';
 import { Handles } from './handles.ts';
-import { Inodes } from './inodes.ts';
+import { Inodes, ROOT } from './inodes.ts';
 import { OffloadedCalls } from './offloaded-calls.ts';
 import type { PassthroughOptions, PassthroughSys, Settings } from './options.ts';
 import { settingsOf } from './options.ts';
@@ -52,7 +53,10 @@ export class Share implements Disposable {
   /** openat2 is there; old kernels and some containers lack it. */
   readonly #openat2: boolean;
 
-  /** @throws PassthroughError ERR_PASSTHROUGH_OPTION, ERR_PASSTHROUGH_SHARE, ERR_PASSTHROUGH_PROC; SysError ENOMEM */
+  /**
+   * @throws PassthroughError ERR_PASSTHROUGH_OPTION, ERR_PASSTHROUGH_SHARE, ERR_PASSTHROUGH_PROC,
+   *   ERR_PASSTHROUGH_HANDLES; SysError ENOMEM
+   */
   constructor(options: PassthroughOptions) {
     const settings = settingsOf(options);
     const sys: PassthroughSys = options.sys;
@@ -63,20 +67,26 @@ export class Share implements Disposable {
     this.fd = sys.fd;
     this.file = sys.file;
     this.scratch = new Scratch(sys.mem);
-    this.status = new FileStatus(sys.file, this.scratch);
-    this.devices = new Devices(sys.file, this.scratch);
-    this.inodes = new Inodes(sys.mem, sys.fd, this.devices, settings.limits.maxInodes);
+    this.status = new FileStatus(sys.file, this.scratch.empty, this.scratch.statx);
+    this.devices = new Devices(sys, this.scratch);
+    this.inodes = new Inodes(sys, this.scratch, this.devices, {
+      maxInodes: settings.limits.maxInodes,
+      maxDescriptors: settings.limits.maxInodeDescriptors,
+      useHandles: settings.inodeFileHandles !== 'never',
+      procFd: proc.fd,
+    });
     this.handles = new Handles(sys.fd, this.devices, settings.limits.maxHandles, settings.limits.maxDirStreams);
     this.calls = new OffloadedCalls(sys, this.handles, offload, settings.limits.maxPending);
     this.rareLog = new RareLog(settings.log);
     this.credentials = new Credentials(sys.cred, settings.log);
-    const failed = this.status.ofFd(root.fd);
-    if (failed < 0) {
-      this.scratch[Symbol.dispose]();
+    try {
+      this.#insertRoot(root);
+    } catch (error) {
       this.calls[Symbol.dispose]();
-      throw new PassthroughError('ERR_PASSTHROUGH_SHARE', 'statx failed', { cause: new SysError(-failed, 'statx') });
+      this.inodes[Symbol.dispose]();
+      this.scratch[Symbol.dispose]();
+      throw error;
     }
-    this.inodes.insert(root.take(), this.status);
     this.#openat2 = this.#probeOpenat2();
     this.procFd = proc.take();
   }
@@ -99,7 +109,8 @@ export class Share implements Disposable {
 
   /** Opens an inode anew, through /proc/self/fd: no path is walked. @returns a descriptor or a negative errno */
   openInode(slot: number, flags: number): number {
-    return this.file.openat(this.procFd, this.inodes.number(slot), flags | O_CLOEXEC, 0);
+    const number = this.inodes.number(slot);
+    return number < 0 ? number : this.file.openat(this.procFd, number, flags | O_CLOEXEC, 0);
   }
 
   /** Drops every handle, and every inode but the root. */
@@ -118,8 +129,32 @@ export class Share implements Disposable {
     this.fd.close(this.procFd);
   }
 
+  #insertRoot(root: Fd): void {
+    const failed = this.status.ofFd(root.fd);
+    if (failed < 0) {
+      throw new PassthroughError('ERR_PASSTHROUGH_SHARE', 'statx failed', { cause: new SysError(-failed, 'statx') });
+    }
+    const { log, inodeFileHandles, limits } = this.settings;
+    this.inodes.insert(root.take(), this.status);
+    const { handleErrno } = this.inodes.device(ROOT);
+    if (handleErrno === 0) {
+      return;
+    }
+    const why = errnoName(handleErrno);
+    if (inodeFileHandles === 'mandatory') {
+      throw new PassthroughError(
+        'ERR_PASSTHROUGH_HANDLES',
+        `inodes of the shared directory cannot be opened by file handle (${why}): it takes CAP_DAC_READ_SEARCH and a file system with handles, or inodeFileHandles 'prefer'`,
+      );
+    }
+    log.info('no file handles: each inode that the guest knows costs a descriptor', {
+      errno: why,
+      maxInodes: Math.min(limits.maxInodes, limits.maxInodeDescriptors),
+    });
+  }
+
   #probeOpenat2(): boolean {
-    const root = this.inodes.fd(1);
+    const root = this.inodes.fd(ROOT);
     const fd = this.file.openat2(root, this.scratch.dot, PATH_FLAGS | O_DIRECTORY, 0, RESOLVE);
     if (fd >= 0) {
       this.fd.close(fd);

@@ -22,7 +22,11 @@ export class XattrRequests {
     if (slot < 0) {
       return -EBADF;
     }
-    return HIDDEN.includes(name.key()) ? -EOPNOTSUPP : file.getxattr(inodes.path(slot), name.addr, to, size);
+    if (HIDDEN.includes(name.key())) {
+      return -EOPNOTSUPP;
+    }
+    const path = inodes.path(slot);
+    return path < 0 ? path : file.getxattr(path, name.addr, to, size);
   }
 
   set(nodeid: number, name: Name, value: Address, size: number, flags: number): number {
@@ -34,7 +38,11 @@ export class XattrRequests {
     if (settings.readonly) {
       return -EROFS;
     }
-    return HIDDEN.includes(name.key()) ? -EOPNOTSUPP : file.setxattr(inodes.path(slot), name.addr, value, size, flags);
+    if (HIDDEN.includes(name.key())) {
+      return -EOPNOTSUPP;
+    }
+    const path = inodes.path(slot);
+    return path < 0 ? path : file.setxattr(path, name.addr, value, size, flags);
   }
 
   list(nodeid: number, to: Address, size: number): number {
@@ -43,7 +51,8 @@ export class XattrRequests {
     if (slot < 0) {
       return -EBADF;
     }
-    const len = file.listxattr(inodes.path(slot), scratch.list, XATTR_LIST_MAX);
+    const path = inodes.path(slot);
+    const len = path < 0 ? path : file.listxattr(path, scratch.list, XATTR_LIST_MAX);
     if (len < 0) {
       return len;
     }
@@ -63,7 +72,11 @@ export class XattrRequests {
     if (settings.readonly) {
       return -EROFS;
     }
-    return HIDDEN.includes(name.key()) ? -EOPNOTSUPP : file.removexattr(inodes.path(slot), name.addr);
+    if (HIDDEN.includes(name.key())) {
+      return -EOPNOTSUPP;
+    }
+    const path = inodes.path(slot);
+    return path < 0 ? path : file.removexattr(path, name.addr);
   }
 }
 

@@ -221,11 +221,11 @@ describe('calls that may block', () => {
 
     share.fs.destroy();
 
-    expect(share.fs.stats).to.deep.equal({ inodes: 1, handles: 1, devices: 1, pending: 2 });
+    expect(share.fs.stats).to.include({ inodes: 1, handles: 1, devices: 1, pending: 2 });
     offload.finish(-EIO);
     offload.finish(0);
     expect(op.results).to.deep.equal([-EIO]);
-    expect(share.fs.stats).to.deep.equal({ inodes: 1, handles: 0, devices: 1, pending: 0 });
+    expect(share.fs.stats).to.include({ inodes: 1, handles: 0, devices: 1, pending: 0 });
   });
 
   it('are waited for at the end', () => {
@@ -302,7 +302,7 @@ describe('OPEN of a file with a lease', () => {
     offload.finish(openSys().file.openat(dirfd!, name!, flags!, 0));
     expect(op.results).to.deep.equal([0]);
     expect(share.read(op.fh, 0, 10)).to.equal('abcdef');
-    expect(share.fs.stats).to.deep.equal({ inodes: 1, handles: 1, devices: 1, pending: 0 });
+    expect(share.fs.stats).to.include({ inodes: 1, handles: 1, devices: 1, pending: 0 });
   });
 
   it('closes what was opened for a session that has ended, or beyond the budget', () => {

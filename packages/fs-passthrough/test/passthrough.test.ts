@@ -21,7 +21,7 @@ describe('PassthroughFilesystem', () => {
 
       drop();
 
-      expect(share.fs.stats).to.deep.equal({ inodes: 1, handles: 0, devices: 1, pending: 0 });
+      expect(share.fs.stats).to.include({ inodes: 1, handles: 0, devices: 1, pending: 0 });
       expect(share.getattr(nodeid).result).to.equal(-EBADF);
       expect(share.read(fh, 0, 1)).to.equal(-EBADF);
       expect(share.readdir(dir, { cookieLo: 0, cookieHi: 0 }, 4096, false)).to.equal(-EBADF);
@@ -68,6 +68,8 @@ describe('PassthroughFilesystem', () => {
     expect(start({ sharedDir: '/tmp\0x' })).to.throw('ERR_PASSTHROUGH_OPTION');
     expect(start({ cache: 'toString' as 'auto' })).to.throw('ERR_PASSTHROUGH_OPTION');
     expect(start({ limits: { maxInodes: 0 } })).to.throw('ERR_PASSTHROUGH_OPTION');
+    expect(start({ limits: { maxInodeDescriptors: 0 } })).to.throw('ERR_PASSTHROUGH_OPTION');
+    expect(start({ inodeFileHandles: 'always' as 'never' })).to.throw('ERR_PASSTHROUGH_OPTION');
     expect(start({ limits: { maxHandles: 1.5 } })).to.throw('ERR_PASSTHROUGH_OPTION');
     expect(start({ limits: { maxInodes: 2 ** 24 } })).to.throw('ERR_PASSTHROUGH_OPTION');
     expect(start({ limits: { maxPending: -1 } })).to.throw('ERR_PASSTHROUGH_OPTION');
@@ -99,11 +101,16 @@ describe('PassthroughFilesystem', () => {
 describe('limitsForDescriptors', () => {
   it('splits what there is', () => {
     for (const descriptors of [64, 1024, 20_000, 1_000_000]) {
-      const { maxInodes, maxHandles, maxDirStreams } = limitsForDescriptors(descriptors);
+      const limits = limitsForDescriptors(descriptors);
+      const { maxInodes, maxInodeDescriptors, maxHandles, maxDirStreams } = limits;
 
-      expect(maxInodes! + maxHandles! + maxDirStreams!).to.be.lessThan(descriptors);
-      expect(Math.min(maxInodes!, maxHandles!, maxDirStreams!)).to.be.greaterThan(0);
+      expect(maxInodeDescriptors! + maxHandles! + maxDirStreams!).to.be.lessThan(descriptors);
+      expect(Math.min(maxInodeDescriptors!, maxHandles!, maxDirStreams!)).to.be.greaterThan(0);
+      expect(maxInodes).to.be.within(65_536, 4_194_304);
     }
+    expect(limitsForDescriptors(1024, 2 ** 20).maxInodes).to.equal(65_536);
+    expect(limitsForDescriptors(1024, 2 ** 28).maxInodes).to.equal(131_072);
+    expect(limitsForDescriptors(1024, 2 ** 40).maxInodes).to.equal(4_194_304);
     expect(() => limitsForDescriptors(63)).to.throw('ERR_PASSTHROUGH_OPTION');
     expect(() => limitsForDescriptors(Number.NaN)).to.throw('ERR_PASSTHROUGH_OPTION');
   });

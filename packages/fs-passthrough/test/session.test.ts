@@ -192,7 +192,7 @@ describe('a driver in a FUSE session', () => {
       message.load(bytes, len, room);
       message.broken = true;
       session.handle(message);
-      expect(share.fs.stats).to.deep.equal({ inodes: 2, handles: 0, devices: 1, pending: 0 });
+      expect(share.fs.stats).to.include({ inodes: 2, handles: 0, devices: 1, pending: 0 });
     }
   });
 

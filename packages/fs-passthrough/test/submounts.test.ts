@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { FUSE_ATTR_SUBMOUNT } from '@oriel/fuse';
 import { EXDEV } from '@oriel/sys';
 import { expect } from 'chai';
+import { needHandles } from './support/file-handles.ts';
 import { checkLeaks } from './support/leaks.ts';
 import { ROOT, TestShare } from './support/share.ts';
 
@@ -44,6 +46,27 @@ describe('file systems mounted below the share', () => {
     expect(records.find(({ name }) => name === 'mount')!.nodeid).to.equal(root.nodeid);
     share.fs.destroy();
     expect(share.fs.stats.devices).to.equal(1);
+    expect(mount).to.be.an('object');
+  });
+
+  it('have inodes beyond the descriptor budget too', function () {
+    using share = new TestShare({ limits: { maxInodeDescriptors: 8 } });
+    needHandles(this, tmpdir());
+    using mount = mounted(['-t', 'tmpfs', 'oriel-test'], share.at('mount')) ?? skip(this);
+    const root = share.node('mount');
+    const nodes = Array.from({ length: 40 }, (_, n) => {
+      writeFileSync(share.at('mount', `${n}`), `${n}`);
+      return share.node('mount', `${n}`);
+    });
+    share.forget(root, 40);
+
+    const texts = nodes.map((nodeid) => share.read(share.fh(nodeid), 0, 10));
+
+    expect(texts).to.deep.equal(nodes.map((_, n) => `${n}`));
+    expect(share.fs.stats).to.include({ inodes: 42, devices: 2 });
+    expect(share.fs.stats.inodeDescriptors).to.be.most(9);
+    share.fs.destroy();
+    expect(share.fs.stats).to.include({ inodeDescriptors: 2, devices: 1 });
     expect(mount).to.be.an('object');
   });
 

@@ -79,6 +79,16 @@ describe('ReplyDecoder', () => {
     expect(reply.take(request, answer(request, 20), 20).data.length).to.equal(4);
   });
 
+  it('takes a shorter value where there is room for 8 bytes, as many as a length has', () => {
+    for (const ask of [() => request.getxattr(1, 'user.a', 8), () => request.listxattr(1, 8)]) {
+      ask();
+      for (const used of [16, 21, 24]) {
+        expect(reply.take(request, answer(request, used), used).data.length).to.equal(used - 16);
+      }
+      refused(25, 'ERR_FUSE_REPLY_LENGTH');
+    }
+  });
+
   it('refuses directory records that do not fit, or have no name or a slash', () => {
     const records = (used: number, nameLen: number, name: string): void => {
       request.readdir(1, 1, 0, 0, 4096);

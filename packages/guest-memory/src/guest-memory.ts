@@ -10,6 +10,11 @@ import type { MemoryRegion, RegionDescription } from './region.ts';
 export interface GuestMemoryOptions {
   /** Slots: the most regions at a time. Default 509, what front-ends expect of GET_MAX_MEM_SLOTS. */
   readonly maxRegions?: number;
+  /**
+   * Given, for regions that left the table, the function that unmaps them: to be called when no system call uses their
+   * addresses any more. Default: it is called at once.
+   */
+  readonly release?: (unmap: () => void) => void;
 }
 
 /** Slots of a `GuestMemory` unless told otherwise. */
@@ -20,6 +25,7 @@ export class GuestMemory implements Disposable {
   /** Slots: what GET_MAX_MEM_SLOTS answers. */
   readonly maxRegions: number;
   readonly #sys: Pick<Sys, 'mem' | 'fd' | 'file'>;
+  readonly #release: (unmap: () => void) => void;
   #byGpa: readonly MappedRegion[] = [];
   #byUser: readonly MappedRegion[] = [];
   #last: MappedRegion | null = null;
@@ -29,6 +35,7 @@ export class GuestMemory implements Disposable {
 
   constructor(sys: Pick<Sys, 'mem' | 'fd' | 'file'>, options: GuestMemoryOptions = {}) {
     this.#sys = sys;
+    this.#release = options.release ?? ((unmap) => unmap());
     this.maxRegions = options.maxRegions ?? DEFAULT_MAX_REGIONS;
     if (!Number.isInteger(this.maxRegions) || this.maxRegions < 1) {
       throw new RangeError(`maxRegions ${this.maxRegions}, want a whole number from 1`);
@@ -185,8 +192,12 @@ export class GuestMemory implements Disposable {
   }
 
   #disposeRetired(): void {
-    for (const region of this.#retired) region[Symbol.dispose]();
+    if (this.#retired.length === 0) return;
+    const retired = this.#retired;
     this.#retired = [];
+    this.#release(() => {
+      for (const region of retired) region[Symbol.dispose]();
+    });
   }
 }
 

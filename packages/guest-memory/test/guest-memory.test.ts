@@ -410,6 +410,26 @@ describe('GuestMemory', () => {
       expect(() => memory.unpin()).to.throw(RangeError);
     });
 
+    it('leaves it to `release` when a removed region is unmapped, each set for itself', () => {
+      const counting = mockSys();
+      using ram = new TestMemory(sys);
+      using more = new TestMemory(sys, { gpa: 0x8000_0000, userAddr: 0x1000_0000 });
+      const unmaps: (() => void)[] = [];
+      using memory = new GuestMemory(counting, { release: (unmap) => unmaps.push(unmap) });
+      const { addr } = ram.addTo(memory);
+      more.addTo(memory);
+      memory.remove(ram.gpa, ram.userAddr, ram.size);
+      memory.remove(more.gpa, more.userAddr, more.size);
+      expect([unmaps.length, memory.regions.length, counting.count('mem.munmap')]).to.deep.equal([2, 0, 0]);
+      expect(sys.fd.pread(ram.file.fd, addr, 16, 0)).to.equal(16);
+      unmaps[1]!();
+      expect(counting.count('mem.munmap')).to.equal(1);
+      unmaps[0]!();
+      expect(counting.count('mem.munmap')).to.equal(2);
+      memory.clear();
+      expect(unmaps.length).to.equal(2);
+    });
+
     it('closes every descriptor given to it, whatever becomes of the call', () => {
       using ram = new TestMemory(sys);
       const memory = new GuestMemory(sys, { maxRegions: 3 });

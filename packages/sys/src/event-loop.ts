@@ -60,6 +60,12 @@ export interface Offload extends Disposable {
   submit(nr: number, args: readonly number[], done: (result: number) => void): boolean;
   /** Jobs not yet done. */
   readonly pending: number;
-  /** Waits, blocking, until every job is done and its callback has run: before memory is unmapped. */
+  /** Waits, blocking, until every job is done and its callback has run. */
   drain(): void;
+}
+
+/** An `Offload` that also tells when the system calls of a moment have returned. */
+export interface HelperThreads extends Offload {
+  /** Calls back, on the loop, when every job now pending is done; at once when none is. For memory that is to be unmapped. */
+  afterPending(callback: () => void): void;
 }

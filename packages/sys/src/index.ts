@@ -10,7 +10,7 @@ export * from './constants/file.ts';
 export * from './constants/memory.ts';
 export * from './constants/socket.ts';
 export { errnoName, errnoNumber } from './errno-name.ts';
-export type { EventLoop, LoopOptions, LoopTimer, Offload, Watch, WatchHandler } from './event-loop.ts';
+export type { EventLoop, HelperThreads, LoopOptions, LoopTimer, Offload, Watch, WatchHandler } from './event-loop.ts';
 export { Fd } from './fd.ts';
 export { SYS, type SyscallName } from './koffi/numbers.ts';
 export { openSys } from './koffi/open.ts';

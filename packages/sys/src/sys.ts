@@ -71,9 +71,9 @@ export interface SysSocket {
   connectUnix(path: string): number;
   /** accept4 with NONBLOCK and CLOEXEC. */
   accept(fd: number): number;
-  /** One sendmsg with MSG_NOSIGNAL; descriptors are lent. @returns bytes sent or a negative errno */
+  /** One sendmsg with MSG_NOSIGNAL; never waits (-EAGAIN). Descriptors are lent. @returns bytes sent or a negative errno */
   sendmsg(fd: number, from: Pointer, len: number, fds: Int32Array | null, fdCount: number): number;
-  /** One recvmsg with MSG_CMSG_CLOEXEC. @returns bytes, 0 at the end of the stream, or a negative errno */
+  /** One recvmsg with MSG_CMSG_CLOEXEC; never waits (-EAGAIN). @returns bytes, 0 at the end of the stream, or a negative errno */
   recvmsg(fd: number, to: Pointer, len: number, result: RecvResult): number;
   makeRecvResult(maxFds: number): RecvResult;
   shutdown(fd: number, how: number): number;

@@ -7,6 +7,7 @@ import {
   EFAULT,
   type EventLoop,
   Fd,
+  type HelperThreads,
   Mapping,
   MFD_CLOEXEC,
   NodeLoop,
@@ -28,7 +29,7 @@ const sys = openSys();
 async function withOffload(
   loop: EventLoop,
   options: OffloadOptions & { threads: number },
-  use: (offload: Offload) => void | Promise<void>,
+  use: (offload: HelperThreads) => void | Promise<void>,
 ): Promise<void> {
   let left = options.threads;
   const gone = new Promise<void>((resolve) => {
@@ -120,6 +121,30 @@ describe('Offload', () => {
       offload.drain();
       expect({ done, pending: offload.pending }).to.deep.equal({ done: 8, pending: 0 });
       offload.drain();
+    });
+  });
+
+  it('tells when what was pending is done, whatever was submitted since', async () => {
+    using loop = new BlockingLoop(sys);
+    using memory = Mapping.anonymous(sys.mem, 4096);
+    Timespec.tvNsec.set(new DataView(memory.u8.buffer), 0, 20e6);
+    await withOffload(loop, { threads: 2, helpers: 2 }, (offload) => {
+      const order: string[] = [];
+      const sleep = (name: string) => offload.submit(SYS.nanosleep, [memory.addr, 0], () => order.push(name));
+      offload.afterPending(() => order.push('at once'));
+      sleep('a');
+      sleep('b');
+      offload.afterPending(() => {
+        order.push('a and b returned');
+        sleep('d');
+      });
+      sleep('c');
+      offload.drain();
+      expect(order[0]).to.equal('at once');
+      const told = order.indexOf('a and b returned');
+      expect(told).to.be.greaterThan(0).and.lessThan(order.indexOf('d'));
+      expect(order.slice(0, told + 2)).to.include.members(['a', 'b']);
+      expect(order).to.have.members(['at once', 'a', 'b', 'c', 'd', 'a and b returned']);
     });
   });
 

@@ -18,6 +18,7 @@ import {
   SHUT_RDWR,
 } from '../src/index.ts';
 import { checkLeaks } from './leaks.ts';
+import { runChild } from './run-child.ts';
 
 const sys = openSys();
 
@@ -45,6 +46,20 @@ const closeReceived = (result: { fds: Int32Array; fdCount: number }) => {
 
 describe('socket: messages', () => {
   checkLeaks();
+
+  it('never wait, though a peer that shares the open file may take O_NONBLOCK away', async () => {
+    const { stdout } = await runChild(`
+      const sys = openSys();
+      const pair = new Int32Array(2);
+      sys.socket.socketpair(pair);
+      for (const fd of pair) sys.fd.setNonBlocking(fd, false);
+      const bytes = new Uint8Array(65536);
+      const received = sys.socket.recvmsg(pair[0], bytes, 1, sys.socket.makeRecvResult(0));
+      let sent = 0;
+      while (sent >= 0) sent = sys.socket.sendmsg(pair[0], bytes, bytes.length, null, 0);
+      console.log(received, sent);`);
+    expect(stdout).to.equal(`${-EAGAIN} ${-EAGAIN}\n`);
+  });
 
   it('go both ways, by view and by address', () => {
     const [a, b] = pair();

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, lstatSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, lstatSync, openSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
@@ -18,9 +18,12 @@ import {
   Fd,
   O_NONBLOCK,
   openSys,
+  SYS,
 } from '../src/index.ts';
+import { rawCall } from '../src/koffi/library.ts';
 import { type TempDir, tempDir } from '../src/testing/index.ts';
 import { checkLeaks } from './leaks.ts';
+import { runInWorker } from './run-in-worker.ts';
 
 const sys = openSys();
 let dir: TempDir;
@@ -150,4 +153,50 @@ describe('socket: listenUnix', () => {
     }
     expect(existsSync(path)).to.equal(false);
   });
+
+  it('does not wait for ever for who keeps the directory locked', () => {
+    using held = new Fd(sys.fd, openSync(dir.path, 'r'));
+    const LOCK_EX = 2;
+    expect(rawCall('ii')(SYS.flock, held.fd, LOCK_EX)).to.equal(0);
+    using _server = listen();
+    expect(existsSync(path)).to.equal(true);
+  });
+
+  it('gives a path to one of those who start at the same time over a stale socket', async function () {
+    this.timeout(30_000);
+    const rounds = 120;
+    const starters = 3;
+    const words = new Int32Array(new SharedArrayBuffer(4 * 4));
+    const results = new Int32Array(new SharedArrayBuffer(4 * starters * rounds));
+    const ended = Array.from({ length: starters }, (_, me) =>
+      runInWorker<string>(RACE, { words, results, me, starters, rounds, path }),
+    );
+    await Promise.all(ended);
+    const winners = Array.from({ length: rounds }, (_, round) =>
+      results.subarray(round * starters, (round + 1) * starters).reduce((sum, fd) => sum + (fd >= 0 ? 1 : 0), 0),
+    );
+    expect(winners.filter((count) => count !== 1)).to.deep.equal([]);
+  });
 });
+
+/** One of several starters; all meet before and after each round, and the first leaves a stale socket for it. */
+const RACE = `
+  const { words, results, me, starters, rounds, path } = workerData;
+  const sys = openSys();
+  let meetings = 0;
+  const meet = () => {
+    meetings++;
+    Atomics.add(words, 0, 1);
+    while (Atomics.load(words, 0) < meetings * starters);
+  };
+  for (let round = 0; round < rounds; round++) {
+    const at = path + round;
+    if (me === 0) sys.fd.close(sys.socket.listenUnix(at, 0o600, -1, 1));
+    meet();
+    const fd = sys.socket.listenUnix(at, 0o600, -1, 1);
+    results[round * starters + me] = fd;
+    meet();
+    if (fd >= 0) sys.fd.close(fd);
+  }
+  parentPort.postMessage('done');
+`;

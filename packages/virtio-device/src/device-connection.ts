@@ -149,6 +149,10 @@ export class DeviceConnection implements BackendHandler, Disposable {
     }
   }
 
+  releaseMemory(unmap: () => void): void {
+    this.#options.offload.afterPending(unmap);
+  }
+
   resumed(): void {
     this.#history.begin();
     if (this.#history.open) {
@@ -271,10 +275,10 @@ export class DeviceConnection implements BackendHandler, Disposable {
   }
 
   /** Turns for rings with work and no kick taken yet: the loop asks while it spins, and once before it sleeps. */
-  readonly #poll = (): boolean => {
+  readonly #poll = (sleeping: boolean): boolean => {
     let found = false;
     for (let index = 0; index < this.#rings.length; index++) {
-      if (this.#rings[index]?.poll() === true) {
+      if (this.#rings[index]?.poll(sleeping) === true) {
         found = true;
       }
     }

@@ -1,5 +1,5 @@
 /** A device on its socket: one front-end after the other. */
-import type { EventLoop, Fd, Logger, Offload, Sys } from '@oriel/sys';
+import type { EventLoop, Fd, HelperThreads, Logger, Sys } from '@oriel/sys';
 import type { FrontendProfile } from '@oriel/vhost-user';
 import { Counters } from './counters.ts';
 import type { VirtioDevice } from './device.ts';
@@ -27,7 +27,7 @@ export interface ServerOptions {
   readonly loop: EventLoop;
   readonly profile: FrontendProfile;
   readonly log: Logger;
-  readonly offload: Offload | undefined;
+  readonly offload: HelperThreads | undefined;
   readonly socketPath: string | undefined;
   readonly socketGroup: number;
   readonly maxMappings: number;

@@ -83,11 +83,15 @@ export class Ring {
     this.wake();
   }
 
-  /** Lets the device take a batch. What is left gets its turn after the other events at hand. */
-  turn(): void {
+  /**
+   * Lets the device take a batch. What is left gets its turn after the other events at hand.
+   * @param quiet - the loop looks again by itself: an empty ring asks for no kick
+   */
+  turn(quiet = false): void {
     if (this.#stopped || this.#broken) {
       return;
     }
+    this.queue.quiet = quiet;
     const { device, counters, batch } = this.#context;
     const { stats } = this.queue;
     const before = stats.chains;
@@ -131,14 +135,23 @@ export class Ring {
     }
   }
 
-  /** A turn without a kick, for a spinning loop. @returns true when it took chains */
-  poll(): boolean {
-    if (this.#stopped || this.#broken || this.#scheduled || !this.queue.hasWork) {
+  /**
+   * A turn without a kick, for a spinning loop.
+   * @param sleeping - the loop sleeps next unless there is work: the driver is asked for kicks again
+   * @returns true when it took chains
+   */
+  poll(sleeping: boolean): boolean {
+    if (this.#stopped || this.#broken || this.#scheduled) {
       return false;
     }
-    const before = this.queue.stats.chains;
-    this.turn();
-    if (this.queue.stats.chains === before) {
+    const { queue } = this;
+    if (!(sleeping ? queue.askForKicks() : queue.hasWork)) {
+      return false;
+    }
+    const before = queue.stats.chains;
+    // While the loop looks by itself, a kick would only cost the driver its way out of the guest.
+    this.turn(!sleeping);
+    if (queue.stats.chains === before) {
       return false;
     }
     this.#context.counters.polled++;

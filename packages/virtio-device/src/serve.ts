@@ -1,6 +1,6 @@
 /** `serve`: puts a device on a vhost-user socket. */
 
-import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
+import type { EventLoop, HelperThreads, Logger, Sys } from '@oriel/sys';
 import { Fd, silentLogger } from '@oriel/sys';
 import type { FrontendProfile } from '@oriel/vhost-user';
 import { checkDefinition } from './definition.ts';
@@ -16,7 +16,7 @@ export interface ServeOptions {
   /** Default: silent. */
   readonly log?: Logger;
   /** Helper threads for the device; default: one, which starts at the first use. Stays the caller's. */
-  readonly offload?: Offload;
+  readonly offload?: HelperThreads;
   /** Listen here (mode 0600, or 0660 with a group)... */
   readonly socketPath?: string;
   /** Group id of the socket file. */

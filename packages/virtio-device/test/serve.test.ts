@@ -161,6 +161,32 @@ describe('serve, over a socket', () => {
     expect(machine.server.stats['polled']).to.equal(1);
   });
 
+  it('asks for no kick while the loop spins, and for one before it sleeps', () => {
+    using machine = new Machine(device, {}, {}, new BlockingLoop(sys, { spinNs: 1e6 }));
+    let kicks = 0;
+    const driver = driverOn(machine.mock, 1, 16, () => kicks++);
+    startRing(machine.mock, 1, driver);
+    machine.settle();
+    const send = (): void => void driver.send([bytes(ECHO, 2)], [2]);
+    let kicksInSpin = -1;
+    using _driver = machine.loop.addPoller((sleeping) => {
+      if (sleeping || kicksInSpin >= 0 || machine.server.stats['polled'] === 0) {
+        return false;
+      }
+      const before = kicks;
+      send();
+      kicksInSpin = kicks - before;
+      return true;
+    });
+    send();
+    expect(kicks, 'the device slept').to.equal(1);
+    machine.mock.runUntil(() => machine.server.stats['polled'] === 2);
+    expect(kicksInSpin).to.equal(0);
+    machine.loop.runOnce(1);
+    send();
+    expect(kicks, 'the device sleeps again').to.equal(2);
+  });
+
   it('refuses a driver that did not accept VERSION_1', () => {
     using machine = new Machine(device, {}, { features: device.features.with(VHOST_USER_F_PROTOCOL_FEATURES) });
     expect(() => machine.start(0)).to.throw();

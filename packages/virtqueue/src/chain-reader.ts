@@ -43,6 +43,8 @@ export interface ChainLimits {
 export class ChainReader {
   /** Why the last `read` was not CHAIN_OK. */
   error: VirtqueueError | null = null;
+  /** Descriptors that the last `read` looked at, when it was CHAIN_BAD. */
+  visited = 0;
   readonly #memory: GuestMemory;
   readonly #queue: number;
   readonly #size: number;
@@ -79,6 +81,7 @@ export class ChainReader {
     let inTable = false;
     let index = head;
     let writing = false;
+    let visited = 0;
     let count = 0;
     let readCount = 0;
     let readBytes = 0;
@@ -92,6 +95,7 @@ export class ChainReader {
     this.error = null;
     for (let left = entries; ; left--) {
       if (left === 0) return this.#broken(head, 'ERR_VIRTQ_CHAIN_LOOP', `over ${entries} descriptors visited`);
+      visited++;
       // Each word is read once: the driver may change it under us.
       const at = base + (index << 2);
       const low = words[at]!;
@@ -153,7 +157,9 @@ export class ChainReader {
     chain.writeCount = count - readCount;
     chain.readBytes = readBytes;
     chain.writeBytes = bytes - readBytes;
-    return this.error === null ? CHAIN_OK : CHAIN_BAD;
+    if (this.error === null) return CHAIN_OK;
+    this.visited = visited;
+    return CHAIN_BAD;
   }
 
   /**
@@ -166,8 +172,7 @@ export class ChainReader {
     for (let left = len; left > 0; ) {
       const region = this.#memory.find(address);
       if (region === null) {
-        const detail = `buffer at gpa ${address}, ${left} bytes: not in guest memory`;
-        this.error ??= this.#error(chain.head, 'ERR_VIRTQ_BUFFER', detail);
+        this.error ??= this.#outside(chain.head, address, left);
         return pieces;
       }
       if (pieces === chain.lens.length && !chain.grow(this.#maxPieces)) {
@@ -238,6 +243,10 @@ export class ChainReader {
     this.#region = region;
     this.#start = region === null ? 0 : region.gpa;
     this.#end = region === null ? 0 : region.gpa + region.size;
+  }
+
+  #outside(head: number, gpa: number, len: number): VirtqueueError {
+    return this.#error(head, 'ERR_VIRTQ_BUFFER', `buffer at gpa ${gpa}, ${len} bytes: not in guest memory`);
   }
 
   #broken(head: number, code: VirtqueueErrorCode, detail: string): number {

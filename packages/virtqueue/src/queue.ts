@@ -30,7 +30,7 @@ export interface Chain {
   write(offset: number, from: Uint8Array, fromOffset: number, len: number): number;
   /**
    * Writes struct iovec entries for readable bytes [offset, offset + len), cut at the end, to `iov` (two u64 an entry, as
-   * u32 words). The addresses hold until the memory table changes, or as long as the memory is pinned.
+   * u32 words). The addresses hold until the memory table changes and what left it is unmapped (`GuestMemory.pin`, `release`).
    * @returns the number of entries, -EFAULT when the memory is gone, or -E2BIG (over `maxEntries`)
    */
   readIovec(offset: number, len: number, iov: Uint32Array, maxEntries: number): number;

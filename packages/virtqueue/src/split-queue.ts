@@ -24,6 +24,8 @@ const DEFAULT_MAX_PIECES = 1088;
 const FIRST_CAPACITY = 8;
 /** Bad chains in a row, in one `next()`, after which the driver is held to be hostile: it must not keep us here. */
 const MAX_BAD_CHAINS = 4096;
+/** The same for the descriptors in them: one table can have 32768. */
+const MAX_BAD_DESCRIPTORS = 2 ** 20;
 
 // The compiler folds a module's own constants into hot code; imported ones it loads and checks each time.
 const OK = CHAIN_OK;
@@ -44,6 +46,11 @@ export class SplitQueue implements DeviceQueue {
   readonly index: number;
   readonly size: number;
   readonly stats: QueueStats = newQueueStats();
+  /**
+   * While true, `next()` asks for no kick when the ring is empty. For one who looks again by himself, and calls
+   * `askForKicks` before he sleeps.
+   */
+  quiet = false;
   readonly #memory: GuestMemory;
   readonly #config: SplitQueueConfig;
   readonly #reader: ChainReader;
@@ -141,7 +148,7 @@ export class SplitQueue implements DeviceQueue {
   next(): Chain | null {
     if (!this.#usable()) return null;
     const ring = this.#ring;
-    for (let bad = 0; bad < MAX_BAD_CHAINS; bad++) {
+    for (let bad = 0, descriptors = 0; bad < MAX_BAD_CHAINS && descriptors < MAX_BAD_DESCRIPTORS; bad++) {
       if (this.#nextAvail === this.#availIdx && !this.#refill()) return null;
       const head = ring.avail[HEADS + (this.#nextAvail & this.#mask)]!;
       if (head >= this.size) return this.#break('ERR_VIRTQ_HEAD', `head ${head} in a ring of ${this.size} entries`);
@@ -163,12 +170,13 @@ export class SplitQueue implements DeviceQueue {
       }
       this.stats.badChains++;
       const { error } = this.#reader;
+      descriptors += this.#reader.visited;
       this.#recycle(chain, FREE);
       this.#publish(head, 0);
       this.#config.onError(error!);
       if (!this.#usable()) return null;
     }
-    return this.#break('ERR_VIRTQ_BUFFER', `${MAX_BAD_CHAINS} bad chains in a row`);
+    return this.#break('ERR_VIRTQ_BUFFER', 'nothing but bad chains: over 4096 of them, or 2^20 descriptors');
   }
 
   complete(chain: Chain, written: number): void {
@@ -209,6 +217,13 @@ export class SplitQueue implements DeviceQueue {
   flush(): void {
     this.#batch = 0;
     if (this.#unannounced !== 0 && this.#usable()) this.#announce();
+  }
+
+  /** Asks for a kick at the next chain. @returns true when a chain is there already */
+  askForKicks(): boolean {
+    if (!this.#usable()) return false;
+    this.#enableKicks();
+    return this.hasWork;
   }
 
   /**
@@ -265,7 +280,7 @@ export class SplitQueue implements DeviceQueue {
       idx = Atomics.load(avail, IDX);
     }
     if (idx === this.#nextAvail) {
-      if (!this.#enableKicks()) return false;
+      if (this.quiet || !this.#enableKicks()) return false;
       idx = Atomics.load(avail, IDX);
       if (idx === this.#nextAvail) return false;
     }

@@ -316,6 +316,28 @@ describe('a hostile driver', () => {
       });
     });
 
+    it('REJECT the ring: a driver that feeds long bad chains, before they take long', () => {
+      onStage((stage) => {
+        const entries = 32_768;
+        const table = Array.from({ length: entries }, (_, i) => ({
+          addr: 64 * MiB,
+          len: 1,
+          flags: i < entries - 1 ? NEXT : 0,
+          next: i + 1,
+        }));
+        stage.ring.setTable(stage.data, table);
+        stage.ring.setDesc(0, { addr: stage.data, len: 16 * entries, flags: INDIRECT });
+        stage.ring.offer(0);
+        const queue = stage.open({
+          onError: (error) => {
+            if (error.at.head === 0) stage.ring.offer(0);
+          },
+        });
+        expect(queue.next()).to.equal(null);
+        expect([queue.healthy, queue.stats.badChains]).to.deep.equal([false, 32]);
+      });
+    });
+
     it('REJECT the ring: a driver that feeds bad chains for ever', () => {
       onStage((stage) => {
         stage.ring.setDesc(0, { addr: 64 * MiB, len: 4 });

@@ -139,6 +139,45 @@ describe('kicks', () => {
     expect(driver.ram.view.getUint16(end.used - driver.ram.gpa, true)).to.equal(0);
   });
 
+  for (const eventIdx of [true, false]) {
+    const mode = eventIdx ? 'event idx' : 'flag';
+
+    it(`are not asked of a driver that answers a call with its next chain (${mode})`, () => {
+      using driver = new MockDriver(sys, { eventIdx });
+      const end = driver.queue(0);
+      const queue = end.openDevice();
+      end.driver.enableCalls();
+      end.onCall = () => {
+        end.receiveAll();
+        end.driver.enableCalls();
+        if (queue.stats.chains < 10) end.send(BYTE);
+      };
+      end.send(BYTE);
+      for (let chain = queue.next(); chain !== null; chain = queue.next()) queue.complete(chain, 0);
+      expect([queue.stats.chains, end.calls, end.kicks]).to.deep.equal([10, 10, 1]);
+    });
+
+    it(`stay as they are while the queue is quiet, until it asks (${mode})`, () => {
+      using driver = new MockDriver(sys, { eventIdx });
+      const end = driver.queue(0);
+      const queue = end.openDevice();
+      end.send(BYTE);
+      queue.complete(queue.next()!, 0);
+      const { kicks } = end;
+      queue.quiet = true;
+      expect(queue.next()).to.equal(null);
+      end.send(BYTE);
+      expect([end.kicks, queue.hasWork]).to.deep.equal([kicks, true]);
+      expect(queue.askForKicks(), 'it is there already').to.equal(true);
+      queue.complete(queue.next()!, 0);
+      expect(queue.askForKicks()).to.equal(false);
+      end.send(BYTE);
+      expect(end.kicks).to.equal(kicks + 1);
+      queue.stop();
+      expect(queue.askForKicks()).to.equal(false);
+    });
+  }
+
   it('missed between the look and the sleep are seen by the second look', () => {
     for (const eventIdx of [true, false]) {
       using driver = new MockDriver(sys, { eventIdx });

@@ -27,5 +27,9 @@ export function failureOf(error: unknown): SoakFailure {
   if (!(error instanceof Error)) return { code: 'unknown', message: String(error), stack: '' };
   const { code } = error as { code?: unknown };
   const cause = error.cause === undefined ? '' : `; because: ${String(error.cause)}`;
-  return { code: typeof code === 'string' ? code : error.name, message: error.message + cause, stack: error.stack ?? '' };
+  return {
+    code: typeof code === 'string' ? code : error.name,
+    message: error.message + cause,
+    stack: error.stack ?? '',
+  };
 }

@@ -23,6 +23,11 @@ export const fsOptions = {
   readonly: flag('refuse every change; no DAX window then'),
   cache: choice(['auto', 'always', 'metadata', 'never'], 'auto', 'what the guest may cache'),
   xattr: flag('serve extended attributes'),
+  'inode-file-handles': choice(
+    ['never', 'prefer', 'mandatory'],
+    'prefer',
+    'file handles in place of the descriptors of inodes, beyond the limit of open files',
+  ),
   'queue-size': count(8, 32768, 1024, 'largest ring, a power of two'),
   'num-request-queues': count(1, 64, 1, 'request queues'),
   ...commonOptions,

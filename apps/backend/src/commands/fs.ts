@@ -101,6 +101,7 @@ function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): CommandP
     readonly,
     cache: values.cache,
     xattr: values.xattr,
+    inodeFileHandles: values['inode-file-handles'],
     queueSize,
     numRequestQueues: values['num-request-queues'],
     descriptors: plannedDescriptors(values['rlimit-nofile']),

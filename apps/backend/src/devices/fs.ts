@@ -2,7 +2,12 @@
 
 import type { DaxTail } from '@oriel/fs-dax';
 import { FsDevice } from '@oriel/fs-dax';
-import { type CachePolicy, limitsForDescriptors, PassthroughFilesystem } from '@oriel/fs-passthrough';
+import {
+  type CachePolicy,
+  type InodeFileHandles,
+  limitsForDescriptors,
+  PassthroughFilesystem,
+} from '@oriel/fs-passthrough';
 import type { DeviceContext, DeviceInstance } from '../device-module.ts';
 
 /** Settings of `oriel fs`, checked. */
@@ -17,6 +22,7 @@ export interface FsDeviceSettings {
   readonly readonly: boolean;
   readonly cache: CachePolicy;
   readonly xattr: boolean;
+  readonly inodeFileHandles: InodeFileHandles;
   readonly queueSize: number;
   readonly numRequestQueues: number;
   /** Descriptors that the process may have open. */
@@ -47,6 +53,7 @@ export function createDevice(context: DeviceContext, options: unknown): DeviceIn
     readonly: settings.readonly,
     cache: settings.cache,
     xattr: settings.xattr,
+    inodeFileHandles: settings.inodeFileHandles,
     daxKeepCache: windowSize > 0,
     offload,
     log,

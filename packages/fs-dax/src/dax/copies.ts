@@ -2,16 +2,18 @@
 import type { Operation } from '@oriel/fuse';
 import type { Logger } from '@oriel/sys';
 import type { DaxInode } from './inode.ts';
-import { changesContent, synchronises, touchesSecondInode } from './opcodes.ts';
+import { NEEDS_STORES, REACHES_OTHERS, SYNCHRONISES, traitsOf } from './opcodes.ts';
+import type { DaxRange } from './range.ts';
 import type { RangeTable } from './ranges.ts';
+import { SparseLog } from './sparse-log.ts';
 
 export class CopyKeeper {
   readonly #ranges: RangeTable;
-  readonly #log: Logger;
+  readonly #notRead: SparseLog;
 
   constructor(ranges: RangeTable, log: Logger) {
     this.#ranges = ranges;
-    this.#log = log;
+    this.#notRead = new SparseLog(log, 'error', 'cannot read a copied range again');
   }
 
   /** True while any range is a copy. */
@@ -19,28 +21,34 @@ export class CopyKeeper {
     return this.#ranges.copies.size > 0;
   }
 
-  /** A request is about to run: what it reads or changes must be in the file. */
-  before(op: Operation): void {
-    const { opcode } = op;
-    if (!synchronises(opcode) && !changesContent(opcode)) return;
+  /**
+   * A request is about to run: what it reads, changes or makes durable must be in the file.
+   * @returns 0, or the negative errno that a request like FSYNC is to be answered with
+   */
+  before(op: Operation): number {
+    const traits = traitsOf(op.opcode);
+    if ((traits & NEEDS_STORES) === 0) return 0;
+    let failure = 0;
     for (const range of this.#ranges.copies) {
-      // Which file COPY_FILE_RANGE writes to is not decoded yet.
-      if (range.inode.nodeid === op.nodeid || touchesSecondInode(opcode)) this.#ranges.writeBack(range);
+      // A request that reaches others names them in its body, which is not decoded yet.
+      if (range.inode.nodeid !== op.nodeid && (traits & REACHES_OTHERS) === 0) continue;
+      const result = this.#ranges.writeBack(range);
+      if (result < 0) failure = result;
     }
+    return (traits & SYNCHRONISES) === 0 ? 0 : failure;
   }
 
-  /** The file's content or size changed: its copies are read again. */
+  /** The file's content or size may have changed: its copies take the change over. */
   reload(inode: DaxInode): void {
-    for (const range of inode.ranges) this.#report(inode, range.copy?.load(inode.fd!.fd) ?? 0);
+    for (const range of inode.ranges) this.#report(range, range.copy?.load(inode.fd!.fd) ?? 0);
   }
 
   /** The guest is about to learn the file's size: its copies hold the bytes up to there. */
   extend(inode: DaxInode): void {
-    if (inode.fd === null) return;
-    for (const range of inode.ranges) this.#report(inode, range.copy?.extend(inode.fd.fd) ?? 0);
+    for (const range of inode.ranges) this.#report(range, range.copy?.extend(inode.fd!.fd) ?? 0);
   }
 
-  #report(inode: DaxInode, result: number): void {
-    if (result < 0) this.#log.error('cannot read a copied range again', { path: inode.path, errno: -result });
+  #report(range: DaxRange, result: number): void {
+    if (result < 0) this.#notRead.add({ path: range.inode.path, errno: -result });
   }
 }

@@ -8,6 +8,7 @@ import {
   AT_FDCWD,
   EAGAIN,
   ENAMETOOLONG,
+  ENOENT,
   ENOSPC,
   Fd,
   LOCK_EX,
@@ -15,6 +16,7 @@ import {
   Mapping,
   O_CLOEXEC,
   O_CREAT,
+  O_NOFOLLOW,
   O_RDWR,
   type Sys,
   SysError,
@@ -83,27 +85,18 @@ export class GrowRecord implements Disposable {
     repair: (file: GrownFile) => boolean,
   ): GrowRecord {
     let mine: GrowRecord | null = null;
-    for (let index = 0; index < MOST_RECORDS; index++) {
-      const path = `${directory}/grow-${share}-${index}.record`;
-      const flags = O_RDWR | O_CLOEXEC | (mine === null ? O_CREAT : 0);
-      const opened = sys.file.openat(AT_FDCWD, new TextEncoder().encode(`${path}\0`), flags, 0o600);
-      if (opened < 0) {
-        if (mine === null) throw recordError(path, 'open', opened);
-        break;
+    try {
+      for (let index = 0; index < MOST_RECORDS; index++) {
+        const path = `${directory}/grow-${share}-${index}.record`;
+        const record = GrowRecord.#lock(sys, path, mine === null ? O_CREAT : 0);
+        if (record === -ENOENT) break;
+        if (typeof record === 'number') continue;
+        if (record.#mend(repair) && mine === null) mine = record;
+        else record[Symbol.dispose]();
       }
-      const fd = new Fd(sys.fd, opened);
-      const locked = sys.file.flock(fd.fd, LOCK_EX | LOCK_NB);
-      if (locked < 0) {
-        fd.close();
-        if (locked !== -EAGAIN) throw recordError(path, 'flock', locked);
-        continue;
-      }
-      const record = new GrowRecord(sys, fd, path);
-      const left = record.#load();
-      const mended = left === null || repair(left);
-      if (mended) record.clear();
-      if (mended && mine === null) mine = record;
-      else record[Symbol.dispose]();
+    } catch (error) {
+      mine?.[Symbol.dispose]();
+      throw error;
     }
     if (mine === null) {
       throw new FsDaxError('ERR_FSDAX_RECORD', `no free crash record in ${directory}; see its files grow-${share}-*`);
@@ -130,10 +123,44 @@ export class GrowRecord implements Disposable {
     return this.#store();
   }
 
-  /** Says that nothing is grown. */
+  /** Says that nothing is grown. @returns 0 or a negative errno */
   clear(): number {
     this.#memory.u8.fill(0);
     return this.#store();
+  }
+
+  /** Opens and locks a record. @returns -ENOENT when it is not there, -EAGAIN when another process has it */
+  static #lock(sys: Pick<Sys, 'mem' | 'fd' | 'file'>, path: string, create: number): GrowRecord | number {
+    const flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | create;
+    const opened = sys.file.openat(AT_FDCWD, new TextEncoder().encode(`${path}\0`), flags, 0o600);
+    if (opened === -ENOENT && create === 0) return opened;
+    if (opened < 0) throw recordError(path, 'open', opened);
+    const fd = new Fd(sys.fd, opened);
+    try {
+      const locked = sys.file.flock(fd.fd, LOCK_EX | LOCK_NB);
+      if (locked === 0) return new GrowRecord(sys, fd, path);
+      if (locked !== -EAGAIN) throw recordError(path, 'flock', locked);
+      fd.close();
+      return locked;
+    } catch (error) {
+      fd.close();
+      throw error;
+    }
+  }
+
+  /** Has what a killed process left mended. @returns true when the record is free; else it is left as it is */
+  #mend(repair: (file: GrownFile) => boolean): boolean {
+    try {
+      const left = this.#load();
+      if (left !== null && !repair(left)) return false;
+      // A record that cannot be written is found out now, and not when the first file is to be grown.
+      const result = this.clear();
+      if (result < 0) throw recordError(this.path, 'pwrite', result);
+      return true;
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
   }
 
   #store(): number {

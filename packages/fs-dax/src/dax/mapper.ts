@@ -1,11 +1,12 @@
 /** Maps the part of a range that the guest may reach, as the front-end's limits and the tail mode allow. */
 import type { ShmRegion } from '@oriel/shm-region';
-import { EIO, EOPNOTSUPP, ESTALE, type Logger, type Sys, SysError } from '@oriel/sys';
+import { EBADF, EIO, EOPNOTSUPP, ESTALE, type Logger, type Sys, SysError } from '@oriel/sys';
 import type { FileFacts } from './file-facts.ts';
 import type { Growth } from './growth.ts';
 import { type DaxTail, mappingsPerRange } from './options.ts';
 import type { DaxRange } from './range.ts';
 import { RangeCopy } from './range-copy.ts';
+import { SparseLog } from './sparse-log.ts';
 
 /** How often a mapping is planned anew because the file changed its size before the request was sent. */
 const MOST_PLANS = 4;
@@ -18,28 +19,54 @@ export interface MapperOptions {
   readonly log: Logger;
 }
 
+/** What part of a range is asked for, and the check just before the request is sent. */
+interface Piece {
+  readonly fd: number;
+  readonly fdOffset: number;
+  /** Where the piece ends, bytes in the range. It begins at what is covered. */
+  readonly end: number;
+  readonly before: () => number;
+}
+
+/** 0 or a negative errno. */
+type Done = (error: number) => void;
+
 export class RangeMapper {
   readonly #options: MapperOptions;
   readonly #mostPieces: number;
+  readonly #refused: SparseLog;
 
   constructor(options: MapperOptions) {
     this.#options = options;
     this.#mostPieces = mappingsPerRange(options.tail);
+    this.#refused = new SparseLog(
+      options.log,
+      'warn',
+      'a mapping is refused: the file ends in a part of a page, or grew too often; see --dax-tail',
+    );
   }
 
   /**
    * Makes every byte of the range that lies in the file reachable. `done` gets 0 or a negative errno: -EOPNOTSUPP where the
-   * last partial page cannot be mapped, -EIO past the end of the file or refused.
+   * last partial page cannot be mapped, -EIO past the end of the file or refused, -EBADF for an inode that is gone.
    */
-  cover(region: ShmRegion, range: DaxRange, done: (error: number) => void): void {
+  cover(region: ShmRegion, range: DaxRange, done: Done): void {
     this.#plan(region, range, MOST_PLANS, done);
   }
 
-  #plan(region: ShmRegion, range: DaxRange, plans: number, done: (error: number) => void): void {
-    const { facts, tail, growth, log } = this.#options;
+  #plan(region: ShmRegion, range: DaxRange, plans: number, done: Done): void {
+    const { facts, tail, growth } = this.#options;
     const { pageSize, insideFile } = region.limits;
     const inode = range.inode;
-    const size = facts.size(inode.fd!.fd);
+    if (inode.gone || inode.fd === null) {
+      done(-EBADF);
+      return;
+    }
+    if (range.covered === range.len) {
+      done(0);
+      return;
+    }
+    const size = facts.size(inode.fd.fd);
     if (size < 0) {
       done(size);
       return;
@@ -52,73 +79,51 @@ export class RangeMapper {
       done(-EIO);
       return;
     }
-    if (!insideFile || range.foffset + range.len <= size) {
-      this.#mapFile(region, range, range.len, insideFile, plans, done);
-      return;
+    // After a success too: the file may have grown while the answer was on its way.
+    const look: Done = (error) => {
+      if (error === 0 || error === -ESTALE) this.#plan(region, range, plans - 1, done);
+      else done(error);
+    };
+    if (!insideFile || range.foffset + range.len <= size) this.#mapFile(region, range, range.len, look);
+    else if (tail === 'copy') this.#mapCopy(region, range, done);
+    else if (tail === 'refuse' && size % pageSize === 0 && range.pieces + 1 < this.#mostPieces) {
+      this.#mapFile(region, range, size - range.foffset, look);
+    } else if (growth !== null && (tail === 'grow' || inode.guestSized)) {
+      growth.claim(inode, () => this.#mapGrown(region, range, growth, size, look));
+    } else {
+      this.#refused.add({ path: inode.path, size });
+      done(-EOPNOTSUPP);
     }
-    if (tail === 'copy') {
-      this.#mapCopy(region, range, done);
-      return;
-    }
-    const odd = size % pageSize !== 0;
-    if (tail === 'refuse' && !odd && range.pieces + 1 < this.#mostPieces) {
-      this.#mapFile(region, range, size - range.foffset, true, plans, done);
-      return;
-    }
-    if (growth !== null && (tail === 'grow' || inode.guestSized)) {
-      this.#mapGrown(region, range, growth, done);
-      return;
-    }
-    log.warn('a mapping is refused: the file ends in a part of a page, or grew too often; see --dax-tail', {
-      path: inode.path,
-      size,
-    });
-    done(-EOPNOTSUPP);
   }
 
   /** Maps file bytes from what is covered up to `end` (bytes in the range). */
-  #mapFile(
-    region: ShmRegion,
-    range: DaxRange,
-    end: number,
-    insideFile: boolean,
-    plans: number,
-    done: (error: number) => void,
-  ): void {
+  #mapFile(region: ShmRegion, range: DaxRange, end: number, done: Done): void {
     const { facts } = this.#options;
-    const from = range.covered;
     const { fd } = range.inode.fd!;
     // A front-end grows an empty file and refuses a short one, so the size is looked at again just before the request.
     const before = (): number => {
       const size = facts.size(fd);
       if (size < 0) return size;
-      return insideFile && range.foffset + end > size ? -ESTALE : 0;
+      return region.limits.insideFile && range.foffset + end > size ? -ESTALE : 0;
     };
-    this.#send(region, range, fd, range.foffset + from, end, before, (error) => {
-      if (error === -ESTALE) this.#plan(region, range, plans - 1, done);
-      else done(error);
+    send(region, range, { fd, fdOffset: range.foffset + range.covered, end, before }, done);
+  }
+
+  #mapGrown(region: ShmRegion, range: DaxRange, growth: Growth, size: number, done: Done): void {
+    if (range.inode.gone) {
+      growth.end();
+      done(-EBADF);
+      return;
+    }
+    const { fd } = range.inode.fd!;
+    const before = (): number => growth.begin(size, range.foffset + range.len);
+    send(region, range, { fd, fdOffset: range.foffset + range.covered, end: range.len, before }, (error) => {
+      growth.end();
+      done(error);
     });
   }
 
-  #mapGrown(region: ShmRegion, range: DaxRange, growth: Growth, done: (error: number) => void): void {
-    const inode = range.inode;
-    const target = range.foffset + range.len;
-    const from = range.foffset + range.covered;
-    this.#send(
-      region,
-      range,
-      inode.fd!.fd,
-      from,
-      range.len,
-      () => growth.begin(inode, target),
-      (error) => {
-        growth.end(inode);
-        done(error);
-      },
-    );
-  }
-
-  #mapCopy(region: ShmRegion, range: DaxRange, done: (error: number) => void): void {
+  #mapCopy(region: ShmRegion, range: DaxRange, done: Done): void {
     try {
       range.copy ??= new RangeCopy(this.#options.sys, range.foffset, range.len);
     } catch (error) {
@@ -126,35 +131,29 @@ export class RangeMapper {
       return;
     }
     const copy = range.copy;
-    this.#send(region, range, copy.memfd.fd, 0, range.len, () => copy.load(range.inode.fd!.fd), done);
+    const file = range.inode.fd!.fd;
+    const piece = { fd: copy.memfd.fd, fdOffset: 0, end: range.len, before: () => copy.load(file) };
+    // Once more after the answer: what was written to the file meanwhile has not reached a copy that nobody knew of.
+    send(region, range, piece, (error) => done(error === 0 ? copy.load(file) : error));
   }
+}
 
-  #send(
-    region: ShmRegion,
-    range: DaxRange,
-    fd: number,
-    fdOffset: number,
-    end: number,
-    before: () => number,
-    done: (error: number) => void,
-  ): void {
-    const from = range.covered;
-    const request = {
-      fd,
-      fdOffset,
-      shmOffset: range.moffset + from,
-      len: end - from,
-      writable: true,
-      owner: range.inode,
-      label: range.inode.path,
-      before,
-    };
-    region.map(request, (error) => {
-      if (error === 0) {
-        range.covered = end;
-        range.pieces++;
-      }
-      done(error);
-    });
-  }
+function send(region: ShmRegion, range: DaxRange, { fd, fdOffset, end, before }: Piece, done: Done): void {
+  const request = {
+    fd,
+    fdOffset,
+    shmOffset: range.moffset + range.covered,
+    len: end - range.covered,
+    writable: true,
+    owner: range.inode,
+    label: range.inode.path,
+    before,
+  };
+  region.map(request, (error) => {
+    if (error === 0) {
+      range.covered = end;
+      range.pieces++;
+    }
+    done(error);
+  });
 }

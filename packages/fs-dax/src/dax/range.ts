@@ -14,7 +14,7 @@ export class DaxRange {
   covered = 0;
   /** Mappings at the front-end that make up `covered`. */
   pieces = 0;
-  /** `busy`: a map or unmap request is under way. */
+  /** A map or unmap request is under way. */
   busy = false;
   /** The private copy that stands here instead of the file (tail mode `copy`). */
   copy: RangeCopy | null = null;
@@ -32,5 +32,10 @@ export class DaxRange {
   lacks(size: number, pageSize: number): boolean {
     const end = Math.min(this.len, Math.ceil(size / pageSize) * pageSize - this.foffset);
     return end > this.covered;
+  }
+
+  releaseCopy(): void {
+    this.copy?.[Symbol.dispose]();
+    this.copy = null;
   }
 }

@@ -6,12 +6,16 @@ import type { FileFacts } from './file-facts.ts';
 import type { DaxInode } from './inode.ts';
 import type { RangeMapper } from './mapper.ts';
 import { DaxRange } from './range.ts';
+import { SparseLog } from './sparse-log.ts';
+
+/** 0 or a negative errno. */
+type Done = (error: number) => void;
 
 export class RangeTable {
   readonly #slots: (DaxRange | null)[];
   readonly #mapper: RangeMapper;
   readonly #facts: FileFacts;
-  readonly #log: Logger;
+  readonly #notWritten: SparseLog;
   /** Ranges of which the guest could come to need more than is mapped. */
   readonly partial = new Set<DaxRange>();
   /** Ranges that are private copies. */
@@ -21,22 +25,19 @@ export class RangeTable {
     this.#slots = new Array<DaxRange | null>(windowSize / DAX_RANGE).fill(null);
     this.#mapper = mapper;
     this.#facts = facts;
-    this.#log = log;
+    this.#notWritten = new SparseLog(log, 'error', 'cannot write a copied range back');
   }
 
   at(moffset: number): DaxRange | null {
     return this.#slots[Math.floor(moffset / DAX_RANGE)] ?? null;
   }
 
-  /** Puts part of a file into a slot, removing what stood there. `done` gets 0 or a negative errno. */
-  place(
-    region: ShmRegion,
-    inode: DaxInode,
-    foffset: number,
-    moffset: number,
-    len: number,
-    done: (error: number) => void,
-  ): void {
+  /** Puts part of a file into a slot, removing what stood there. */
+  place(region: ShmRegion, inode: DaxInode, foffset: number, moffset: number, len: number, done: Done): void {
+    if (inode.gone) {
+      done(-EBADF);
+      return;
+    }
     const old = this.at(moffset);
     if (old?.busy) {
       old.waiters.push(() => this.place(region, inode, foffset, moffset, len, done));
@@ -45,11 +46,6 @@ export class RangeTable {
     if (old !== null && (old.inode !== inode || old.foffset !== foffset || old.len !== len)) {
       // Linux re-uses a range even after a failed REMOVEMAPPING.
       this.remove(region, old, () => this.place(region, inode, foffset, moffset, len, done));
-      return;
-    }
-    if (inode.fd === null) {
-      // its last range went while this one waited
-      done(-EBADF);
       return;
     }
     const range = old ?? new DaxRange(inode, foffset, moffset, len);
@@ -61,42 +57,43 @@ export class RangeTable {
   }
 
   /** Makes what the file holds of a range reachable; see RangeMapper. */
-  cover(region: ShmRegion, range: DaxRange, done: (error: number) => void): void {
+  cover(region: ShmRegion, range: DaxRange, done: Done): void {
     if (range.busy) {
       range.waiters.push(() => this.cover(region, range, done));
       return;
     }
-    if (this.at(range.moffset) !== range) {
+    if (!this.#holds(range)) {
       done(0);
       return;
     }
-    range.busy = true;
+    begin(range);
     this.#mapper.cover(region, range, (error) => {
-      range.busy = false;
-      if (range.covered === 0) this.#drop(range);
-      else if (this.at(range.moffset) === range) this.#note(range);
-      releaseIdle(range.inode);
-      this.#wake(range);
+      if (this.#holds(range)) {
+        if (range.covered === 0) this.#drop(range);
+        else this.#note(range);
+      }
+      this.#end(range);
       done(error);
     });
   }
 
   /** Unmaps a range. `done` comes when the guest cannot reach it any more. */
-  remove(region: ShmRegion, range: DaxRange, done: (error: number) => void): void {
+  remove(region: ShmRegion, range: DaxRange, done: Done): void {
     if (range.busy) {
       range.waiters.push(() => this.remove(region, range, done));
       return;
     }
-    if (this.at(range.moffset) !== range) {
+    if (!this.#holds(range)) {
       done(0);
       return;
     }
-    range.busy = true;
+    begin(range);
     region.unmap(range.moffset, DAX_RANGE, (error) => {
-      range.busy = false;
-      this.writeBack(range);
-      this.#drop(range);
-      this.#wake(range);
+      if (this.#holds(range)) {
+        this.writeBack(range);
+        this.#drop(range);
+      }
+      this.#end(range);
       done(error);
     });
   }
@@ -108,22 +105,26 @@ export class RangeTable {
     const fd = inode.fd!.fd;
     const size = this.#facts.size(fd);
     const result = size < 0 ? size : range.copy.writeBack(fd, size);
-    if (result < 0) this.#log.error('cannot write a copied range back', { path: inode.path, errno: -result });
+    if (result < 0) this.#notWritten.add({ path: inode.path, errno: -result });
     return result;
   }
 
-  /** The front-end dropped every mapping, or is about to: nothing is sent. */
+  /** The front-end dropped every mapping, or is about to. */
   forgetAll(): void {
-    for (const range of this.#slots) {
-      if (range === null) continue;
+    for (const range of this.all()) {
       this.writeBack(range);
       this.#drop(range);
-      this.#wake(range);
+      if (!range.busy) release(range);
+      wake(range);
     }
   }
 
   all(): DaxRange[] {
     return this.#slots.filter((range) => range !== null);
+  }
+
+  #holds(range: DaxRange): boolean {
+    return this.#slots[range.moffset / DAX_RANGE] === range;
   }
 
   #note(range: DaxRange): void {
@@ -132,24 +133,32 @@ export class RangeTable {
     if (range.copy !== null) this.copies.add(range);
   }
 
+  /** Frees the slot. What a request under way still needs stays until its end. */
   #drop(range: DaxRange): void {
-    const slot = range.moffset / DAX_RANGE;
-    if (this.#slots[slot] !== range) return;
-    this.#slots[slot] = null;
+    this.#slots[range.moffset / DAX_RANGE] = null;
     this.partial.delete(range);
     this.copies.delete(range);
-    range.copy?.[Symbol.dispose]();
-    range.copy = null;
     range.inode.ranges.delete(range);
-    releaseIdle(range.inode);
   }
 
-  #wake(range: DaxRange): void {
-    for (const waiter of range.waiters.splice(0)) waiter();
+  #end(range: DaxRange): void {
+    range.busy = false;
+    range.inode.users--;
+    if (!this.#holds(range)) release(range);
+    wake(range);
   }
 }
 
-/** Closes an inode's descriptor when no range needs it; a growth still shortens the file through it. */
-function releaseIdle(inode: DaxInode): void {
-  if (inode.ranges.size === 0 && !inode.growing) inode.release();
+function begin(range: DaxRange): void {
+  range.busy = true;
+  range.inode.users++;
+}
+
+function release(range: DaxRange): void {
+  range.releaseCopy();
+  range.inode.releaseIdle();
+}
+
+function wake(range: DaxRange): void {
+  for (const waiter of range.waiters.splice(0)) waiter();
 }

@@ -1,6 +1,6 @@
 /** A reply as the driver sees it, with the checks that Linux 7.3 makes. */
 import { Attributes } from '../attributes.ts';
-import { FUSE_GETXATTR, FUSE_LISTXATTR, FUSE_READDIRPLUS } from '../constants.ts';
+import { FUSE_READDIRPLUS } from '../constants.ts';
 import { Entry } from '../entry.ts';
 import { FuseError } from '../errors.ts';
 import * as L from '../layout.ts';
@@ -19,6 +19,8 @@ export interface Asked {
   readonly uniqueHi: number;
   /** Writable bytes offered. */
   readonly room: number;
+  /** The reply is to be a count: GETXATTR or LISTXATTR of size 0. Default false. */
+  readonly asksLength?: boolean;
 }
 
 /** The agreed values of an INIT reply. */
@@ -58,7 +60,7 @@ export class ReplyDecoder {
     }
     this.bytes = bytes;
     const view = this.#view;
-    const { opcode, uniqueLo, uniqueHi, room } = asked;
+    const { opcode, uniqueLo, uniqueHi, room, asksLength = false } = asked;
     const shape = P.replyOf(opcode);
     if (shape === P.REPLY_SILENT) {
       wantLength(opcode, used, 0, 0);
@@ -82,7 +84,7 @@ export class ReplyDecoder {
     if (error !== 0) {
       wantLength(opcode, used, BODY, BODY);
     } else {
-      const least = leastBody(opcode, shape, room);
+      const least = asksLength ? L.FuseGetxattrOut.byteLength : P.REPLY_BYTES[shape]!;
       const most = shape >= P.REPLY_IN_PLACE && !(least > 0) ? room : BODY + least;
       wantLength(opcode, used, shape === P.REPLY_INIT ? BODY + 8 : BODY + least, most);
     }
@@ -157,12 +159,6 @@ export class ReplyDecoder {
   get #openAt(): number {
     return P.replyOf(this.#opcode) === P.REPLY_CREATE ? BODY + L.FuseEntryOut.byteLength : BODY;
   }
-}
-
-/** The fixed bytes of a successful body; 0 for one that may have any length. */
-function leastBody(opcode: number, shape: number, room: number): number {
-  const asksLength = (opcode === FUSE_GETXATTR || opcode === FUSE_LISTXATTR) && room === BODY + 8;
-  return asksLength ? L.FuseGetxattrOut.byteLength : P.REPLY_BYTES[shape]!;
 }
 
 function wantLength(opcode: number, used: number, least: number, most: number): void {

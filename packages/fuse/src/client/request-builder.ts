@@ -19,6 +19,8 @@ export class RequestBuilder {
   len = 0;
   /** Writable bytes that the reply needs at most; 0 where there is none. */
   room = 0;
+  /** GETXATTR or LISTXATTR of size 0: the reply is a count. */
+  asksLength = false;
   opcode = 0;
   /** The request's `unique`; each request gets the next one. */
   uniqueLo = 0;
@@ -53,6 +55,7 @@ export class RequestBuilder {
     this.opcode = opcode;
     this.len = HEADER + argBytes;
     this.room = room;
+    this.asksLength = false;
     return HEADER;
   }
 

@@ -273,12 +273,14 @@ export class RequestEncoder extends RequestBuilder {
   getxattr(nodeid: number, name: NameInput, size: number): this {
     const at = this.begin(C.FUSE_GETXATTR, nodeid, L.FuseGetxattrIn.byteLength, xattrRoom(size));
     L.FuseGetxattrIn.size.set(this.view, at, size);
+    this.asksLength = size === 0;
     return this.name(name).end();
   }
 
   listxattr(nodeid: number, size: number): this {
     const at = this.begin(C.FUSE_LISTXATTR, nodeid, L.FuseGetxattrIn.byteLength, xattrRoom(size));
     L.FuseGetxattrIn.size.set(this.view, at, size);
+    this.asksLength = size === 0;
     return this.end();
   }
 

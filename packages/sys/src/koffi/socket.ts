@@ -4,6 +4,7 @@ import {
   AF_UNIX,
   MSG_CMSG_CLOEXEC,
   MSG_CTRUNC,
+  MSG_DONTWAIT,
   MSG_NOSIGNAL,
   SO_ACCEPTCONN,
   SOCK_CLOEXEC,
@@ -52,14 +53,14 @@ export function openSocket(scratch: Scratch): SysSocket {
         return -EINVAL;
       }
       outgoing.pack(addressOf(from), len, fds, fdCount);
-      const result = iii(sendmsg, fd, outgoing.header.addr, MSG_NOSIGNAL);
+      const result = iii(sendmsg, fd, outgoing.header.addr, MSG_NOSIGNAL | MSG_DONTWAIT);
       return result === -1 ? -errno() : result;
     },
     recvmsg(fd, to, len, result) {
       result.fdCount = 0;
       result.truncated = false;
       incoming.expect(addressOf(to), len, result.fds.length);
-      const received = iii(recvmsg, fd, incoming.header.addr, MSG_CMSG_CLOEXEC);
+      const received = iii(recvmsg, fd, incoming.header.addr, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
       if (received === -1) {
         return -errno();
       }

@@ -14,6 +14,7 @@ import {
 } from '../constants/file.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from '../constants/socket.ts';
 import { SockaddrUn, Statx } from '../layouts.ts';
+import { withDirectoryLock } from './directory-lock.ts';
 import { errno, rawCall } from './library.ts';
 import { SYS } from './numbers.ts';
 import type { Scratch } from './scratch.ts';
@@ -132,44 +133,46 @@ export function openUnixAddress(scratch: Scratch): UnixAddress {
     return 0;
   };
 
+  /** Makes the socket of the address at hand. */
+  const listenAt = (addressLen: number, mode: number, gid: number, backlog: number): number => {
+    const fd = makeSocket();
+    if (fd < 0) {
+      return fd;
+    }
+    const fail = (error: number): number => {
+      i(nr.close, fd);
+      return error;
+    };
+    // The file takes the mode of the socket, so it is never more open than asked for, not even before setAccess.
+    if (ii(nr.fchmod, fd, mode) === -1) {
+      return fail(-errno());
+    }
+    if (iii(nr.bind, fd, address.addr, addressLen) === -1) {
+      const error = errno();
+      if (error !== EADDRINUSE) {
+        return fail(-error);
+      }
+      const removed = removeStale(addressLen);
+      if (removed < 0) {
+        return fail(removed);
+      }
+      if (iii(nr.bind, fd, address.addr, addressLen) === -1) {
+        return fail(-errno());
+      }
+    }
+    const access = setAccess(mode, gid);
+    if (access < 0 || ii(nr.listen, fd, backlog) === -1) {
+      const error = access < 0 ? access : -errno();
+      iii(nr.unlinkat, AT_FDCWD, pathAddr, 0);
+      return fail(error);
+    }
+    return fd;
+  };
+
   return {
     listen(path, mode, gid, backlog) {
       const addressLen = setAddress(path);
-      if (addressLen < 0) {
-        return addressLen;
-      }
-      const fd = makeSocket();
-      if (fd < 0) {
-        return fd;
-      }
-      const fail = (error: number): number => {
-        i(nr.close, fd);
-        return error;
-      };
-      // The file takes the mode of the socket, so it is never more open than asked for, not even before setAccess.
-      if (ii(nr.fchmod, fd, mode) === -1) {
-        return fail(-errno());
-      }
-      if (iii(nr.bind, fd, address.addr, addressLen) === -1) {
-        const error = errno();
-        if (error !== EADDRINUSE) {
-          return fail(-error);
-        }
-        const removed = removeStale(addressLen);
-        if (removed < 0) {
-          return fail(removed);
-        }
-        if (iii(nr.bind, fd, address.addr, addressLen) === -1) {
-          return fail(-errno());
-        }
-      }
-      const access = setAccess(mode, gid);
-      if (access < 0 || ii(nr.listen, fd, backlog) === -1) {
-        const error = access < 0 ? access : -errno();
-        iii(nr.unlinkat, AT_FDCWD, pathAddr, 0);
-        return fail(error);
-      }
-      return fd;
+      return addressLen < 0 ? addressLen : withDirectoryLock(path, () => listenAt(addressLen, mode, gid, backlog));
     },
     connect(path) {
       const addressLen = setAddress(path);

@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { EPOLLET, EPOLLIN } from '../constants/event.ts';
-import type { EventLoop, LoopTimer, Offload, Watch } from '../event-loop.ts';
+import type { EventLoop, HelperThreads, LoopTimer, Watch } from '../event-loop.ts';
 import { Fd } from '../fd.ts';
 import { check } from '../sys-error.ts';
 import type { LoopSys } from './loop-core.ts';
@@ -23,7 +23,13 @@ export interface OffloadOptions {
 /** A helper that is not up by then never will be: a broken installation. */
 const START_LIMIT_MS = 30_000;
 
-class WorkerOffload implements Offload {
+/** Who waits for the jobs that were pending when he asked. */
+interface Wait {
+  readonly jobs: Set<number>;
+  readonly callback: () => void;
+}
+
+class WorkerOffload implements HelperThreads {
   readonly #ring: OffloadRing;
   readonly #sys: LoopSys;
   readonly #done: Fd;
@@ -32,6 +38,7 @@ class WorkerOffload implements Offload {
   readonly #onHelperExit: (() => void) | undefined;
   readonly #callbacks: (((result: number) => void) | undefined)[];
   readonly #free: number[] = [];
+  #waits: Wait[] = [];
   readonly #loop: EventLoop;
   #startCheck: LoopTimer | undefined;
   #helpers = 0;
@@ -90,6 +97,15 @@ class WorkerOffload implements Offload {
     return true;
   }
 
+  afterPending(callback: () => void): void {
+    const jobs = new Set(this.#callbacks.keys().filter((job) => this.#callbacks[job] !== undefined));
+    if (jobs.size === 0) {
+      callback();
+    } else {
+      this.#waits.push({ jobs, callback });
+    }
+  }
+
   drain(): void {
     const limit = this.#sys.loop.nowNs() + START_LIMIT_MS * 1e6;
     while (this.#pending > 0) {
@@ -128,7 +144,19 @@ class WorkerOffload implements Offload {
       this.#pending--;
       this.#startCheck?.[Symbol.dispose]();
       this.#startCheck = undefined;
+      // Before the callback, which may submit under the same number.
+      this.#settle(job);
       callback(result);
+    }
+  }
+
+  #settle(job: number): void {
+    const waits = this.#waits.filter(({ jobs }) => jobs.delete(job) && jobs.size === 0);
+    if (waits.length > 0) {
+      this.#waits = this.#waits.filter((wait) => !waits.includes(wait));
+      for (const { callback } of waits) {
+        callback();
+      }
     }
   }
 
@@ -163,6 +191,6 @@ class WorkerOffload implements Offload {
  * the helpers. A call that never returns keeps the process from exiting: submit none such.
  * @throws SysError EMFILE; RangeError for bad options
  */
-export function openOffload(sys: LoopSys, loop: EventLoop, options: OffloadOptions = {}): Offload {
+export function openOffload(sys: LoopSys, loop: EventLoop, options: OffloadOptions = {}): HelperThreads {
   return new WorkerOffload(sys, loop, options);
 }

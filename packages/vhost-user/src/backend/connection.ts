@@ -73,7 +73,12 @@ export class BackendConnection implements Disposable {
       throw error;
     }
     this.#negotiation = new Negotiation(handler, profile, this.#negotiationEvents(), this.#log);
-    this.#table = new MemoryTable(sys, profile.maxMemSlots, () => handler.memoryChanged());
+    this.#table = new MemoryTable({
+      sys,
+      maxSlots: profile.maxMemSlots,
+      changed: () => handler.memoryChanged(),
+      release: (unmap) => (handler.releaseMemory === undefined ? unmap() : handler.releaseMemory(unmap)),
+    });
     this.memory = this.#table.memory;
     this.#rings = this.#makeRings();
     this.#backChannel = this.#makeBackChannel();

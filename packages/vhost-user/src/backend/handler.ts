@@ -36,6 +36,11 @@ export interface BackendHandler {
   setFeatures(features: FeatureSet): void;
   /** The memory table changed (already in effect in `memory`). */
   memoryChanged(): void;
+  /**
+   * Regions left the memory table: call `unmap` when no system call of another thread uses their addresses any more. Absent:
+   * they are unmapped at once.
+   */
+  releaseMemory?(unmap: () => void): void;
   /** The ring is started and enabled: build the queue and look at it once. @throws to refuse */
   startRing(ring: RingSetup): void;
   /** The ring must not be touched any more. @returns the base for GET_VRING_BASE */

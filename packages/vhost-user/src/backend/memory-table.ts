@@ -7,6 +7,16 @@ import { VhostUserMemory, VhostUserMemoryRegion, VhostUserMemRegMsg } from '../l
 import { encodeU64 } from '../protocol/encode.ts';
 import type { RequestHandlers } from './requests.ts';
 
+/** What the table needs of the connection. */
+export interface MemoryTableOptions {
+  readonly sys: Pick<Sys, 'mem' | 'fd' | 'file'>;
+  readonly maxSlots: number;
+  /** Told of a change before the front-end gets its ack. */
+  readonly changed: () => void;
+  /** Unmaps what left the table: see `BackendHandler.releaseMemory`. */
+  readonly release: (unmap: () => void) => void;
+}
+
 /** Owns the guest's memory and keeps it as the front-end says. */
 export class MemoryTable {
   readonly memory: GuestMemory;
@@ -20,9 +30,8 @@ export class MemoryTable {
   readonly #changed: () => void;
   #settledGeneration: number;
 
-  /** @param changed - the device's word of a change, before the front-end gets its ack */
-  constructor(sys: Pick<Sys, 'mem' | 'fd' | 'file'>, maxSlots: number, changed: () => void) {
-    this.memory = new GuestMemory(sys, { maxRegions: maxSlots });
+  constructor({ sys, maxSlots, changed, release }: MemoryTableOptions) {
+    this.memory = new GuestMemory(sys, { maxRegions: maxSlots, release });
     this.#maxSlots = maxSlots;
     this.#changed = changed;
     this.#settledGeneration = this.memory.generation;

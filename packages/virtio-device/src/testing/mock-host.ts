@@ -2,7 +2,7 @@
 import { GuestMemory } from '@oriel/guest-memory';
 import { TestMemory } from '@oriel/guest-memory/testing';
 import type { BackendRegion, RegionLimits } from '@oriel/shm-region';
-import { check, type EventLoop, Fd, type Logger, type Offload, type Sys, silentLogger } from '@oriel/sys';
+import { check, type EventLoop, Fd, type HelperThreads, type Logger, type Sys, silentLogger } from '@oriel/sys';
 import { profiles } from '@oriel/vhost-user';
 import { ConnectionHost } from '../connection-host.ts';
 import { Counters } from '../counters.ts';
@@ -20,7 +20,7 @@ export interface MockHostOptions {
   readonly sys: Sys;
   readonly loop: EventLoop;
   readonly log?: Logger;
-  readonly offload?: Offload;
+  readonly offload?: HelperThreads;
   /** Entries of each ring; default 64, or the device's maximum where that is less. */
   readonly queueSize?: number;
   /** Bytes of guest memory for each queue's ring and buffers; default 1 MiB. */

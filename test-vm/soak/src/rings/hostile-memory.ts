@@ -117,7 +117,9 @@ export class HostileMemory implements Disposable {
         one.addTo(this.memory);
         return 'add';
       case 2:
-        this.memory.replace([this.ram, ...this.others].filter(() => !random.once(3)).map((region) => region.describe()));
+        this.memory.replace(
+          [this.ram, ...this.others].filter(() => !random.once(3)).map((region) => region.describe()),
+        );
         return 'replace';
       case 3:
         // The same RAM again: its mapping stays.
@@ -177,7 +179,13 @@ export class HostileMemory implements Disposable {
       far: 2 ** 45 + random.below(2 * PAGE),
       anything: random.u32() * 2 ** random.below(33),
     }[addr];
-    const len = [random.below(200), 16 * random.below(TABLE_ENTRIES + 2), 0, 0xffff_ffff - random.below(3), random.u32()];
+    const len = [
+      random.below(200),
+      16 * random.below(TABLE_ENTRIES + 2),
+      0,
+      0xffff_ffff - random.below(3),
+      random.u32(),
+    ];
     const flags = [random.below(8), random.below(4), VRING_DESC_F_NEXT, VRING_DESC_F_INDIRECT, random.below(65536)];
     this.#write(at, gpa, len[random.pick([0, 0, 0, 1, 1, 1, 2, 3, 4])]!, random.pick(flags), random.below(entries + 1));
   }

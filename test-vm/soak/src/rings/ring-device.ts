@@ -236,7 +236,10 @@ export class RingDevice {
     for (let entry = 0; entry < entries; entry++) {
       const [lo, hi, len] = this.#iov.subarray(entry * IOVEC_WORDS);
       const addr = lo! + hi! * 2 ** 32;
-      must(regions.some((one) => addr >= one.addr && addr + len! <= one.addr + one.size), 'an address outside memory');
+      must(
+        regions.some((one) => addr >= one.addr && addr + len! <= one.addr + one.size),
+        'an address outside memory',
+      );
       sum += len!;
     }
     same('bytes in the iovec', sum, wanted);

@@ -1,0 +1,116 @@
+/** The inodes that the window has to do with: mapped ones, and those of which it remembers something. */
+import type { Filesystem, MapInfo } from '@oriel/fuse';
+import type { RegionLimits } from '@oriel/shm-region';
+import { EOPNOTSUPP, Fd, type Sys } from '@oriel/sys';
+import { DaxInode } from './inode.ts';
+import type { DaxTail } from './options.ts';
+
+export interface InodeTableOptions {
+  readonly sys: Pick<Sys, 'fd'>;
+  readonly fs: Filesystem;
+  readonly tail: DaxTail;
+  /** Smallest file that gets DAX in the guest's per-inode mode, bytes. */
+  readonly minSize: number;
+}
+
+export class InodeTable {
+  readonly #options: InodeTableOptions;
+  readonly #inodes = new Map<number, DaxInode>();
+  readonly #info: MapInfo = { size: 0, mappable: false, devLo: 0, devHi: 0, inoLo: 0, inoHi: 0, path: '' };
+
+  constructor(options: InodeTableOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#inodes.size;
+  }
+
+  get(nodeid: number): DaxInode | undefined {
+    return this.#inodes.get(nodeid);
+  }
+
+  /** The inode, added if need be; a negative errno when the Filesystem does not know it, or it cannot be mapped. */
+  know(nodeid: number): DaxInode | number {
+    const known = this.#inodes.get(nodeid);
+    if (known !== undefined) return known;
+    // Nothing is kept for numbers that a driver invents.
+    const error = this.#ask(nodeid);
+    if (error < 0) return error;
+    const inode = new DaxInode(nodeid);
+    this.#inodes.set(nodeid, inode);
+    return inode;
+  }
+
+  /** The inode, with a descriptor; or a negative errno. */
+  opened(nodeid: number): DaxInode | number {
+    const inode = this.know(nodeid);
+    if (typeof inode === 'number' || inode.fd !== null) return inode;
+    const { sys, fs } = this.#options;
+    const error = this.#ask(nodeid);
+    if (error < 0) return error;
+    const fd = fs.openForMapping?.(nodeid) ?? -EOPNOTSUPP;
+    if (fd < 0) return fd;
+    inode.fd = new Fd(sys.fd, fd);
+    inode.path = this.#info.path;
+    return inode;
+  }
+
+  /**
+   * Marks an inode that gets DAX in the guest's per-inode mode: mapped already, or large enough, mappable to its last byte, and
+   * openable for a mapping.
+   * @returns whether it does
+   */
+  flag(nodeid: number, size: number, { pageSize, insideFile }: RegionLimits): boolean {
+    let inode = this.#inodes.get(nodeid);
+    if (inode === undefined || inode.ranges.size === 0) {
+      const { tail, minSize } = this.#options;
+      if (size < minSize || (insideFile && tail === 'refuse' && size % pageSize !== 0)) return false;
+      const known = inode ?? this.know(nodeid);
+      if (typeof known === 'number' || !this.#mayBeOpened(known)) return false;
+      inode = known;
+    }
+    inode.flagged = true;
+    return true;
+  }
+
+  /** Where the file lies now, relative to the share; '' for one without a name. */
+  path(nodeid: number): string {
+    return this.#ask(nodeid) < 0 ? '' : this.#info.path;
+  }
+
+  /** A FORGET came. @returns the inode when it was the last one, and the table has let go of it */
+  forgotten(nodeid: number): DaxInode | null {
+    const inode = this.#inodes.get(nodeid);
+    if (inode === undefined || (this.#options.fs.mapInfo?.(nodeid, this.#info) ?? -1) >= 0) return null;
+    this.#inodes.delete(nodeid);
+    inode.gone = true;
+    return inode;
+  }
+
+  /** The session ended. */
+  clear(): void {
+    for (const inode of this.#inodes.values()) {
+      inode.gone = true;
+      inode.releaseIdle();
+    }
+    this.#inodes.clear();
+  }
+
+  /** Whether a descriptor for a mapping can be had; tried once an inode, as Linux asks at every lookup. */
+  #mayBeOpened(inode: DaxInode): boolean {
+    if (inode.openable === null) {
+      const { sys, fs } = this.#options;
+      const fd = fs.openForMapping?.(inode.nodeid) ?? -EOPNOTSUPP;
+      if (fd >= 0) new Fd(sys.fd, fd).close();
+      inode.openable = fd >= 0;
+    }
+    return inode.openable;
+  }
+
+  /** Asks the Filesystem for the facts of an inode. @returns 0 or a negative errno */
+  #ask(nodeid: number): number {
+    const error = this.#options.fs.mapInfo?.(nodeid, this.#info) ?? -EOPNOTSUPP;
+    return error < 0 || this.#info.mappable ? error : -EOPNOTSUPP;
+  }
+}

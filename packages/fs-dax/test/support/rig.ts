@@ -1,0 +1,224 @@
+/** A device over a real directory, in a machine without a VM: the test is driver and front-end. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassthroughFilesystem, type PassthroughOptions } from '@oriel/fs-passthrough';
+import type { Filesystem } from '@oriel/fuse';
+import { type Asked, type InitInput, ReplyDecoder, RequestEncoder } from '@oriel/fuse/client';
+import type { WireMapping } from '@oriel/shm-region';
+import { BlockingLoop, type Logger, openSys, type Sys } from '@oriel/sys';
+import { type LeakCheck, leakCheck, type TempDir, tempDir } from '@oriel/sys/testing';
+import { MockHost, type MockHostOptions } from '@oriel/virtio-device/testing';
+import { DAX_RANGE, FsDevice, type FsDeviceOptions } from '../../src/index.ts';
+
+export const sys = openSys();
+export const PAGE = 4096;
+export const MIB = 1 << 20;
+/** SETUPMAPPING flags: read, or read and write. */
+export const READ = 2;
+export const WRITE = 3;
+
+/** INIT of a mount with dax=always, with the default options, and with dax=never. */
+export const ALWAYS: InitInput = { flagsHi: 0x5fd };
+export const INODE: InitInput = {};
+export const NEVER: InitInput = { flagsLo: 0x7bff_fffb, flagsHi: 0x5fd };
+
+export interface RigOptions extends Partial<Omit<FsDeviceOptions, 'sys' | 'fs'>> {
+  readonly sys?: Sys;
+  readonly share?: Partial<PassthroughOptions>;
+  readonly wrap?: (fs: PassthroughFilesystem) => Filesystem;
+  readonly host?: Partial<MockHostOptions>;
+  /** Gives a file system that uses the helper threads of this loop. */
+  readonly offload?: (loop: BlockingLoop) => NonNullable<MockHostOptions['offload']>;
+}
+
+/** A request on its way. */
+export interface Sent {
+  readonly asked: Asked;
+  /** The reply, or null. */
+  reply: { readonly written: number; readonly bytes: Uint8Array } | null;
+}
+
+// Node and koffi open things at first use, which are nobody's leak.
+new BlockingLoop(sys)[Symbol.dispose]();
+
+export class Rig implements Disposable {
+  readonly dir: TempDir;
+  readonly share: string;
+  readonly loop: BlockingLoop;
+  readonly fs: PassthroughFilesystem;
+  readonly device: FsDevice;
+  readonly host: MockHost;
+  readonly lines: string[] = [];
+  readonly #leaks: LeakCheck;
+  readonly #request = new RequestEncoder();
+  readonly #sent = new Map<string, Sent>();
+  readonly #offload: MockHostOptions['offload'] | undefined;
+
+  constructor(options: RigOptions = {}) {
+    const { share, wrap, host, offload, ...device } = options;
+    this.#leaks = leakCheck();
+    this.dir = tempDir('oriel-fs-dax-');
+    this.share = join(this.dir.path, 'share');
+    mkdirSync(this.share);
+    const stateDir = join(this.dir.path, 'state');
+    mkdirSync(stateDir);
+    this.loop = new BlockingLoop(sys);
+    this.#offload = offload?.(this.loop);
+    const help = this.#offload === undefined ? {} : { offload: this.#offload };
+    this.fs = new PassthroughFilesystem({ sys, sharedDir: this.share, daxKeepCache: false, ...help, ...share });
+    const log = this.#logger();
+    this.device = new FsDevice({
+      sys,
+      tag: 'share',
+      windowSize: 16 * MIB,
+      sharedDir: this.share,
+      log,
+      ...device,
+      fs: wrap?.(this.fs) ?? this.fs,
+      dax: { stateDir, minSize: 1, ...device.dax },
+    });
+    this.host = new MockHost(this.device, { sys, loop: this.loop, log, ...help, ...host });
+    this.host.attach();
+    this.host.start();
+  }
+
+  /** A rig in a session. */
+  static async mounted(mode: InitInput, options: RigOptions = {}): Promise<Rig> {
+    const rig = new Rig(options);
+    await rig.mount(mode);
+    return rig;
+  }
+
+  async mount(mode: InitInput): Promise<void> {
+    await this.call((r) => r.init(mode));
+  }
+
+  path(name: string): string {
+    return join(this.share, name);
+  }
+
+  /** Sends a request and goes on. */
+  send(build: (request: RequestEncoder) => RequestEncoder, data?: Uint8Array, queue = 1): Sent {
+    const { opcode, uniqueLo, uniqueHi, room, bytes, len } = build(this.#request);
+    const readable = [bytes.slice(0, len), ...(data === undefined ? [] : [data])];
+    const head = this.host.driver(queue).send(readable, room === 0 ? [] : [room]);
+    const sent: Sent = { asked: { opcode, uniqueLo, uniqueHi, room }, reply: null };
+    this.#sent.set(`${queue}:${head}`, sent);
+    return sent;
+  }
+
+  /** Takes back what the device has answered. */
+  collect(): void {
+    for (let queue = 0; queue < this.device.queueCount; queue++) {
+      for (let reply = this.host.driver(queue).take(); reply !== null; reply = this.host.driver(queue).take()) {
+        this.#sent.get(`${queue}:${reply.head}`)!.reply = reply;
+        this.#sent.delete(`${queue}:${reply.head}`);
+      }
+    }
+  }
+
+  async until(met: () => boolean): Promise<void> {
+    await this.host.until(() => {
+      this.collect();
+      return met();
+    });
+  }
+
+  /** Waits for a reply. */
+  async reply(sent: Sent): Promise<ReplyDecoder> {
+    await this.until(() => sent.reply !== null);
+    return decode(sent);
+  }
+
+  async call(build: (request: RequestEncoder) => RequestEncoder, data?: Uint8Array): Promise<ReplyDecoder> {
+    return this.reply(this.send(build, data));
+  }
+
+  /** Waits for the positive errno of a reply. */
+  async errno(build: (request: RequestEncoder) => RequestEncoder, data?: Uint8Array): Promise<number> {
+    return (await this.call(build, data)).error;
+  }
+
+  async lookup(name: string, parent = 1): Promise<number> {
+    return (await this.call((r) => r.lookup(parent, name))).readEntry().nodeid;
+  }
+
+  /** SETUPMAPPING of a range's index in the file and in the window. */
+  map(nodeid: number, range: number, slot: number, flags = READ): Promise<number> {
+    return this.errno((r) => r.setupmapping(nodeid, range * DAX_RANGE, DAX_RANGE, flags, slot * DAX_RANGE));
+  }
+
+  sendMap(nodeid: number, range: number, slot: number): Sent {
+    return this.send((r) => r.setupmapping(nodeid, range * DAX_RANGE, DAX_RANGE, READ, slot * DAX_RANGE));
+  }
+
+  unmap(nodeid: number, ...slots: number[]): Promise<number> {
+    return this.errno((r) =>
+      r.removemapping(
+        nodeid,
+        slots.flatMap((slot) => [slot * DAX_RANGE, DAX_RANGE]),
+      ),
+    );
+  }
+
+  /** What is mapped now, as [shmOffset, len, fdOffset]. */
+  get mapped(): number[][] {
+    return this.host
+      .region(0)
+      .entries()
+      .map(({ shmOffset, len, fdOffset }) => [shmOffset, len, fdOffset]);
+  }
+
+  /** Requests that reached the front-end, as [kind, shmOffset, len]. */
+  get sentMappings(): [string, number, number][] {
+    return this.host.transport.sent.map(({ kind, request }) => [kind, request.shmOffset, request.len]);
+  }
+
+  /** Lets the front-end answer after some turns, so that a test can act before. */
+  slow(): void {
+    this.host.transport.behaviour.delayMs = 20;
+  }
+
+  fast(): void {
+    this.host.transport.behaviour.delayMs = 0;
+  }
+
+  /** Calls back when the front-end looks at a request; its result is the answer. */
+  onRequest(look: (kind: 'map' | 'unmap', request: WireMapping) => number): void {
+    this.host.transport.behaviour.answer = look;
+  }
+
+  /** Waits until the front-end has a request that it has not answered. */
+  async inFlight(): Promise<void> {
+    const { sent } = this.host.transport;
+    const before = sent.length - this.host.transport.waiting;
+    await this.until(() => this.host.transport.waiting > 0 && sent.length > before);
+  }
+
+  async turns(count: number): Promise<void> {
+    for (let turn = 0; turn < count; turn++) await this.host.turn();
+    this.collect();
+  }
+
+  /** Ends everything and checks that nothing stayed open. */
+  [Symbol.dispose](): void {
+    this.host[Symbol.dispose]();
+    this.device[Symbol.dispose]();
+    this.fs[Symbol.dispose]();
+    this.#offload?.[Symbol.dispose]();
+    this.loop[Symbol.dispose]();
+    this.dir[Symbol.dispose]();
+    this.#leaks.check();
+  }
+
+  #logger(): Logger {
+    const note = (message: string): void => {
+      this.lines.push(message);
+    };
+    return { error: note, warn: note, info: () => {}, debug: () => {}, trace: () => {} };
+  }
+}
+
+export function decode({ asked, reply }: Sent): ReplyDecoder {
+  return new ReplyDecoder().take(asked, reply!.bytes, reply!.written);
+}
