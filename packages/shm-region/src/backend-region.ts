@@ -58,6 +58,8 @@ export class BackendRegion implements ShmRegion {
   #queue: (MapTask | UnmapTask)[] = [];
   /** Sent maps whose caller waits for the answer. */
   readonly #sentMaps = new Set<MapTask>();
+  /** Mappings that the front-end made after they were forgotten: it carried a request out behind its reset. */
+  readonly #strays: WireMapping[] = [];
   #transport: MapTransport | null = null;
   /** What the present connection has not answered; a new connection gets a new object, so late answers count nowhere. */
   #flight = { requests: 0 };
@@ -157,6 +159,7 @@ export class BackendRegion implements ShmRegion {
     const maps = [...this.#sentMaps, ...this.#queue.filter((task) => task.kind === 'map')];
     const waits = waitsFor(this.#ledger.selectHeld(() => true));
     this.#sentMaps.clear();
+    this.#strays.length = 0;
     this.#queue = [];
     this.#ledger.clear();
     for (const task of maps) {
@@ -227,6 +230,7 @@ export class BackendRegion implements ShmRegion {
     }
     this.#pumping = true;
     try {
+      this.#unmapStrays();
       let moved = true;
       while (moved && this.#open && this.#flight.requests < this.limits.maxInFlight) {
         const task = this.#queue[0];
@@ -237,6 +241,18 @@ export class BackendRegion implements ShmRegion {
       }
     } finally {
       this.#pumping = false;
+    }
+  }
+
+  /** Before anything else: a request for the same range would be refused. That a front-end has dropped them is no harm. */
+  #unmapStrays(): void {
+    const flight = this.#flight;
+    while (this.#open && this.#strays.length > 0 && flight.requests < this.limits.maxInFlight) {
+      flight.requests += 1;
+      this.#transport?.unmap(this.#strays.shift()!, () => {
+        flight.requests -= 1;
+        this.#pump();
+      });
     }
   }
 
@@ -262,8 +278,12 @@ export class BackendRegion implements ShmRegion {
     this.#sentMaps.add(task);
     const flight = this.#flight;
     flight.requests += 1;
-    this.#transport?.map(this.#wire(record, record.len), request.fd, (error) => {
+    const wire = this.#wire(record, record.len);
+    this.#transport?.map(wire, request.fd, (error) => {
       flight.requests -= 1;
+      if (error === 0 && flight === this.#flight && !this.#sentMaps.has(task)) {
+        this.#strays.push(wire);
+      }
       this.#mapAnswered(task, error);
     });
     return true;

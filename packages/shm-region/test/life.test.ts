@@ -203,7 +203,7 @@ describe('BackendRegion between stop and start', () => {
       expect(sent()).to.have.length(4);
     });
 
-    it('ignores late answers, which still count as in flight', () => {
+    it('unmaps what the front-end maps after it was forgotten, before anything else', () => {
       const { region, transport, map, unmap, told, ledger, sent } = setUp();
       map('a', 0, 1);
       region.forget();
@@ -211,7 +211,9 @@ describe('BackendRegion between stop and start', () => {
       expect(sent()).to.deep.equal(['map 0+1']);
       transport.answer();
       expect(told).to.deep.equal([`a ${CANCELED}`]);
-      expect(sent()).to.deep.equal(['map 0+1', 'map 0+1']);
+      expect(sent()).to.deep.equal(['map 0+1', 'unmap 0+1']);
+      transport.answer();
+      expect(sent()).to.deep.equal(['map 0+1', 'unmap 0+1', 'map 0+1']);
       transport.answer();
       expect(ledger()).to.deep.equal(['b@0+1 live']);
       unmap('u', 0, 1);
@@ -219,6 +221,30 @@ describe('BackendRegion between stop and start', () => {
       transport.answer();
       expect(told).to.deep.equal([`a ${CANCELED}`, 'b 0', `u ${CANCELED}`]);
       expect(region.stats).to.deep.equal({ mapped: 0, mappedBytes: 0, maps: 1, unmaps: 0, refused: 0 });
+    });
+
+    it('unmaps it after the next start, when the rings had stopped', () => {
+      const { region, transport, map, told, sent } = setUp();
+      map('a', 0, 1);
+      region.suspend();
+      region.forget();
+      transport.answer();
+      expect(sent()).to.deep.equal(['map 0+1']);
+      region.resume();
+      map('b', 0, 1);
+      expect(sent()).to.deep.equal(['map 0+1', 'unmap 0+1']);
+      transport.answer(-EIO); // the reset came after all: nothing was there
+      transport.answer();
+      expect(told).to.deep.equal([`a ${CANCELED}`, 'b 0']);
+    });
+
+    it('needs no message for a late refusal', () => {
+      const { region, transport, map, sent } = setUp();
+      map('a', 0, 1);
+      region.forget();
+      transport.answer(-EIO);
+      map('b', 0, 1);
+      expect(sent()).to.deep.equal(['map 0+1', 'map 0+1']);
     });
 
     it('drops unmaps that were due', () => {
