@@ -122,6 +122,21 @@ describe('a VM that stops its rings', () => {
     expect(digest(seen)).to.equal(digest(share.get('big')));
   });
 
+  it('takes a reset after which the front-end still carries out an old mapping request', async () => {
+    using mounted = share.mount('always');
+    const { vm, client, dax } = mounted;
+    const { serve } = await leaveUnanswered(mounted);
+    vm.reset();
+    serve();
+    client.mount('always');
+    const file = client.open('big');
+    const seen = new Uint8Array(file.size);
+    dax.read(file.nodeid, 0, seen);
+    expect(digest(seen)).to.equal(digest(share.get('big')));
+    dax.evict(file.nodeid);
+    expect(vm.window.entries()).to.have.length(0);
+  });
+
   it('drops every mapping at an INIT that no DESTROY came before', () => {
     using mounted = share.mount('always');
     const { vm, client, dax } = mounted;
