@@ -3,6 +3,7 @@ import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from '@oriel/sys';
 import { StopSignals } from './signals.ts';
+import { SocketFile } from './socket-file.ts';
 import type { WorkerMessage, WorkerPlan } from './worker-plan.ts';
 
 /** What one write to an eventfd adds (eventfd(2): eight bytes in host order). */
@@ -34,6 +35,7 @@ export async function runDevice(plan: WorkerPlan, log: Logger): Promise<number> 
   let asked = false;
   let status = FAILURE;
   let countersFd = -1;
+  let socketFile: SocketFile | undefined;
   const stop = (): void => {
     if (asked && stopFd >= 0) {
       writeSync(stopFd, ONE);
@@ -47,7 +49,11 @@ export async function runDevice(plan: WorkerPlan, log: Logger): Promise<number> 
     },
     force(reason) {
       log.error(`killed: ${reason}`);
-      killProcess();
+      try {
+        socketFile?.remove();
+      } finally {
+        killProcess();
+      }
     },
   });
   const onFault = (error: unknown): void => {
@@ -66,6 +72,7 @@ export async function runDevice(plan: WorkerPlan, log: Logger): Promise<number> 
       switch (message.kind) {
         case 'ready':
           ({ stopFd, countersFd } = message);
+          socketFile = plan.socketPath === undefined ? undefined : new SocketFile(plan.socketPath);
           stop();
           break;
         case 'counters':

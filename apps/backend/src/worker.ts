@@ -5,6 +5,7 @@ import { profileFor } from '@oriel/vhost-user';
 import { serve } from '@oriel/virtio-device';
 import type { DeviceModule } from './device-module.ts';
 import { openLog } from './logging.ts';
+import { traceTo } from './tracing.ts';
 import type { WorkerMessage, WorkerPlan } from './worker-plan.ts';
 
 function tell(message: WorkerMessage): void {
@@ -53,6 +54,7 @@ function explain(error: unknown): string {
 const plan = workerData as WorkerPlan;
 const log = openLog(plan.log);
 try {
+  using _trace = traceTo(log, plan.log.level);
   await run(plan, log);
   tell({ kind: 'ended' });
 } catch (error) {

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -169,6 +169,28 @@ describe('runDevice, in a real process', function () {
     const end = await program.stop('SIGTERM');
     expect(end.signal).to.equal('SIGKILL');
     expect(end.ms).to.be.greaterThan(700).and.lessThan(2000);
+  });
+
+  it('leaves no socket when it is ended by force', async () => {
+    const program = start({ socketPath, options: { stuck: true } });
+    await program.says('listening');
+    await client(socketPath);
+    await program.says('stuck');
+    const end = await program.stop('SIGTERM');
+    expect(end.signal).to.equal('SIGKILL');
+    expect(existsSync(socketPath)).to.equal(false);
+  });
+
+  it("leaves another program's socket when it is ended by force", async () => {
+    const program = start({ socketPath, options: { stuck: true } });
+    await program.says('listening');
+    await client(socketPath);
+    await program.says('stuck');
+    rmSync(socketPath);
+    const other = start({ socketPath });
+    await other.says('listening');
+    expect((await program.stop('SIGTERM')).signal).to.equal('SIGKILL');
+    await askFeatures(await client(socketPath));
   });
 
   it('takes signals that come together for one request', async () => {
