@@ -12,10 +12,11 @@ describe('SETUPMAPPING', () => {
     using rig = await Rig.mounted(ALWAYS);
     writeFileSync(rig.path('file'), Buffer.alloc(3 * R));
     const nodeid = await rig.lookup('file');
-    rig.slow();
+    rig.hold();
     const sent = rig.sendMap(nodeid, 2, 5);
     await rig.inFlight();
     expect(sent.reply).to.equal(null);
+    rig.release();
     expect((await rig.reply(sent)).error).to.equal(0);
     expect(rig.host.transport.sent).to.deep.equal([
       { kind: 'map', request: { shmid: 0, fdOffset: 2 * R, shmOffset: 5 * R, len: R, writable: true } },
@@ -51,8 +52,10 @@ describe('SETUPMAPPING', () => {
       writeFileSync(rig.path(name), Buffer.alloc(R));
       nodeids.push(await rig.lookup(name));
     }
-    rig.slow();
+    rig.hold();
     const sent = nodeids.map((nodeid) => rig.sendMap(nodeid, 0, 1));
+    await rig.inFlight();
+    rig.release();
     await rig.until(() => sent.every(({ reply }) => reply !== null));
     expect(rig.mapped.length).to.equal(1);
     expect(rig.sentMappings.map(([kind]) => kind)).to.deep.equal(['map', 'unmap', 'map', 'unmap', 'map']);
@@ -156,10 +159,11 @@ describe('SETUPMAPPING', () => {
     using rig = await Rig.mounted(ALWAYS);
     for (const name of ['file', 'other']) writeFileSync(rig.path(name), Buffer.alloc(R));
     const [file, other] = [await rig.lookup('file'), await rig.lookup('other')];
-    rig.slow();
+    rig.hold();
     const sent = [rig.sendMap(other, 0, 0), rig.sendMap(file, 0, 1)];
     await rig.inFlight();
     truncateSync(rig.path('file'), 5 * PAGE); // planned with R bytes, waits for the other's answer
+    rig.release();
     await rig.until(() => sent.every(({ reply }) => reply !== null));
     expect(rig.mapped).to.deep.equal([
       [0, R, 0],
@@ -171,10 +175,11 @@ describe('SETUPMAPPING', () => {
     using rig = await Rig.mounted(ALWAYS);
     writeFileSync(rig.path('file'), Buffer.alloc(PAGE));
     const nodeid = await rig.lookup('file');
-    rig.slow();
+    rig.hold();
     const sent = rig.sendMap(nodeid, 0, 0);
     await rig.inFlight();
     truncateSync(rig.path('file'), 3 * PAGE);
+    rig.release();
     expect((await rig.reply(sent)).error).to.equal(0);
     expect(rig.sentMappings).to.deep.equal([
       ['map', 0, PAGE],

@@ -35,6 +35,17 @@ interface UnmapTask {
   readonly records: LedgerRecord[];
 }
 
+/** Requests that one connection has not answered. */
+interface Flight {
+  requests: number;
+  /** Maps among them whose mappings the region has forgotten meanwhile. */
+  forgottenMaps: number;
+}
+
+function newFlight(): Flight {
+  return { requests: 0, forgottenMaps: 0 };
+}
+
 /** What a refusal names in the log. */
 type Refusable = Pick<MapRequest, 'shmOffset' | 'len' | 'label'>;
 
@@ -59,10 +70,10 @@ export class BackendRegion implements ShmRegion {
   /** Sent maps whose caller waits for the answer. */
   readonly #sentMaps = new Set<MapTask>();
   /** Mappings that the front-end made after they were forgotten: it carried a request out behind its reset. */
-  readonly #strays: WireMapping[] = [];
+  #strays: WireMapping[] = [];
   #transport: MapTransport | null = null;
   /** What the present connection has not answered; a new connection gets a new object, so late answers count nowhere. */
-  #flight = { requests: 0 };
+  #flight = newFlight();
   #suspended = false;
   #pumping = false;
 
@@ -85,8 +96,8 @@ export class BackendRegion implements ShmRegion {
   setTransport(transport: MapTransport | null): void {
     if (transport !== this.#transport) {
       this.#transport = transport;
-      this.#flight = { requests: 0 };
-      this.forget();
+      this.#flight = newFlight();
+      this.#drop();
     }
     this.#pump();
   }
@@ -156,10 +167,23 @@ export class BackendRegion implements ShmRegion {
 
   /** The front-end dropped all mappings: so does the ledger, without a message. */
   forget(): void {
+    this.#flight.forgottenMaps += this.#sentMaps.size;
+    this.#drop();
+  }
+
+  get #open(): boolean {
+    return !this.#suspended && this.#transport?.ready === true;
+  }
+
+  get #hasRoom(): boolean {
+    return this.#flight.requests < this.limits.maxInFlight;
+  }
+
+  #drop(): void {
     const maps = [...this.#sentMaps, ...this.#queue.filter((task) => task.kind === 'map')];
     const waits = waitsFor(this.#ledger.selectHeld(() => true));
     this.#sentMaps.clear();
-    this.#strays.length = 0;
+    this.#strays = [];
     this.#queue = [];
     this.#ledger.clear();
     for (const task of maps) {
@@ -168,10 +192,6 @@ export class BackendRegion implements ShmRegion {
     for (const wait of waits) {
       wait.end(-ECANCELED);
     }
-  }
-
-  get #open(): boolean {
-    return !this.#suspended && this.#transport?.ready === true;
   }
 
   #unmapWhere(wanted: (record: LedgerRecord) => boolean, done: Done): void {
@@ -232,7 +252,8 @@ export class BackendRegion implements ShmRegion {
     try {
       this.#unmapStrays();
       let moved = true;
-      while (moved && this.#open && this.#flight.requests < this.limits.maxInFlight) {
+      // What a forgotten map came to decides whether its place is free.
+      while (moved && this.#open && this.#flight.forgottenMaps === 0 && this.#hasRoom) {
         const task = this.#queue[0];
         if (task === undefined) {
           break;
@@ -247,10 +268,16 @@ export class BackendRegion implements ShmRegion {
   /** Before anything else: a request for the same range would be refused. That a front-end has dropped them is no harm. */
   #unmapStrays(): void {
     const flight = this.#flight;
-    while (this.#open && this.#strays.length > 0 && flight.requests < this.limits.maxInFlight) {
+    const strays = this.#strays;
+    while (this.#open && strays.length > 0 && this.#hasRoom) {
+      const stray = strays.shift()!;
       flight.requests += 1;
-      this.#transport?.unmap(this.#strays.shift()!, () => {
+      this.#transport?.unmap(stray, (error) => {
         flight.requests -= 1;
+        // Not sent after all: the rings had stopped.
+        if (error === -ECANCELED) {
+          strays.push(stray);
+        }
         this.#pump();
       });
     }
@@ -281,8 +308,11 @@ export class BackendRegion implements ShmRegion {
     const wire = this.#wire(record, record.len);
     this.#transport?.map(wire, request.fd, (error) => {
       flight.requests -= 1;
-      if (error === 0 && flight === this.#flight && !this.#sentMaps.has(task)) {
-        this.#strays.push(wire);
+      if (flight === this.#flight && !this.#sentMaps.has(task)) {
+        flight.forgottenMaps -= 1;
+        if (error === 0) {
+          this.#strays.push(wire);
+        }
       }
       this.#mapAnswered(task, error);
     });

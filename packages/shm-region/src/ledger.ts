@@ -79,6 +79,10 @@ export class Ledger {
     let replaces: LedgerRecord | null = null;
     for (const held of this.#over(request)) {
       if (held.doomed) {
+        // What it replaces comes back if the front-end refuses it, and then nobody unmaps that.
+        if (held.replaces?.doomed === false) {
+          return -EEXIST;
+        }
         continue;
       }
       if (!this.#replaceable(held, request)) {

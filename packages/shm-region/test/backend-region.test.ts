@@ -456,6 +456,23 @@ describe('BackendRegion', () => {
       expect(ledger()).to.deep.equal(['new@0+2 live']);
     });
 
+    it('takes no map for a place to which the old may come back', () => {
+      const { region, transport, map, told, tell, ledger } = setUp({ overlap: 'replace' });
+      const [first, second] = [{}, {}];
+      map('old', 0, 2, { owner: first });
+      transport.answer();
+      map('new', 0, 2, { owner: second });
+      region.unmapOwner(second, tell('u'));
+      map('part', 1, 1);
+      map('equal', 0, 2);
+      expect(told.slice(1)).to.deep.equal(['part -17', 'equal -17']);
+      transport.answer(-EIO);
+      expect(ledger()).to.deep.equal(['old@0+2 live']);
+      map('apart', 4, 1);
+      transport.answerAll();
+      expect(told.slice(3)).to.deep.equal(['u 0', 'new -5', 'apart 0']);
+    });
+
     it('counts a range that will be replaced once, and again when the replacement is cancelled', () => {
       const { region, transport, map, told, tell } = setUp({ overlap: 'replace', maxMappings: 3 });
       const owner = {};

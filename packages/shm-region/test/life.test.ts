@@ -238,6 +238,39 @@ describe('BackendRegion between stop and start', () => {
       expect(told).to.deep.equal([`a ${CANCELED}`, 'b 0']);
     });
 
+    it('unmaps it at the next start, when the message was not sent after all', () => {
+      const { region, transport, map, sent } = setUp();
+      map('a', 0, 1);
+      region.forget();
+      transport.answer();
+      transport.ready = false;
+      transport.answer(CANCELED);
+      region.suspend();
+      transport.ready = true;
+      region.resume();
+      expect(sent()).to.deep.equal(['map 0+1', 'unmap 0+1', 'unmap 0+1']);
+      transport.answer(CANCELED);
+      region.forget();
+      region.resume();
+      expect(sent(), 'dropped by another reset').to.have.length(4);
+      transport.answer(CANCELED);
+      expect(sent()).to.have.length(4);
+    });
+
+    it('sends nothing for a place before it is known what a forgotten map came to', () => {
+      const { region, transport, map, told, ledger, sent } = setUp({ maxInFlight: 3 });
+      map('a', 0, 1);
+      region.forget();
+      map('b', 0, 1);
+      expect(sent()).to.deep.equal(['map 0+1']);
+      transport.answer();
+      expect(sent()).to.deep.equal(['map 0+1', 'unmap 0+1', 'map 0+1']);
+      transport.answer(-EIO);
+      transport.answer();
+      expect(told).to.deep.equal([`a ${CANCELED}`, 'b 0']);
+      expect(ledger()).to.deep.equal(['b@0+1 live']);
+    });
+
     it('needs no message for a late refusal', () => {
       const { region, transport, map, sent } = setUp();
       map('a', 0, 1);

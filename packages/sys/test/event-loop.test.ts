@@ -241,8 +241,13 @@ for (const [driver, open] of Object.entries(drivers)) {
     });
 
     it('gives exceptions to onError and loses nothing, not even an edge', async () => {
-      const errors: unknown[] = [];
-      using loop = open({ onError: (error) => errors.push(error) });
+      const messages: string[] = [];
+      let told = (): void => {};
+      const onError = (error: unknown): void => {
+        messages.push((error as Error).message);
+        told();
+      };
+      using loop = open({ onError });
       using one = eventfd(1);
       using two = eventfd(1);
       let calls = 0;
@@ -262,11 +267,13 @@ for (const [driver, open] of Object.entries(drivers)) {
         loop.addPoller(() => {
           throw new Error('poller');
         });
-        loop.timer(5, finish);
+        told = () => {
+          if (calls === 2 && ['deferred', 'timer', 'poller'].every((name) => messages.includes(name))) {
+            finish();
+          }
+        };
       });
       expect(calls).to.equal(2);
-      const messages = errors.map((error) => (error as Error).message);
-      expect(messages).to.include.members(['event', 'deferred', 'timer', 'poller']);
       expect(messages.filter((message) => message === 'event')).to.have.length(2);
     });
 
@@ -310,11 +317,16 @@ for (const [driver, open] of Object.entries(drivers)) {
           found++;
           return true;
         });
-        loop.timer(10, () => {
+        const look = (): void => {
+          if (found < 4 || lastLooks === 0) {
+            loop.timer(1, look);
+            return;
+          }
           poller[Symbol.dispose]();
           polls = 0;
           loop.timer(2, finish);
-        });
+        };
+        loop.timer(1, look);
       });
       expect(found).to.equal(4);
       expect(lastLooks).to.be.above(0);
@@ -395,8 +407,18 @@ for (const [driver, open] of Object.entries(drivers)) {
       const mock = mockSys();
       using loop = open({}, mock);
       mock.failNext('loop.epollWait', EINTR, 2);
-      await drive(loop, (finish) => loop.timer(1, finish));
-      expect(mock.calls.filter((call) => call.result === -EINTR)).to.have.length(2);
+      const interrupted = (): number => mock.calls.filter((call) => call.result === -EINTR).length;
+      await drive(loop, (finish) => {
+        const look = (): void => {
+          if (interrupted() < 2) {
+            loop.timer(1, look);
+          } else {
+            finish();
+          }
+        };
+        loop.timer(1, look);
+      });
+      expect(interrupted()).to.equal(2);
     });
   });
 }

@@ -199,11 +199,38 @@ describe('BackendConnection, rings', () => {
   it('makes a kick that would block non-blocking', () => {
     using setup = new RawSetup();
     prelude(setup);
-    using fds = new SentFds(setup.sys, ['socket']);
+    using fds = new SentFds(setup.sys, ['event']);
     setup.sys.fd.setNonBlocking(fds.numbers[0]!, false);
     setup.peer.ask(KICK, u64s(0), fds.numbers);
     setup.peer.ask(ENABLE, u32s(0, 1));
     expect(setup.sys.fd.read(setup.handler.rings.get(0)!.kickFd, new Uint8Array(8), 8)).to.be.at.most(0);
+  });
+
+  for (const [name, id] of [
+    ['KICK', KICK],
+    ['CALL', CALL],
+    ['ERR', ERR],
+  ] as const) {
+    it(`refuses a ${name} that is no eventfd: it would be written to, whatever it is`, () => {
+      using setup = new RawSetup();
+      prelude(setup);
+      for (const kind of ['memory', 'socket'] as const) {
+        using fds = new SentFds(setup.sys, [kind]);
+        expect(setup.peer.ask(id, u64s(0), fds.numbers)).to.equal(1);
+        expect(setup.lines.at(-1)).to.include('ERR_VU_DESCRIPTOR');
+      }
+    });
+  }
+
+  it('goes on with its old kick when a new one is refused', () => {
+    using setup = new RawSetup();
+    runningPrelude(setup);
+    const { kickFd } = setup.handler.rings.get(0)!;
+    using fds = new SentFds(setup.sys, ['memory']);
+    expect(setup.peer.ask(KICK, u64s(0), fds.numbers)).to.equal(1);
+    expect(setup.handler.take()).to.deep.equal([]);
+    expect(setup.handler.rings.get(0)!.kickFd).to.equal(kickFd);
+    expect(setup.sys.loop.eventfdSignal(kickFd)).to.equal(0);
   });
 
   it('accepts the same addresses again while the ring runs, and nothing else', () => {

@@ -21,10 +21,11 @@ import { Ring, type RingContext } from './ring.ts';
 import { RunHistory } from './run-history.ts';
 
 /**
- * How long rings that ran before may stay away after others of them started, ms. A VM that goes on starts them all at once;
- * a driver that leaves some out is a new one.
+ * How long rings that ran before may stay away after others of them started, ms. A VM that goes on starts them all at once, a
+ * driver that leaves some out is a new one. A wrong guess costs a guest its mount, a late one is only late: so this is long
+ * enough for a front-end that is held up between two messages.
  */
-const UNDECIDED_MS = 500;
+const UNDECIDED_MS = 5000;
 
 /** What a server gives to each of its connections. */
 export interface ConnectionOptions {

@@ -99,9 +99,10 @@ export class SocketServer implements DeviceServer {
       return;
     }
     this.#closed = true;
+    // First of all: the rest may wait for a slow disk, and meanwhile nobody should come to one that leaves.
+    this.#listener?.[Symbol.dispose]();
     this.#connection?.[Symbol.dispose]();
     this.#offload[Symbol.dispose]();
-    this.#listener?.[Symbol.dispose]();
   }
 
   /** A front-end came; one that cannot be served is let go, and the next may try. */

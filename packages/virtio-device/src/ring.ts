@@ -67,6 +67,7 @@ export class Ring {
       },
       onError: (error) => this.#report(error),
     });
+    this.queue.batching = false;
   }
 
   /** Watches the kick and takes a first turn soon: a kick that came before is not reported again. @throws SysError */
@@ -100,6 +101,7 @@ export class Ring {
     const startNs = watched ? this.#context.eventfd.nowNs() : 0;
     let more = false;
     counters.batches++;
+    this.queue.batching = true;
     try {
       more = device.process(this.index, batch);
       this.queue.flush();
@@ -108,6 +110,8 @@ export class Ring {
         throw error;
       }
       this.#break(error);
+    } finally {
+      this.queue.batching = false;
     }
     if (stats.chains === before) {
       counters.emptyBatches++;

@@ -96,6 +96,17 @@ describe('connections of a served device', () => {
     exercise(next);
   });
 
+  it('takes its socket file away before anything that may take long', () => {
+    const server = listen();
+    using _mock = frontendOn(loop, dial());
+    const there: boolean[] = [];
+    device.detach = () => {
+      there.push(existsSync(path));
+    };
+    server[Symbol.dispose]();
+    expect(there).to.deep.equal([false]);
+  });
+
   it('gives everything back when a front-end leaves', () => {
     using _server = listen();
     settle();

@@ -28,7 +28,8 @@ export class EchoDevice implements VirtioDevice {
   /** A descriptor to map; lent. */
   mapFd = -1;
   host: DeviceHost | null = null;
-  readonly #queues: (DeviceQueue | null)[] = [null, null, null];
+  /** Those that run. */
+  readonly queues: (DeviceQueue | null)[] = [null, null, null];
   readonly #held: Chain[] = [];
   readonly #scratch = new Uint8Array(4096);
 
@@ -46,12 +47,12 @@ export class EchoDevice implements VirtioDevice {
   }
 
   startQueue(index: number, queue: DeviceQueue, fresh: boolean): void {
-    this.#queues[index] = queue;
+    this.queues[index] = queue;
     this.log.push(`start ${index}${fresh ? ' fresh' : ''}`);
   }
 
   process(index: number, budget: number): boolean {
-    const queue = this.#queues[index];
+    const queue = this.queues[index];
     for (let taken = 0; taken < budget; taken++) {
       const chain = queue?.next();
       if (!chain) {
@@ -76,14 +77,14 @@ export class EchoDevice implements VirtioDevice {
   }
 
   stopQueue(index: number): void {
-    const queue = this.#queues[index];
+    const queue = this.queues[index];
     for (const chain of this.#held.filter((held) => held.queue === queue).reverse()) {
       this.#held.splice(this.#held.indexOf(chain), 1);
       if (!chain.queue.unfetch(chain)) {
         chain.queue.complete(chain, 0);
       }
     }
-    this.#queues[index] = null;
+    this.queues[index] = null;
     this.log.push(`stop ${index}`);
   }
 

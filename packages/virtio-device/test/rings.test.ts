@@ -1,5 +1,6 @@
 import { check, F_SEAL_SHRINK, Fd, MFD_ALLOW_SEALING, MFD_CLOEXEC, type Sys } from '@oriel/sys';
 import { type LeakCheck, leakCheck } from '@oriel/sys/testing';
+import type { Chain, DeviceQueue } from '@oriel/virtqueue';
 import { expect } from 'chai';
 import { ECHO, EchoDevice } from './echo-device.ts';
 import { driverOn, Machine, startRing, sys } from './machine.ts';
@@ -28,6 +29,14 @@ function memfd(): Fd {
 
 function drained({ loop }: Pick<Sys, 'loop'>, fd: Fd): number {
   return Math.max(0, loop.eventfdDrain(fd.fd));
+}
+
+function takeAll(queue: DeviceQueue): Chain[] {
+  const chains: Chain[] = [];
+  for (let chain = queue.next(); chain !== null; chain = queue.next()) {
+    chains.push(chain);
+  }
+  return chains;
 }
 
 describe('rings of a served device', () => {
@@ -152,6 +161,25 @@ describe('rings of a served device', () => {
     const { chains, completed, bytesRead, bytesWritten } = machine.server.stats;
     expect([chains, completed, bytesRead, bytesWritten]).to.deep.equal([1, 1, 3, 3]);
     expect([running['chains'], running['bytesWritten']]).to.deep.equal([1, 3]);
+  });
+
+  it('calls for each chain that comes back late, though the device does not flush', () => {
+    const held: Chain[] = [];
+    device.process = (index) => {
+      held.push(...takeAll(device.queues[index]!));
+      return false;
+    };
+    device.stopQueue = () => {};
+    using machine = new Machine(device);
+    const driver = machine.start(1);
+    driver.send([bytes(ECHO)], [1]);
+    driver.send([bytes(ECHO)], [1]);
+    machine.mock.runUntil(() => held.length === 2);
+    for (const chain of held) {
+      chain.queue.complete(chain, 0);
+      expect(machine.mock.takeCalls(1)).to.equal(1);
+      expect(driver.take()).not.to.equal(null);
+    }
   });
 
   it('survives a kick that comes after the ring stopped', () => {

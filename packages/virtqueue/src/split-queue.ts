@@ -51,6 +51,8 @@ export class SplitQueue implements DeviceQueue {
    * `askForKicks` before he sleeps.
    */
   quiet = false;
+  /** While false, the driver is called for each completion: for one that comes when no `flush` will follow. */
+  batching = true;
   readonly #memory: GuestMemory;
   readonly #config: SplitQueueConfig;
   readonly #reader: ChainReader;
@@ -324,7 +326,7 @@ export class SplitQueue implements DeviceQueue {
     Atomics.store(ring.used, IDX, this.#usedIdx);
     this.#unannounced++;
     this.#batch++;
-    if (this.#batch === 1 || this.#unannounced >= this.#callBatch) this.#announce();
+    if (this.#batch === 1 || this.#unannounced >= this.#callBatch || !this.batching) this.#announce();
   }
 
   /** Calls the driver for what was published since the last time, if it asks for it. */

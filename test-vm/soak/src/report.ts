@@ -26,10 +26,10 @@ export interface SoakReport {
 export function failureOf(error: unknown): SoakFailure {
   if (!(error instanceof Error)) return { code: 'unknown', message: String(error), stack: '' };
   const { code } = error as { code?: unknown };
-  const cause = error.cause === undefined ? '' : `; because: ${String(error.cause)}`;
+  const cause = error.cause instanceof Error ? `\n${error.cause.stack}` : '';
   return {
     code: typeof code === 'string' ? code : error.name,
-    message: error.message + cause,
-    stack: error.stack ?? '',
+    message: error.message,
+    stack: (error.stack ?? '') + cause,
   };
 }

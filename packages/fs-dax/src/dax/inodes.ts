@@ -1,7 +1,7 @@
 /** The inodes that the window has to do with: mapped ones, and those of which it remembers something. */
 import type { Filesystem, MapInfo } from '@oriel/fuse';
 import type { RegionLimits } from '@oriel/shm-region';
-import { EOPNOTSUPP, Fd, type Sys } from '@oriel/sys';
+import { EBADF, ENOENT, EOPNOTSUPP, Fd, type Sys } from '@oriel/sys';
 import { DaxInode } from './inode.ts';
 import type { DaxTail } from './options.ts';
 
@@ -82,7 +82,10 @@ export class InodeTable {
   /** A FORGET came. @returns the inode when it was the last one, and the table has let go of it */
   forgotten(nodeid: number): DaxInode | null {
     const inode = this.#inodes.get(nodeid);
-    if (inode === undefined || (this.#options.fs.mapInfo?.(nodeid, this.#info) ?? -1) >= 0) return null;
+    if (inode === undefined) return null;
+    const error = this.#options.fs.mapInfo?.(nodeid, this.#info) ?? -EBADF;
+    // Any other error is about the file: the guest may still have it mapped.
+    if (error !== -EBADF && error !== -ENOENT) return null;
     this.#inodes.delete(nodeid);
     inode.gone = true;
     return inode;

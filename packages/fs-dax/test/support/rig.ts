@@ -5,7 +5,17 @@ import { PassthroughFilesystem, type PassthroughOptions } from '@oriel/fs-passth
 import type { Filesystem } from '@oriel/fuse';
 import { type Asked, type InitInput, ReplyDecoder, RequestEncoder } from '@oriel/fuse/client';
 import type { WireMapping } from '@oriel/shm-region';
-import { BlockingLoop, type Logger, openSys, type Sys } from '@oriel/sys';
+import {
+  BlockingLoop,
+  Fd,
+  type Logger,
+  Mapping,
+  openOffload,
+  openSys,
+  PROT_READ,
+  PROT_WRITE,
+  type Sys,
+} from '@oriel/sys';
 import { type LeakCheck, leakCheck, type TempDir, tempDir } from '@oriel/sys/testing';
 import { MockHost, type MockHostOptions } from '@oriel/virtio-device/testing';
 import { DAX_RANGE, FsDevice, type FsDeviceOptions } from '../../src/index.ts';
@@ -23,12 +33,15 @@ export const INODE: InitInput = {};
 export const NEVER: InitInput = { flagsLo: 0x7bff_fffb, flagsHi: 0x5fd };
 
 export interface RigOptions extends Partial<Omit<FsDeviceOptions, 'sys' | 'fs'>> {
+  /** For the device; the file system has the real one. */
   readonly sys?: Sys;
   readonly share?: Partial<PassthroughOptions>;
   readonly wrap?: (fs: PassthroughFilesystem) => Filesystem;
   readonly host?: Partial<MockHostOptions>;
-  /** Gives a file system that uses the helper threads of this loop. */
-  readonly offload?: (loop: BlockingLoop) => NonNullable<MockHostOptions['offload']>;
+  /** A directory for share and state that stays; default: one of its own. */
+  readonly at?: string;
+  /** The file system uses a helper thread; such a rig is ended by `await using`. */
+  readonly helper?: true;
 }
 
 /** A request on its way. */
@@ -52,23 +65,28 @@ export class Rig implements Disposable {
   readonly #leaks: LeakCheck;
   readonly #request = new RequestEncoder();
   readonly #sent = new Map<string, Sent>();
-  readonly #offload: MockHostOptions['offload'] | undefined;
+  readonly #offload: ReturnType<typeof openOffload> | undefined;
+  readonly #unanswered: (() => void)[] = [];
+  /** What the front-end got to map, by place in the window. */
+  readonly #files = new Map<number, Fd>();
+  #requests = 0;
+  #holding = false;
+  #helperGone = (): void => {};
 
   constructor(options: RigOptions = {}) {
-    const { share, wrap, host, offload, ...device } = options;
+    const { share, wrap, host, helper, at, sys: deviceSys = sys, ...device } = options;
     this.#leaks = leakCheck();
-    this.dir = tempDir('oriel-fs-dax-');
+    this.dir = at === undefined ? tempDir('oriel-fs-dax-') : { path: at, [Symbol.dispose]() {} };
     this.share = join(this.dir.path, 'share');
-    mkdirSync(this.share);
     const stateDir = join(this.dir.path, 'state');
-    mkdirSync(stateDir);
+    for (const directory of [this.share, stateDir]) mkdirSync(directory, { recursive: true });
     this.loop = new BlockingLoop(sys);
-    this.#offload = offload?.(this.loop);
+    if (helper) this.#offload = openOffload(sys, this.loop, { onHelperExit: () => this.#helperGone() });
     const help = this.#offload === undefined ? {} : { offload: this.#offload };
     this.fs = new PassthroughFilesystem({ sys, sharedDir: this.share, daxKeepCache: false, ...help, ...share });
     const log = this.#logger();
     this.device = new FsDevice({
-      sys,
+      sys: deviceSys,
       tag: 'share',
       windowSize: 16 * MIB,
       sharedDir: this.share,
@@ -78,6 +96,13 @@ export class Rig implements Disposable {
       dax: { stateDir, minSize: 1, ...device.dax },
     });
     this.host = new MockHost(this.device, { sys, loop: this.loop, log, ...help, ...host });
+    const { transport } = this.host;
+    transport.map = (request, fd, done) => {
+      this.#files.get(request.shmOffset)?.close();
+      this.#files.set(request.shmOffset, new Fd(sys.fd, sys.fd.dup(fd)));
+      this.#serve('map', request, done);
+    };
+    transport.unmap = (request, done) => this.#serve('unmap', request, done);
     this.host.attach();
     this.host.start();
   }
@@ -102,6 +127,7 @@ export class Rig implements Disposable {
     const { opcode, uniqueLo, uniqueHi, room, bytes, len } = build(this.#request);
     const readable = [bytes.slice(0, len), ...(data === undefined ? [] : [data])];
     const head = this.host.driver(queue).send(readable, room === 0 ? [] : [room]);
+    this.#requests++;
     const sent: Sent = { asked: { opcode, uniqueLo, uniqueHi, room }, reply: null };
     this.#sent.set(`${queue}:${head}`, sent);
     return sent;
@@ -169,18 +195,28 @@ export class Rig implements Disposable {
       .map(({ shmOffset, len, fdOffset }) => [shmOffset, len, fdOffset]);
   }
 
+  /** The memory behind a mapping that begins at a place in the window, as the guest has it. */
+  memory(shmOffset: number): Mapping {
+    const { len, fdOffset } = this.host.transport.sent.findLast(
+      ({ request }) => request.shmOffset === shmOffset,
+    )!.request;
+    return Mapping.shared(sys.mem, this.#files.get(shmOffset)!.fd, len, fdOffset, PROT_READ | PROT_WRITE);
+  }
+
   /** Requests that reached the front-end, as [kind, shmOffset, len]. */
   get sentMappings(): [string, number, number][] {
     return this.host.transport.sent.map(({ kind, request }) => [kind, request.shmOffset, request.len]);
   }
 
-  /** Lets the front-end answer after some turns, so that a test can act before. */
-  slow(): void {
-    this.host.transport.behaviour.delayMs = 20;
+  /** From now on the front-end answers nothing. */
+  hold(): void {
+    this.#holding = true;
   }
 
-  fast(): void {
-    this.host.transport.behaviour.delayMs = 0;
+  /** The front-end answers what it has, in order, and what comes. */
+  release(): void {
+    this.#holding = false;
+    for (const answer of this.#unanswered.splice(0)) this.loop.defer(answer);
   }
 
   /** Calls back when the front-end looks at a request; its result is the answer. */
@@ -189,10 +225,18 @@ export class Rig implements Disposable {
   }
 
   /** Waits until the front-end has a request that it has not answered. */
-  async inFlight(): Promise<void> {
-    const { sent } = this.host.transport;
-    const before = sent.length - this.host.transport.waiting;
-    await this.until(() => this.host.transport.waiting > 0 && sent.length > before);
+  inFlight(): Promise<void> {
+    return this.until(() => this.#unanswered.length > 0);
+  }
+
+  /** Waits until the device has taken every request that was sent once. */
+  taken(): Promise<void> {
+    return this.until(() => this.device.stats.requests >= this.#requests);
+  }
+
+  /** Waits until the front-end has answered everything. */
+  answered(): Promise<void> {
+    return this.until(() => this.host.transport.waiting === 0);
   }
 
   async turns(count: number): Promise<void> {
@@ -202,13 +246,41 @@ export class Rig implements Disposable {
 
   /** Ends everything and checks that nothing stayed open. */
   [Symbol.dispose](): void {
+    this.#close();
+    this.#leaks.check();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const gone = new Promise<void>((resolve) => {
+      this.#helperGone = resolve;
+    });
+    this.#close();
+    await gone;
+    this.#leaks.check();
+  }
+
+  #close(): void {
+    for (const file of this.#files.values()) file.close();
     this.host[Symbol.dispose]();
     this.device[Symbol.dispose]();
     this.fs[Symbol.dispose]();
     this.#offload?.[Symbol.dispose]();
     this.loop[Symbol.dispose]();
     this.dir[Symbol.dispose]();
-    this.#leaks.check();
+  }
+
+  /** A request to the front-end, which answers when the test says so. */
+  #serve(kind: 'map' | 'unmap', request: WireMapping, done: (error: number) => void): void {
+    const { transport } = this.host;
+    if (!transport.ready) throw new RangeError(`${kind} sent while the rings are stopped`);
+    transport.sent.push({ kind, request });
+    transport.waiting++;
+    const answer = (): void => {
+      transport.waiting--;
+      done(transport.behaviour.answer(kind, request));
+    };
+    if (this.#holding) this.#unanswered.push(answer);
+    else this.loop.defer(answer);
   }
 
   #logger(): Logger {

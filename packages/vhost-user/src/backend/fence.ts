@@ -3,10 +3,9 @@
  * follows the change is a memory-table update, so that is waited for; where none comes, a later answer on the back channel
  * proves the same, since the front-end works one request after the other.
  */
-import type { MemoryRegion } from '@oriel/guest-memory';
+import type { FileIdentity, MemoryRegion } from '@oriel/guest-memory';
 import type { WireMapping } from '@oriel/shm-region';
 import type { EventLoop, LoopTimer } from '@oriel/sys';
-import type { FileIdentity } from './file-identity.ts';
 
 /** One mapping or unmapping on its way. */
 export interface Fence {

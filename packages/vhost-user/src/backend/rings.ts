@@ -13,6 +13,7 @@ import {
   VhostVringState,
 } from '../layout.ts';
 import { encodeVringState } from '../protocol/encode.ts';
+import { isEventfd } from './event-fd.ts';
 import type { RequestHandlers } from './requests.ts';
 import { Ring } from './ring.ts';
 import { checkRingAddresses, checkRingSize } from './ring-geometry.ts';
@@ -20,7 +21,7 @@ import { RingRunner, type RingRunnerOptions } from './ring-runner.ts';
 
 /** What the rings need of the connection. */
 export interface RingsOptions extends RingRunnerOptions {
-  readonly sys: Pick<Sys, 'fd' | 'loop'>;
+  readonly sys: Pick<Sys, 'fd' | 'loop' | 'file'>;
 }
 
 /** All rings of a device. */
@@ -164,19 +165,21 @@ export class Rings {
     if (ring.size === 0 || ring.addresses === null) {
       throw refusal('ERR_VU_STATE', ring.index, 'kick before size and addresses');
     }
+    const kick = this.#eventFd(ring, message);
     const put = () => {
       ring.kick?.close();
-      ring.kick = this.#eventFd(message);
+      ring.kick = kick;
       ring.started = true;
     };
-    if (ring.running) {
-      this.#runner.exchange(ring, put);
-      return null;
-    }
-    put();
     try {
-      this.#runner.startWhenComplete(ring);
+      if (ring.running) {
+        this.#runner.exchange(ring, put);
+      } else {
+        put();
+        this.#runner.startWhenComplete(ring);
+      }
     } catch (error) {
+      kick?.close();
       ring.stop();
       throw error;
     }
@@ -186,7 +189,7 @@ export class Rings {
   #setCall(message: IncomingMessage): null {
     const ring = this.#ringOfFd(message);
     const old = ring.call;
-    ring.call = this.#eventFd(message);
+    ring.call = this.#eventFd(ring, message);
     try {
       this.#options.handler.setCall(ring.index, ring.call === null ? -1 : ring.call.fd);
     } finally {
@@ -197,7 +200,7 @@ export class Rings {
 
   #setErr(message: IncomingMessage): null {
     const ring = this.#ringOfFd(message);
-    const fd = this.#eventFd(message);
+    const fd = this.#eventFd(ring, message);
     ring.err?.close();
     ring.err = fd;
     return null;
@@ -247,13 +250,18 @@ export class Rings {
     return this.#ring(lo & VHOST_USER_VRING_IDX_MASK);
   }
 
-  /** The message's descriptor, or null. Non-blocking from here on: whatever it is, reading it must not stop the loop. */
-  #eventFd(message: IncomingMessage): Fd | null {
+  /** The message's eventfd, or null; non-blocking from here on. @throws VhostUserError ERR_VU_DESCRIPTOR */
+  #eventFd(ring: Ring, message: IncomingMessage): Fd | null {
     if (message.fds.count === 0) {
       return null;
     }
+    const { sys } = this.#options;
     const fd = message.fds.take(0);
-    this.#options.sys.fd.setNonBlocking(fd.fd, true);
+    if (!isEventfd(sys, fd.fd)) {
+      fd.close();
+      throw refusal('ERR_VU_DESCRIPTOR', ring.index, 'the descriptor is no eventfd');
+    }
+    sys.fd.setNonBlocking(fd.fd, true);
     return fd;
   }
 

@@ -1,13 +1,12 @@
 /** SHMEM_MAP and SHMEM_UNMAP as a transport for shared memory regions, each done when the guest sees its effect. */
 
-import type { GuestMemory } from '@oriel/guest-memory';
+import { fileIdentity, type GuestMemory } from '@oriel/guest-memory';
 import type { MapTransport, WireMapping } from '@oriel/shm-region';
 import { ECANCELED, type EventLoop, type Logger, type Sys } from '@oriel/sys';
 import type { FrontendProfile } from '../profiles.ts';
 import { encodeMMap } from '../protocol/encode.ts';
 import type { BackChannel } from './back-channel.ts';
 import { type Fence, Fences } from './fence.ts';
-import { fileIdentity } from './file-identity.ts';
 
 /** A request that every front-end refuses: what the barrier sends. */
 const NOTHING: WireMapping = { shmid: 0, fdOffset: 0, shmOffset: 0, len: 0, writable: false };
@@ -47,7 +46,7 @@ export class ShmemTransport implements MapTransport {
 
   /** @param fd - lent until `done` */
   map(request: WireMapping, fd: number, done: (error: number) => void): void {
-    const file = this.#fenced ? fileIdentity(this.#options.sys.file, fd) : null;
+    const file = this.#fenced ? fileIdentity(this.#options.sys, fd) : null;
     this.#send('SHMEM_MAP', request, fd, done, (effect) => this.fences.beginMap(request, file, effect));
   }
 

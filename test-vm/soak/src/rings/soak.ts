@@ -1,6 +1,6 @@
 /**
- * Soak `rings`: a driver that writes anything into ring memory at any moment, and a front-end that takes memory away,
- * against `SplitQueue`. The queue answers each with a verdict: a chain, a refused chain, or a broken ring; it throws nothing,
+ * Soak `rings`: a driver that writes anything into ring memory at any moment, from this thread and from another one, and a
+ * front-end that takes memory away, against `SplitQueue`. The queue answers each with a verdict: a chain, a refused chain, or a broken ring; it throws nothing,
  * never hangs, writes nowhere but into the used ring, and hands out addresses of guest memory only.
  */
 import { GuestMemoryError } from '@oriel/guest-memory';
@@ -8,6 +8,7 @@ import { openSys } from '@oriel/sys';
 import { leakCheck } from '@oriel/sys/testing';
 import type { Xorshift } from '../random.ts';
 import type { SoakRun, Tally } from '../soak.ts';
+import { Ghost } from './ghost.ts';
 import { HostileMemory } from './hostile-memory.ts';
 import { RingDevice } from './ring-device.ts';
 
@@ -19,7 +20,7 @@ export const wanted = [
   ...['take', 'complete', 'unfetch', 'stop', 'rebind', 'remove', 'add', 'replace', 'truncate'],
   ...['ERR_VIRTQ_BUFFER', 'ERR_VIRTQ_HEAD', 'ERR_VIRTQ_INDEX', 'ERR_VIRTQ_NEXT', 'ERR_VIRTQ_INDIRECT'],
   ...['ERR_VIRTQ_CHAIN_LOOP', 'ERR_VIRTQ_CHAIN_ORDER', 'ERR_VIRTQ_CHAIN_BYTES', 'ERR_VIRTQ_CHAIN_LONG'],
-  ...['ERR_VIRTQ_ADDRESS', 'gone', 'unfetched'],
+  ...['ERR_VIRTQ_ADDRESS', 'gone', 'unfetched', 'haunted'],
 ];
 
 /** What happens at a step. */
@@ -37,21 +38,36 @@ const STEP = {
   stop: 1,
 } as const;
 
-export function open(): SoakRun {
+export async function open(): Promise<SoakRun> {
+  const ghost = new Ghost();
+  await ghost.ready;
   const leaks = leakCheck();
   return {
     round(random, tally) {
       using memory = new HostileMemory(sys, random);
-      rounds(random, tally, memory);
+      const haunted = random.once(5);
+      if (!haunted) {
+        rounds(random, tally, memory, haunted);
+        return;
+      }
+      tally.saw('haunted');
+      ghost.begin(memory.ram.file.fd, memory.place, random.u32());
+      try {
+        rounds(random, tally, memory, haunted);
+      } finally {
+        ghost.end();
+      }
     },
     async [Symbol.asyncDispose]() {
       leaks.check();
+      await ghost[Symbol.asyncDispose]();
     },
   };
 }
 
-function rounds(random: Xorshift, tally: Tally, memory: HostileMemory): void {
-  const device = new RingDevice(random, tally, memory);
+/** @param haunted - another thread writes into the ring meanwhile */
+function rounds(random: Xorshift, tally: Tally, memory: HostileMemory, haunted: boolean): void {
+  const device = new RingDevice(random, tally, memory, haunted);
   let pins = 0;
   for (let step = 0; step < STEPS; step++) {
     switch (random.weighted(STEP)) {

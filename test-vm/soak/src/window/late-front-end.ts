@@ -16,11 +16,10 @@ interface Request {
   /** A duplicate, as a socket would bring it; null for an unmap. */
   readonly fd: Fd | null;
   readonly done: Done;
-}
-
-interface Answer {
-  readonly error: number;
-  readonly done: Done;
+  /** It was not answered at a reset: nobody but us knows whether it came before or after. */
+  acrossReset: boolean;
+  /** Once it was carried out, or refused. */
+  error: number;
 }
 
 /** How strictly it looks at what comes. */
@@ -45,7 +44,9 @@ export class LateFrontEnd implements MapTransport, Disposable {
   readonly #window: Window;
   readonly #rules: FrontEndRules;
   readonly #requests: Request[] = [];
-  readonly #answers: Answer[] = [];
+  readonly #answers: Request[] = [];
+  /** Maps that were answered with success across a reset, by place: an unmap of each may find nothing. */
+  readonly #strays = new Map<string, number>();
 
   constructor(sys: Pick<Sys, 'fd'>, window: Window, rules: FrontEndRules) {
     this.#sys = sys;
@@ -59,27 +60,32 @@ export class LateFrontEnd implements MapTransport, Disposable {
   }
 
   map(wire: WireMapping, fd: number, done: Done): void {
-    this.#take({ kind: 'map', id: this.sending, wire, fd: new Fd(this.#sys.fd, this.#sys.fd.dup(fd)), done });
+    const duplicate = new Fd(this.#sys.fd, this.#sys.fd.dup(fd));
+    this.#take({ kind: 'map', id: this.sending, wire, fd: duplicate, done, acrossReset: false, error: 0 });
   }
 
   unmap(wire: WireMapping, done: Done): void {
-    this.#take({ kind: 'unmap', id: 0, wire, fd: null, done });
+    this.#take({ kind: 'unmap', id: 0, wire, fd: null, done, acrossReset: false, error: 0 });
   }
 
   /** Carries out the oldest request, or does not. @returns false when there is none */
   carryOut(whim: Whim): boolean {
     const request = this.#requests.shift();
     if (request === undefined) return false;
-    const result = request.kind === 'map' ? this.#map(request, whim) : this.#unmap(request.wire, whim);
-    this.#answers.push({ error: result === 0 ? 0 : -EIO, done: request.done });
+    const result = request.kind === 'map' ? this.#map(request, whim) : this.#unmap(request, whim);
+    request.error = result === 0 ? 0 : -EIO;
+    this.#answers.push(request);
     return true;
   }
 
   /** Gives the oldest answer. @returns false when there is none */
   answer(): boolean {
-    const answer = this.#answers.shift();
-    answer?.done(answer.error);
-    return answer !== undefined;
+    const request = this.#answers.shift();
+    if (request === undefined) return false;
+    const { kind, wire, error, acrossReset, done } = request;
+    if (acrossReset && kind === 'map' && error === 0) this.#strays.set(key(wire), this.#straysAt(wire) + 1);
+    done(error);
+    return true;
   }
 
   /** The rings stop: what was not carried out was never sent. */
@@ -91,11 +97,15 @@ export class LateFrontEnd implements MapTransport, Disposable {
     }
   }
 
-  /** A reset: all that was asked for is done, then every mapping goes. Answers may still come. */
-  clear(): void {
-    while (this.carryOut('obey'));
+  /**
+   * A reset: every mapping goes. Answers may still come, and what was asked for may still be done behind it.
+   * @param mapsBehind - requests wait until after the reset, instead of being carried out before it
+   */
+  clear(mapsBehind: boolean): void {
+    if (!mapsBehind) while (this.carryOut('obey'));
     this.#window.clear();
     this.ids.clear();
+    for (const request of [...this.#requests, ...this.#answers]) request.acrossReset = true;
   }
 
   [Symbol.dispose](): void {
@@ -109,7 +119,7 @@ export class LateFrontEnd implements MapTransport, Disposable {
     must(this.inFlight <= this.#rules.maxInFlight, `${this.inFlight} requests in flight`);
   }
 
-  #map({ wire, fd, id }: Request, whim: Whim): number {
+  #map({ wire, fd, id, acrossReset }: Request, whim: Whim): number {
     using owned = fd!;
     if (whim !== 'obey') return -EIO;
     const over = this.#over(wire);
@@ -123,7 +133,8 @@ export class LateFrontEnd implements MapTransport, Disposable {
     }
     const result = this.#window.map(wire, owned.dup());
     if (result === 0) {
-      this.ids.set(wire.shmOffset, id);
+      // Nobody asks for it any more: it is no request's mapping.
+      this.ids.set(wire.shmOffset, acrossReset ? Number.POSITIVE_INFINITY : id);
       must(this.ids.size <= this.#rules.maxMappings, `${this.ids.size} mappings`);
     } else {
       // The region does not know of the one that had to give way: what cannot be mapped must not replace anything.
@@ -132,17 +143,26 @@ export class LateFrontEnd implements MapTransport, Disposable {
     return result;
   }
 
-  #unmap(wire: WireMapping, whim: Whim): number {
+  #unmap({ wire, acrossReset }: Request, whim: Whim): number {
     const inside = this.#over(wire).filter(
       (one) => one.shmOffset >= wire.shmOffset && one.shmOffset + one.len <= wire.shmOffset + wire.len,
     );
-    must(inside.length > 0, 'an unmap of nothing');
+    if (inside.length === 0) {
+      const strays = this.#straysAt(wire);
+      must(acrossReset || strays > 0, 'an unmap of nothing');
+      if (!acrossReset) this.#strays.set(key(wire), strays - 1);
+      return -EIO;
+    }
     if (this.#rules.unmap === 'exact') {
       must(inside.length === 1 && inside[0]!.len === wire.len, 'an unmap that is not exactly one mapping');
     }
     for (const one of inside) this.#drop(one);
     // A front-end that does not know a mapping has lost it.
     return whim === 'lose' ? -EIO : 0;
+  }
+
+  #straysAt(wire: WireMapping): number {
+    return this.#strays.get(key(wire)) ?? 0;
   }
 
   #over({ shmOffset, len }: WireMapping): WindowEntry[] {
@@ -155,4 +175,8 @@ export class LateFrontEnd implements MapTransport, Disposable {
     must(this.#window.unmap({ shmid: 0, shmOffset, len, fdOffset, writable }) === 0, 'the window unmaps what it holds');
     this.ids.delete(shmOffset);
   }
+}
+
+function key({ shmOffset, len }: WireMapping): string {
+  return `${shmOffset}+${len}`;
 }

@@ -94,7 +94,7 @@ export class WindowStage implements Disposable {
         this.#region.resume();
         break;
       case 'reset':
-        this.#frontEnd.clear();
+        this.#frontEnd.clear(random.once(2));
         this.#region.forget();
         break;
       case 'reconnect':
@@ -293,7 +293,7 @@ export class WindowStage implements Disposable {
 
   /** The front-end goes, with everything in its window, and another comes. */
   #reconnect(): void {
-    this.#frontEnd.clear();
+    this.#frontEnd.clear(false);
     this.#old.push(this.#frontEnd);
     this.#frontEnd = new LateFrontEnd(sys, this.#window, this.#rules);
     this.#region.setTransport(this.#frontEnd);
