@@ -98,6 +98,40 @@ describe('FsDevice', () => {
     expect(last.map((one) => decode(one).error)).to.deep.equal([0, 0, 0, 0]);
   });
 
+  it('goes on with a ring that is filled again while it is emptied', async () => {
+    const waiting: Operation[] = [];
+    let more = 20;
+    using rig: Rig = await Rig.mounted(ALWAYS, {
+      queueSize: 8,
+      wrap: (fs) => {
+        const getattr = fs.getattr.bind(fs);
+        fs.statfs = (op) => {
+          waiting.push(op);
+          return PENDING;
+        };
+        fs.getattr = (op, nodeid, fh) => {
+          rig.collect();
+          if (more-- > 0) answered.push(rig.send((r) => r.getattr(1), undefined, 0));
+          return getattr(op, nodeid, fh);
+        };
+        return fs;
+      },
+    });
+    for (let pause = 1; pause <= 4; pause++) {
+      for (let index = 0; index < 4; index++) rig.send((r) => r.statfs(1));
+      await rig.taken();
+      if (pause === 4) break;
+      rig.host.pause();
+      rig.collect();
+      rig.host.start();
+    }
+    const answered = [rig.send((r) => r.getattr(1), undefined, 0)];
+    await rig.turns(3);
+    waiting.at(-1)!.complete(0);
+    await rig.until(() => answered.length === 21 && answered.every(({ reply }) => reply !== null));
+    for (const op of waiting.slice(0, -1)) op.complete(0);
+  });
+
   it('never keeps the loop longer than a budget of chains', async () => {
     const rig = await Rig.mounted(ALWAYS, { host: { batch: 2 } });
     using _end = rig;

@@ -1,9 +1,18 @@
-import { appendFileSync, linkSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { O_RDWR, O_TRUNC } from '@oriel/sys';
+import {
+  appendFileSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { EBADF, O_APPEND, O_RDWR, O_TRUNC } from '@oriel/sys';
 import { profiles } from '@oriel/vhost-user';
 import { expect } from 'chai';
 import { DAX_RANGE, type GrowthStep } from '../src/index.ts';
-import { ALWAYS, decode, PAGE, Rig, type RigOptions } from './support/rig.ts';
+import { ALWAYS, decode, PAGE, Rig, type RigOptions, type Sent } from './support/rig.ts';
 
 const R = DAX_RANGE;
 const SIZE = 5 * PAGE + 123;
@@ -12,6 +21,7 @@ const SIZE = 5 * PAGE + 123;
 async function growing(options: RigOptions = {}): Promise<{ rig: Rig; nodeid: number }> {
   const rig = await Rig.mounted(ALWAYS, { dax: { tail: 'grow' }, ...options });
   writeFileSync(rig.path('odd'), Buffer.alloc(SIZE, 'o'));
+  utimesSync(rig.path('odd'), 1000, 1000.25);
   const nodeid = await rig.lookup('odd');
   rig.hold();
   rig.sendMap(nodeid, 0, 0);
@@ -74,10 +84,9 @@ describe('a file that is grown for a mapping', () => {
     const { rig: made, nodeid } = await growing();
     using rig = made;
     linkSync(rig.path('odd'), rig.path('other'));
-    const { mtimeMs } = statSync(rig.path('odd'));
     const found = (await rig.call((r) => r.lookup(1, 'other'))).readEntry();
     expect([found.nodeid, found.attr.size]).to.deep.equal([nodeid, SIZE]);
-    expect(found.attr.mtime * 1000 + found.attr.mtimeNs / 1e6).to.be.lessThan(mtimeMs);
+    expect([found.attr.mtime, found.attr.mtimeNs]).to.deep.equal([1000, 250_000_000]);
     const linked = (await rig.call((r) => r.link(nodeid, 1, 'third'))).readEntry();
     expect([linked.nodeid, linked.attr.size]).to.deep.equal([nodeid, SIZE]);
     const { fh } = await rig.call((r) => r.opendir(1));
@@ -126,25 +135,62 @@ describe('a file that is grown for a mapping', () => {
   });
 
   it('holds on when a held request has it grown again', async () => {
-    using rig = await Rig.mounted(ALWAYS, { dax: { tail: 'grow' } });
+    using rig = await Rig.mounted(ALWAYS);
+    writeFileSync(rig.path('odd'), '');
+    const nodeid = await rig.lookup('odd');
+    const { fh } = await rig.call((r) => r.open(nodeid, O_RDWR));
+    await rig.call((r) => r.setattr(nodeid, { size: PAGE }));
+    await rig.map(nodeid, 0, 0);
+    appendFileSync(rig.path('odd'), 'h');
+    rig.hold();
+    const mapped = rig.sendMap(nodeid, 0, 1); // is grown
+    await rig.inFlight();
+    const append = (text: string): Sent =>
+      rig.send((r) => r.write(nodeid, fh, PAGE, 1, O_RDWR | O_APPEND), Buffer.from(text));
+    const writes = [append('1'), append('2'), append('3')]; // the first needs another growth: place 0 holds a page
+    await rig.taken();
+    const seen: number[] = [];
+    rig.onRequest(() => seen.push(sizeOf(rig)) && 0);
+    rig.release();
+    await rig.until(() => [mapped, ...writes].every(({ reply }) => reply !== null));
+    expect([mapped, ...writes].map((one) => decode(one).error)).to.deep.equal([0, 0, 0, 0]);
+    expect(seen).to.deep.equal([R, R]);
+    expect(readFileSync(rig.path('odd')).toString('utf8', PAGE)).to.equal('h123');
+  });
+
+  it('is not grown for an inode that is forgotten while it waits', async () => {
+    const steps: GrowthStep[] = [];
+    const options: RigOptions = { dax: { tail: 'grow' }, helper: true, onGrowthStep: (step) => steps.push(step) };
+    await using rig = await Rig.mounted(ALWAYS, options);
     writeFileSync(rig.path('odd'), Buffer.alloc(SIZE));
     const nodeid = await rig.lookup('odd');
     const { fh } = await rig.call((r) => r.open(nodeid, O_RDWR));
-    rig.hold();
-    rig.sendMap(nodeid, 0, 0);
-    rig.sendMap(nodeid, 1, 1); // behind the end: refused
-    await rig.inFlight();
-    const data = Buffer.from('x');
-    const writes = [SIZE, SIZE + 1, SIZE + 2].map((at) => rig.send((r) => r.write(nodeid, fh, at, 1), data));
-    const get = rig.send((r) => r.getattr(nodeid));
-    const sizes: number[] = [];
-    rig.onRequest(() => sizes.push(sizeOf(rig)) && 0);
-    await rig.taken();
-    rig.release();
-    await rig.until(() => [...writes, get].every(({ reply }) => reply !== null));
-    expect((await rig.reply(get)).readAttributes().size).to.equal(SIZE + 3);
-    expect(sizeOf(rig)).to.equal(SIZE + 3);
-    expect(sizes.every((size) => size === R)).to.equal(true);
+    const allocated = rig.send((r) => r.fallocate(nodeid, fh, 0, 10));
+    const mapped = rig.sendMap(nodeid, 0, 0);
+    rig.send((r) => r.forget(nodeid, 1));
+    await rig.until(() => allocated.reply !== null && mapped.reply !== null);
+    expect(decode(mapped).error).to.equal(EBADF);
+    expect(steps).to.deep.equal([]);
+  });
+
+  it('waits for a copy into it', async () => {
+    let early = false;
+    const onGrowthStep = (): void => {
+      rig.collect();
+      early ||= copied.reply === null;
+    };
+    await using rig: Rig = await Rig.mounted(ALWAYS, { dax: { tail: 'grow' }, helper: true, onGrowthStep });
+    writeFileSync(rig.path('odd'), Buffer.alloc(SIZE));
+    writeFileSync(rig.path('from'), Buffer.alloc(3 * PAGE, 'c'));
+    const [nodeid, from] = [await rig.lookup('odd'), await rig.lookup('from')];
+    const { fh } = await rig.call((r) => r.open(nodeid, O_RDWR));
+    const { fh: fromFh } = await rig.call((r) => r.open(from, O_RDWR));
+    const source = { nodeid: from, fh: fromFh, offset: 0 };
+    const copied = rig.send((r) => r.copyFileRange(source, { nodeid, fh, offset: SIZE }, 3 * PAGE));
+    const mapped = rig.sendMap(nodeid, 0, 0);
+    await rig.until(() => copied.reply !== null && mapped.reply !== null);
+    expect([decode(copied).count, decode(mapped).error, early]).to.deep.equal([3 * PAGE, 0, false]);
+    expect(sizeOf(rig)).to.equal(SIZE + 3 * PAGE);
   });
 
   it('waits for requests in helper threads, and keeps later ones behind itself', async () => {

@@ -1,8 +1,8 @@
-import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
-import { EINVAL, EIO } from '@oriel/sys';
+import { writeFileSync } from 'node:fs';
+import { EBADF, EINVAL, EIO, EMFILE } from '@oriel/sys';
 import { expect } from 'chai';
 import { DAX_RANGE } from '../src/index.ts';
-import { ALWAYS, PAGE, READ, Rig } from './support/rig.ts';
+import { ALWAYS, decode, descriptorsOf, PAGE, READ, Rig } from './support/rig.ts';
 
 const R = DAX_RANGE;
 
@@ -42,19 +42,11 @@ describe('REMOVEMAPPING', () => {
   it('closes the file with its last range', async () => {
     using rig = await Rig.mounted(ALWAYS);
     const nodeid = await filled(rig);
-    const open = (): number =>
-      readdirSync('/proc/self/fd').filter((fd) => {
-        try {
-          return readlinkSync(`/proc/self/fd/${fd}`) === rig.path('file');
-        } catch {
-          return false;
-        }
-      }).length;
-    const mapped = open();
+    const mapped = descriptorsOf(rig.path('file'));
     expect(await rig.unmap(nodeid, 0, 1, 2, 3, 4, 5, 6)).to.equal(0);
-    expect(open()).to.equal(mapped);
+    expect(descriptorsOf(rig.path('file'))).to.equal(mapped);
     expect(await rig.unmap(nodeid, 7)).to.equal(0);
-    expect(open()).to.equal(mapped - 1);
+    expect(descriptorsOf(rig.path('file'))).to.equal(mapped - 1);
   });
 
   it('is done at once where nothing stands', async () => {
@@ -155,6 +147,43 @@ describe('REMOVEMAPPING', () => {
     expect(rig.device.stats.daxInodes).to.equal(0);
     const again = await rig.lookup('file');
     expect(await rig.map(again, 0, 0)).to.equal(0);
+  });
+
+  it('leaves a place to another inode that a forgotten one waits for', async () => {
+    using rig = await Rig.mounted(ALWAYS);
+    const nodeids: number[] = [];
+    for (const name of ['a', 'b', 'c']) {
+      writeFileSync(rig.path(name), Buffer.alloc(R));
+      nodeids.push(await rig.lookup(name));
+    }
+    const [a, b, c] = nodeids as [number, number, number];
+    await rig.map(a, 0, 0);
+    rig.hold();
+    rig.send((r) => r.removemapping(a, [0, R]));
+    const [kept, late] = [rig.sendMap(b, 0, 0), rig.sendMap(c, 0, 0)];
+    rig.send((r) => r.forget(c, 1));
+    await rig.taken();
+    rig.release();
+    await rig.until(() => kept.reply !== null && late.reply !== null);
+    expect([decode(kept).error, decode(late).error]).to.deep.equal([0, EBADF]);
+    expect(rig.sentMappings.map(([kind]) => kind)).to.deep.equal(['map', 'unmap', 'map']);
+  });
+
+  it('does not take a file that cannot be looked at for a forgotten one', async () => {
+    let errno = 0;
+    using rig = await Rig.mounted(ALWAYS, {
+      wrap: (fs) => {
+        const mapInfo = fs.mapInfo.bind(fs);
+        fs.mapInfo = (nodeid, out) => (errno < 0 ? errno : mapInfo(nodeid, out));
+        return fs;
+      },
+    });
+    const nodeid = await filled(rig);
+    await rig.lookup('file');
+    errno = -EMFILE;
+    rig.send((r) => r.forget(nodeid, 1));
+    await rig.call((r) => r.getattr(nodeid));
+    expect(rig.mapped.length).to.equal(8);
   });
 
   it('goes on when only some lookups are forgotten', async () => {

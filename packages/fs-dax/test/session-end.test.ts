@@ -3,7 +3,7 @@ import { EIO } from '@oriel/sys';
 import { profiles } from '@oriel/vhost-user';
 import { expect } from 'chai';
 import { DAX_RANGE } from '../src/index.ts';
-import { ALWAYS, decode, MIB, PAGE, READ, Rig, type RigOptions } from './support/rig.ts';
+import { ALWAYS, decode, descriptorsOf, MIB, PAGE, READ, Rig, type RigOptions } from './support/rig.ts';
 
 const R = DAX_RANGE;
 
@@ -108,6 +108,20 @@ describe('a session that ends', () => {
     await rig.until(() => rig.mapped.length === 0);
     expect(rig.sentMappings.filter(([kind]) => kind === 'unmap').length).to.equal(2);
     expect(rig.device.stats.daxInodes).to.equal(0);
+  });
+
+  it('keeps what it lent to a request on its way until the answer', async () => {
+    const { rig: made, nodeid } = await withFile(PAGE + 1, { dax: { tail: 'copy' } });
+    using rig = made;
+    rig.hold();
+    rig.sendMap(nodeid, 0, 0);
+    await rig.inFlight();
+    rig.host.pause();
+    rig.device.reset();
+    expect(descriptorsOf('oriel-dax-copy'), 'ours, and that of the front-end').to.equal(2);
+    rig.release();
+    await rig.answered();
+    expect(descriptorsOf('oriel-dax-copy')).to.equal(1);
   });
 
   it('loses its front-end in the middle of everything', async () => {

@@ -3,7 +3,7 @@ import { EBADF, EINVAL, EIO, EOPNOTSUPP } from '@oriel/sys';
 import { profiles } from '@oriel/vhost-user';
 import { expect } from 'chai';
 import { DAX_RANGE, type FsDaxError } from '../src/index.ts';
-import { ALWAYS, MIB, NEVER, PAGE, READ, Rig, WRITE } from './support/rig.ts';
+import { ALWAYS, descriptorsOf, MIB, NEVER, PAGE, READ, Rig, WRITE } from './support/rig.ts';
 
 const [R, SLOTS] = [DAX_RANGE, 8];
 
@@ -141,7 +141,9 @@ describe('SETUPMAPPING', () => {
     writeFileSync(rig.path('file'), Buffer.alloc(R));
     const nodeid = await rig.lookup('file');
     rig.onRequest(() => -EIO);
+    const open = descriptorsOf(rig.path('file'));
     expect(await rig.map(nodeid, 0, 0)).to.equal(EIO);
+    expect(descriptorsOf(rig.path('file')) - open, 'one that the front-end got').to.equal(1);
     rig.onRequest(() => 0);
     expect(await rig.map(nodeid, 0, 0)).to.equal(0);
   });

@@ -48,6 +48,43 @@ describe('rings that stop', () => {
     expect(rig.mapped.length).to.equal(4);
   });
 
+  it('do what they got back once', async () => {
+    const { rig: made, nodeid } = await withFile(4 * R);
+    using rig = made;
+    writeFileSync(rig.path('other'), Buffer.alloc(R));
+    const other = await rig.lookup('other');
+    rig.hold();
+    const sent = [rig.sendMap(nodeid, 3, 3), rig.sendMap(nodeid, 0, 0), rig.sendMap(other, 0, 0)];
+    await rig.taken();
+    rig.host.pause();
+    rig.release();
+    await rig.answered();
+    rig.host.start();
+    await rig.until(() => sent.every(({ reply }) => reply !== null));
+    expect(rig.sentMappings).to.deep.equal([
+      ['map', 3 * R, R],
+      ['map', 0, R],
+      ['unmap', 0, R],
+      ['map', 0, R],
+    ]);
+  });
+
+  it('get a request back that was kept since nothing may be sent, and do it once', async () => {
+    const { rig: made, nodeid } = await withFile(4 * R);
+    using rig = made;
+    writeFileSync(rig.path('other'), Buffer.alloc(R));
+    const other = await rig.lookup('other');
+    rig.device.stopQueue(0);
+    rig.host.region(0).suspend();
+    const sent = [rig.sendMap(nodeid, 0, 0), rig.sendMap(other, 0, 0)];
+    await rig.taken();
+    rig.host.region(0).resume();
+    rig.host.pause();
+    rig.host.start();
+    await rig.until(() => sent.every(({ reply }) => reply !== null));
+    expect(rig.sentMappings.map(([kind]) => kind)).to.deep.equal(['map', 'unmap', 'map']);
+  });
+
   it('give EAGAIN for a mapping request that cannot go back', async () => {
     const { rig: made, nodeid } = await withFile(4 * R);
     using rig = made;

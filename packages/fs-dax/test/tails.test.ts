@@ -40,6 +40,16 @@ describe("the tail mode 'refuse'", () => {
     expect(rig.mapped.length).to.equal(1);
   });
 
+  it('does not take a file that the guest only opened for one that it changed', async () => {
+    using rig = await Rig.mounted(ALWAYS);
+    writeFileSync(rig.path('odd'), Buffer.alloc(PAGE + 1));
+    const nodeid = await rig.lookup('odd');
+    expect(await rig.map(nodeid, 0, 0)).to.equal(EOPNOTSUPP);
+    await rig.call((r) => r.open(nodeid, O_RDWR));
+    await rig.call((r) => r.create(1, 'odd', O_RDWR, 0o644));
+    expect(await rig.map(nodeid, 0, 0)).to.equal(EOPNOTSUPP);
+  });
+
   it('does not tell of bytes that the host appended and that cannot be reached', async () => {
     using rig = await Rig.mounted(ALWAYS);
     writeFileSync(rig.path('file'), Buffer.alloc(PAGE));

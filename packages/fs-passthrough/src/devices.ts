@@ -8,6 +8,7 @@ import {
   EROFS_SUPER_MAGIC_V1,
   EXT4_SUPER_MAGIC,
   F2FS_SUPER_MAGIC,
+  PROC_SUPER_MAGIC,
   RAMFS_MAGIC,
   SQUASHFS_MAGIC,
   Statfs,
@@ -30,6 +31,33 @@ const ON_DISK: ReadonlySet<number> = new Set([
   EROFS_SUPER_MAGIC_V1,
 ]);
 
+/** What statfs(2) says of the kernel's own file systems, as in linux/magic.h. */
+const SYSFS_MAGIC = 0x6265_6572;
+const DEBUGFS_MAGIC = 0x6462_6720;
+const TRACEFS_MAGIC = 0x7472_6163;
+const SECURITYFS_MAGIC = 0x7363_6673;
+const CONFIGFS_MAGIC = 0x6265_6570;
+const EFIVARFS_MAGIC = 0xde5e_81e4;
+const BPF_FS_MAGIC = 0xcafe_4a11;
+const CGROUP_SUPER_MAGIC = 0x27_e0eb;
+const CGROUP2_SUPER_MAGIC = 0x6367_7270;
+const BINFMTFS_MAGIC = 0x4249_4e4d;
+
+/** File systems whose files are the host itself: its processes' memory, its settings. */
+const OF_KERNEL: ReadonlySet<number> = new Set([
+  PROC_SUPER_MAGIC,
+  SYSFS_MAGIC,
+  DEBUGFS_MAGIC,
+  TRACEFS_MAGIC,
+  SECURITYFS_MAGIC,
+  CONFIGFS_MAGIC,
+  EFIVARFS_MAGIC,
+  BPF_FS_MAGIC,
+  CGROUP_SUPER_MAGIC,
+  CGROUP2_SUPER_MAGIC,
+  BINFMTFS_MAGIC,
+]);
+
 /** One mounted file system, with the known inodes on it. */
 export class Device {
   readonly major: number;
@@ -37,6 +65,8 @@ export class Device {
   readonly mount: number;
   /** False: a network file system, or one we know nothing of, where any data access may wait. */
   readonly local: boolean;
+  /** Its files may be listed, but not opened or made: they reach beyond the share. */
+  readonly ofKernel: boolean;
   /** preadv2(RWF_NOWAIT) is worth a try; false once it said EOPNOTSUPP. */
   nowait: boolean;
   /** For open_by_handle_at; -1 where that cannot be used, or was not tried. */
@@ -54,6 +84,7 @@ export class Device {
     this.minor = minor;
     this.mount = mount;
     this.local = IN_MEMORY.has(magic) || ON_DISK.has(magic);
+    this.ofKernel = OF_KERNEL.has(magic);
     this.nowait = !IN_MEMORY.has(magic);
   }
 

@@ -5,6 +5,8 @@ import { ROOT } from './inodes.ts';
 import type { Share } from './share.ts';
 
 const SLASH = 0x2f;
+/** What /proc/self/fd says behind a name that was taken away; a file may have it as its name. */
+const DELETED = Buffer.from(' (deleted)');
 
 /** Requests of a window. */
 export class MappingRequests {
@@ -90,7 +92,18 @@ export class MappingRequests {
     if (path.length <= prefix || path[prefix] !== SLASH || !path.subarray(0, prefix).equals(root.subarray(0, prefix))) {
       return '';
     }
-    return textOf(path.subarray(prefix + 1));
+    return endsWith(path, DELETED) && !this.#leadsTo(prefix + 1, len) ? '' : textOf(path.subarray(prefix + 1));
+  }
+
+  /** True when bytes [from, end) of `scratch.path` still name, below the share, the inode of the share's status. */
+  #leadsTo(from: number, end: number): boolean {
+    const { inodes, scratch, status } = this.#share;
+    scratch.bytes[scratch.pathAt + end] = 0;
+    const { inoLo, inoHi, devMajor, devMinor, mount, type } = status;
+    const root = inodes.fd(ROOT);
+    return (
+      status.ofEntry(root, scratch.path + from) === 0 && status.isFile(inoLo, inoHi, devMajor, devMinor, mount, type)
+    );
   }
 
   #readPath(slot: number): number {
@@ -98,6 +111,10 @@ export class MappingRequests {
     const number = inodes.number(slot);
     return number < 0 ? number : file.readlinkat(procFd, number, scratch.path, scratch.pathLen);
   }
+}
+
+function endsWith(bytes: Uint8Array, end: Uint8Array): boolean {
+  return end.every((byte, index) => bytes[bytes.length - end.length + index] === byte);
 }
 
 /** A path as text; one that is no UTF-8 is escaped. */

@@ -1,12 +1,11 @@
 /** OPEN, CREATE, TMPFILE, FLUSH and RELEASE. */
-import { FOPEN_KEEP_CACHE, FOPEN_NOFLUSH, type Name, type Operation, PENDING } from '@oriel/fuse';
+import { type Name, type Operation, PENDING } from '@oriel/fuse';
 import {
   type Address,
-  EAGAIN,
+  EACCES,
   EBADF,
   EEXIST,
   EINVAL,
-  EIO,
   EISDIR,
   ELOOP,
   ENFILE,
@@ -15,39 +14,33 @@ import {
   O_ACCMODE,
   O_CLOEXEC,
   O_CREAT,
-  O_DSYNC,
   O_EXCL,
   O_NOCTTY,
-  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
-  O_SYNC,
   O_TMPFILE,
   O_TRUNC,
   S_IFDIR,
   S_IFLNK,
   S_IFREG,
-  SYS,
 } from '@oriel/sys';
-import type { Device } from './devices.ts';
+import { type FileOpener, KEPT_FLAGS, NO_DIRECTORY } from './file-opener.ts';
 import { FILE } from './handles.ts';
 import type { Lookup } from './lookup.ts';
 import type { Share } from './share.ts';
 
-/** What reaches the host of the driver's flags. O_APPEND is done per write; O_DIRECT and O_NOATIME are not wanted. */
-const KEPT_FLAGS = O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC;
 const MODE_BITS = 0o7777;
 
 /** Requests that open and close files. */
 export class OpenRequests {
   readonly #share: Share;
   readonly #lookup: Lookup;
-  /** Tells whether an inode is in DAX use. */
-  inDaxUse: (nodeid: number) => boolean = () => false;
+  readonly #opener: FileOpener;
 
-  constructor(share: Share, lookup: Lookup) {
+  constructor(share: Share, lookup: Lookup, opener: FileOpener) {
     this.#share = share;
     this.#lookup = lookup;
+    this.#opener = opener;
   }
 
   open(op: Operation, nodeid: number, flags: number, killSuidgid: boolean): number {
@@ -59,16 +52,8 @@ export class OpenRequests {
     if (refused < 0) {
       return refused;
     }
-    const kill = killSuidgid && (flags & O_TRUNC) !== 0;
-    let fd = this.#openInode(slot, flags, kill, O_NONBLOCK);
-    if (fd === -EAGAIN) {
-      // A helper thread's rights are not changed, so it cannot clear set-id bits.
-      if (!kill && this.#openSlowly(op, slot, flags)) {
-        return PENDING;
-      }
-      fd = this.#openInode(slot, flags, kill, 0);
-    }
-    return fd < 0 ? fd : this.#answer(op, fd, nodeid, this.#share.inodes.device(slot), flags);
+    const fd = this.#opener.open(op, slot, flags, killSuidgid, NO_DIRECTORY);
+    return fd < 0 || fd === PENDING ? fd : this.#opener.answer(op, fd, nodeid, this.#share.inodes.device(slot), flags);
   }
 
   create(op: Operation, parent: number, name: Name, flags: number, mode: number, killSuidgid: boolean): number {
@@ -80,6 +65,9 @@ export class OpenRequests {
     if (settings.readonly) {
       const result = this.#createExisting(op, directory, name, flags, killSuidgid);
       return result === -ENOENT ? -EROFS : result;
+    }
+    if (inodes.device(directory).ofKernel) {
+      return -EACCES;
     }
     if (!this.#lookup.roomFor(name) || handles.full(FILE)) {
       return -ENFILE;
@@ -100,6 +88,9 @@ export class OpenRequests {
     if (settings.readonly) {
       return -EROFS;
     }
+    if (inodes.device(directory).ofKernel) {
+      return -EACCES;
+    }
     if (!this.#lookup.roomFor('a file without a name') || handles.full(FILE)) {
       return -ENFILE;
     }
@@ -114,6 +105,10 @@ export class OpenRequests {
     const slot = handles.slotOf(fh, FILE);
     if (slot < 0) {
       return -EBADF;
+    }
+    // Those known to be local do nothing then.
+    if (handles.device(slot).local) {
+      return 0;
     }
     const copy = fd.dup(handles.fd(slot));
     return copy < 0 ? copy : fd.close(copy);
@@ -146,57 +141,6 @@ export class OpenRequests {
       return -ENFILE;
     }
     return 0;
-  }
-
-  /** @param nonblock - O_NONBLOCK: a lease that somebody has on the file gives EAGAIN, else it blocks for up to 45 s */
-  #openInode(slot: number, flags: number, killSuidgid: boolean, nonblock: number): number {
-    const hostFlags = (flags & KEPT_FLAGS) | O_NOCTTY | nonblock;
-    if (!killSuidgid) {
-      return this.#share.openInode(slot, hostFlags);
-    }
-    const { credentials } = this.#share;
-    const failed = credentials.dropFsetid();
-    if (failed < 0) {
-      return failed;
-    }
-    try {
-      return this.#share.openInode(slot, hostFlags);
-    } finally {
-      credentials.regainFsetid();
-    }
-  }
-
-  /** Waits in a helper thread until the lease on a file has ended. @returns false when that cannot be done now */
-  #openSlowly(op: Operation, slot: number, flags: number): boolean {
-    const share = this.#share;
-    const { calls, devices, inodes, procFd, epoch } = share;
-    // A copy, since the inode may be forgotten meanwhile and its descriptor's number stand for anything.
-    const fd = calls.enabled ? inodes.fd(slot) : -1;
-    const pathFd = fd < 0 ? -1 : share.fd.dup(fd);
-    if (pathFd < 0) {
-      return false;
-    }
-    const nodeid = inodes.nodeid(slot);
-    const device = inodes.device(slot);
-    const opened = (fd: number): number => {
-      let result = fd;
-      if (fd >= 0 && share.epoch !== epoch) {
-        share.fd.close(fd);
-        result = -EIO;
-      } else if (fd >= 0) {
-        result = this.#answer(op, fd, nodeid, device, flags);
-      }
-      devices.release(device);
-      return result;
-    };
-    const hostFlags = (flags & KEPT_FLAGS) | O_NOCTTY | O_CLOEXEC;
-    device.users++;
-    if (!calls.open(op, SYS.openat, procFd, pathFd, hostFlags, opened)) {
-      devices.release(device);
-      share.fd.close(pathFd);
-      return false;
-    }
-    return true;
   }
 
   /**
@@ -235,7 +179,7 @@ export class OpenRequests {
       return slot;
     }
     this.#lookup.answer(op.entry, slot, directory);
-    return this.#answer(op, fd, op.entry.nodeid, inodes.device(slot), flags);
+    return this.#opener.answer(op, fd, op.entry.nodeid, inodes.device(slot), flags);
   }
 
   /** CREATE of a name that is taken: looks it up and opens it. */
@@ -247,7 +191,10 @@ export class OpenRequests {
     }
     let result = (flags & O_EXCL) === 0 ? this.#refusal(slot, flags) : -EEXIST;
     if (result === 0) {
-      result = this.#openInode(slot, flags, killSuidgid && (flags & O_TRUNC) !== 0, 0);
+      result = this.#opener.open(op, slot, flags, killSuidgid, directory);
+    }
+    if (result === PENDING) {
+      return PENDING;
     }
     if (result >= 0) {
       const fd = result;
@@ -255,32 +202,11 @@ export class OpenRequests {
       result = status.ofFd(fd);
       if (result === 0) {
         this.#lookup.answer(op.entry, slot, directory);
-        return this.#answer(op, fd, op.entry.nodeid, inodes.device(slot), flags);
+        return this.#opener.answer(op, fd, op.entry.nodeid, inodes.device(slot), flags);
       }
       this.#share.fd.close(fd);
     }
     inodes.dropUnused(slot);
     return result;
-  }
-
-  /** Makes a handle of a descriptor, which is given away, and answers with it. @returns 0 or -ENFILE */
-  #answer(op: Operation, fd: number, nodeid: number, device: Device, flags: number): number {
-    const { handles, settings, fd: sysFd } = this.#share;
-    if (handles.full(FILE)) {
-      sysFd.close(fd);
-      return -ENFILE;
-    }
-    const handle = handles.insert(fd, FILE, device, (flags & (O_SYNC | O_DSYNC)) !== 0);
-    op.fh = handles.fh(handle);
-    let openFlags = settings.cache.fileFlags;
-    if (settings.daxKeepCache && this.inDaxUse(nodeid)) {
-      openFlags |= FOPEN_KEEP_CACHE;
-    }
-    // Nothing happens on a local disk at close; a file open for writing must still push out what was stored by mmap.
-    if (device.local && (flags & O_ACCMODE) === O_RDONLY) {
-      openFlags |= FOPEN_NOFLUSH;
-    }
-    op.openFlags = openFlags;
-    return 0;
   }
 }

@@ -5,6 +5,7 @@ import { AttributeRequests } from './attribute-requests.ts';
 import { DataRequests } from './data-requests.ts';
 import { DirectoryRequests } from './directory-requests.ts';
 import { EntryRequests } from './entry-requests.ts';
+import { FileOpener } from './file-opener.ts';
 import { DIRECTORY, FILE } from './handles.ts';
 import { Lookup } from './lookup.ts';
 import { MappingRequests } from './mapping-requests.ts';
@@ -38,6 +39,7 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
   readonly #share: Share;
   readonly #entries: EntryRequests;
   readonly #attributes: AttributeRequests;
+  readonly #opener: FileOpener;
   readonly #opens: OpenRequests;
   readonly #data: DataRequests;
   readonly #directories: DirectoryRequests;
@@ -69,7 +71,8 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
     this.#share = share;
     this.#entries = new EntryRequests(share, lookup);
     this.#attributes = new AttributeRequests(share);
-    this.#opens = new OpenRequests(share, lookup);
+    this.#opener = new FileOpener(share, lookup);
+    this.#opens = new OpenRequests(share, lookup, this.#opener);
     this.#data = new DataRequests(share);
     this.#directories = new DirectoryRequests(options.sys, share, lookup);
     this.#mappings = new MappingRequests(share);
@@ -88,11 +91,11 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
    * it since the guest came to know it. A device that knows better puts its own test here.
    */
   get inDaxUse(): (nodeid: number) => boolean {
-    return this.#opens.inDaxUse;
+    return this.#opener.inDaxUse;
   }
 
   set inDaxUse(test: (nodeid: number) => boolean) {
-    this.#opens.inDaxUse = test;
+    this.#opener.inDaxUse = test;
   }
 
   get stats(): PassthroughStats {

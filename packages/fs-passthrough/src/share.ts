@@ -2,6 +2,7 @@
 import {
   type Address,
   AT_FDCWD,
+  EACCES,
   ENOSYS,
   EPERM,
   errnoName,
@@ -14,6 +15,7 @@ import {
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
+  S_IFDIR,
   SysError,
   type SysFd,
   type SysFile,
@@ -109,6 +111,9 @@ export class Share implements Disposable {
 
   /** Opens an inode anew, through /proc/self/fd: no path is walked. @returns a descriptor or a negative errno */
   openInode(slot: number, flags: number): number {
+    if (this.inodes.device(slot).ofKernel && this.inodes.type(slot) !== S_IFDIR) {
+      return -EACCES;
+    }
     const number = this.inodes.number(slot);
     return number < 0 ? number : this.file.openat(this.procFd, number, flags | O_CLOEXEC, 0);
   }

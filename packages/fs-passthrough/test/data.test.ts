@@ -269,6 +269,36 @@ describe('OPEN', () => {
   });
 });
 
+describe('FLUSH', () => {
+  checkLeaks();
+
+  it('asks nothing of a local file system, which does nothing at a close', () => {
+    const sys = mockSys();
+    using share = new TestShare({ sys });
+    writeFileSync(share.at('file'), 'text');
+    const nodeid = share.node('file');
+    const fh = share.fh(nodeid, O_RDWR);
+    sys.reset();
+
+    expect(share.fs.flush(share.op(), nodeid, fh)).to.equal(0);
+
+    expect(sys.calls).to.deep.equal([]);
+  });
+
+  it('closes a copy where the file system may have something to say', () => {
+    const sys = mockSys({ file: { fstatfs: () => 0 } });
+    using share = new TestShare({ sys });
+    writeFileSync(share.at('file'), 'text');
+    const nodeid = share.node('file');
+    const fh = share.fh(nodeid, O_RDWR);
+    sys.reset();
+
+    expect(share.fs.flush(share.op(), nodeid, fh)).to.equal(0);
+
+    expect(sys.calls.map(({ name }) => name)).to.deep.equal(['fd.dup', 'fd.close']);
+  });
+});
+
 describe('READ without helper threads', () => {
   checkLeaks();
 

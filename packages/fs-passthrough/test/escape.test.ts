@@ -26,6 +26,7 @@ import {
 } from '@oriel/sys';
 import { mockSys } from '@oriel/sys/testing';
 import { expect } from 'chai';
+import { needHandles } from './support/file-handles.ts';
 import { checkLeaks } from './support/leaks.ts';
 import { ROOT, TestShare } from './support/share.ts';
 
@@ -199,4 +200,29 @@ describe('a guest that wants out', () => {
     const opened = sys.calls.filter((call) => call.name === 'file.openat' && call.args[0] !== AT_FDCWD);
     expect(opened.length).to.be.greaterThan(0);
   });
+
+  for (const inodeFileHandles of ['prefer', 'never'] as const) {
+    it(`follows what the host moves out no further up (inodeFileHandles '${inodeFileHandles}')`, function () {
+      if (inodeFileHandles === 'prefer') {
+        needHandles(this, tmpdir());
+      }
+      using share = new TestShare({
+        inodeFileHandles,
+        limits: { maxInodeDescriptors: inodeFileHandles === 'never' ? 64 : 4 },
+      });
+      mkdirSync(share.at('dir'));
+      writeFileSync(share.at('dir', 'file'), 'mine');
+      const dir = share.node('dir');
+      for (let n = 0; n < 12; n++) {
+        writeFileSync(share.at(`other${n}`), '');
+        share.node(`other${n}`);
+      }
+      renameSync(share.at('dir'), join(outside, 'dir'));
+
+      expect(share.read(share.fh(share.lookup('file', dir).nodeid), 0, 9)).to.equal('mine');
+      expect(share.lookup('..', dir).result).to.equal(-EXDEV);
+      expect(share.lookup('dir').result).to.equal(-ENOENT);
+      rmSync(join(outside, 'dir'), { recursive: true });
+    });
+  }
 });

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { FOPEN_KEEP_CACHE, type MapInfo } from '@oriel/fuse';
 import { EACCES, EAGAIN, EBADF, ETXTBSY, O_RDWR, openSys } from '@oriel/sys';
 import { mockSys } from '@oriel/sys/testing';
@@ -43,6 +43,19 @@ describe('files for a DAX window', () => {
     const { nodeid } = share.lookup(new Uint8Array([0x61, 0xff]));
 
     expect(infoOf(share, nodeid).path).to.equal('a\\xff');
+  });
+
+  it('have no path when the one they were found by is gone, and are not taken for a file that looks so', () => {
+    using share = new TestShare();
+    writeFileSync(share.at('file'), 'mine');
+    const nodeid = share.node('file');
+    linkSync(share.at('file'), share.at('other name'));
+    rmSync(share.at('file'));
+
+    expect(infoOf(share, nodeid)).to.include({ result: 0, size: 4, path: '' });
+    writeFileSync(share.at('file (deleted)'), 'a trap');
+    expect(infoOf(share, nodeid).path).to.equal('');
+    expect(infoOf(share, share.node('file (deleted)')).path).to.equal('file (deleted)');
   });
 
   it('have paths below a share that is the root directory', () => {

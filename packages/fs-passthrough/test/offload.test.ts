@@ -347,4 +347,42 @@ describe('OPEN of a file with a lease', () => {
       expect(share.open(nodeid, options.flags, options.kill).result).to.equal(0);
     }
   });
+
+  it('waits in a helper thread for CREATE too, and tells the size after it', () => {
+    using offload = new TestOffload();
+    using share = new TestShare({ offload });
+    writeFileSync(share.at('file'), 'abcdef');
+    const release = lease(share.at('file'), F_RDLCK);
+
+    const { result, op } = share.create('file', O_RDWR | O_TRUNC);
+
+    expect(result).to.equal(PENDING);
+    const [dirfd, name, flags] = offload.jobs[0]!.args;
+    release();
+    offload.finish(openSys().file.openat(dirfd!, name!, flags!, 0));
+    expect(op.results).to.deep.equal([0]);
+    expect(op.entry.attr.size).to.equal(0);
+    expect(share.write(op.fh, 0, 'new')).to.equal(3);
+    share.forget(op.entry.nodeid);
+    expect(share.fs.stats).to.include({ inodes: 1, handles: 1, pending: 0 });
+  });
+
+  it('takes back the lookup of a CREATE that fails in a helper thread', () => {
+    using offload = new TestOffload();
+    using share = new TestShare({ offload });
+    writeFileSync(share.at('file'), 'abcdef');
+    const release = lease(share.at('file'), F_RDLCK);
+    const failed = share.create('file', O_RDWR);
+    const ended = share.create('file', O_RDWR);
+    const [, , flags] = offload.jobs[1]!.args;
+
+    offload.finish(-EIO);
+    expect(share.fs.stats).to.include({ inodes: 2, handles: 0 });
+    share.fs.destroy();
+    release();
+    offload.finish(openSys().file.openat(-100, Buffer.from(`${share.at('file')}\0`), flags!, 0));
+
+    expect([failed.op.results, ended.op.results]).to.deep.equal([[-EIO], [-EIO]]);
+    expect(share.fs.stats).to.include({ inodes: 1, handles: 0, devices: 1, pending: 0 });
+  });
 });

@@ -2,6 +2,7 @@ import { lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSyn
 import { TestClient } from '@oriel/fuse/testing';
 import {
   EBADF,
+  EFAULT,
   EINVAL,
   EMFILE,
   ENOENT,
@@ -233,5 +234,25 @@ describe('a driver in a FUSE session', () => {
     sys.failNext('file.openat2', EMFILE);
     expect(driver.call(request.lookup(ROOT, 'a')).error).to.equal(EMFILE);
     expect(driver.call(request.lookup(ROOT, 'nothing')).error).to.equal(ENOENT);
+  });
+
+  it('is told EFAULT where its memory cannot be reached', () => {
+    using driven = new DrivenShare();
+    const { driver, share } = driven;
+    const { request, message } = driver;
+    writeFileSync(share.at('file'), 'text');
+    const { nodeid } = driver.call(request.lookup(ROOT, 'file')).readEntry();
+    const { fh } = driver.call(request.open(nodeid, O_RDWR));
+    const nowhere = (_offset: number, len: number, iov: Uint32Array): number => {
+      iov.set([4096, 0, len, 0]);
+      return 1;
+    };
+    message.readIovec = nowhere;
+    message.writeIovec = nowhere;
+
+    expect(driver.call(request.read(nodeid, fh, 0, 4)).error).to.equal(EFAULT);
+    expect(driver.call(request.write(nodeid, fh, 0, 3), Buffer.from('abc')).error).to.equal(EFAULT);
+
+    expect(readFileSync(share.at('file'), 'utf8')).to.equal('text');
   });
 });

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { FUSE_ATTR_SUBMOUNT } from '@oriel/fuse';
-import { EXDEV } from '@oriel/sys';
+import { FATTR_SIZE, FUSE_ATTR_SUBMOUNT } from '@oriel/fuse';
+import { EACCES, ELOOP, ENOTDIR, EXDEV, O_RDONLY, O_RDWR } from '@oriel/sys';
 import { expect } from 'chai';
 import { needHandles } from './support/file-handles.ts';
 import { checkLeaks } from './support/leaks.ts';
@@ -87,6 +87,37 @@ describe('file systems mounted below the share', () => {
     const nodes = [share.node('dir'), share.node('again'), share.node('dir', 'file'), share.node('again', 'file')];
 
     expect(new Set(nodes).size).to.equal(4);
+    expect(mount).to.be.an('object');
+  });
+
+  it('that show the kernel and its processes are listed, but their files are not opened', function () {
+    using share = new TestShare();
+    using mount = mounted(['-t', 'proc', 'oriel-test'], share.at('proc')) ?? skip(this);
+    const root = share.node('proc');
+    const own = share.node('proc', `${process.pid}`);
+    const memory = share.node('proc', `${process.pid}`, 'mem');
+
+    expect(share.list(share.dirFh(own), 4096, true, own).map(({ name }) => name)).to.include('mem');
+    for (const flags of [O_RDONLY, O_RDWR]) {
+      expect(share.open(memory, flags).result).to.equal(-EACCES);
+      expect(share.create('mem', flags, 0o644, own).result).to.equal(-EACCES);
+    }
+    expect(share.open(share.node('proc', 'sys', 'kernel', 'core_pattern'), O_RDWR).result).to.equal(-EACCES);
+    expect(share.setattr(memory, { valid: FATTR_SIZE }).result).to.equal(-EACCES);
+    expect(share.fs.openForMapping(memory)).to.equal(-EACCES);
+    expect(share.create('new', O_RDWR, 0o644, root).result).to.equal(-EACCES);
+    expect(share.fs.tmpfile(share.op(), root, O_RDWR, 0o600)).to.equal(-EACCES);
+    expect(mount).to.be.an('object');
+  });
+
+  it('that show the kernel: their magic links lead nowhere', function () {
+    using share = new TestShare();
+    using mount = mounted(['-t', 'proc', 'oriel-test'], share.at('proc')) ?? skip(this);
+    const cwd = share.node('proc', `${process.pid}`, 'cwd');
+
+    expect(share.lookup('package.json', cwd).result).to.equal(-ENOTDIR);
+    expect(share.open(cwd).result).to.equal(-ELOOP);
+    expect(share.link(cwd, 'stolen').result).to.equal(-EXDEV);
     expect(mount).to.be.an('object');
   });
 });

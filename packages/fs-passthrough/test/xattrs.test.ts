@@ -110,6 +110,35 @@ describe('extended attributes', () => {
     }
   });
 
+  it('that mean something to the host alone are out of reach, as for a server without CAP_SYS_ADMIN', () => {
+    const list = Buffer.from('trusted.overlay.opaque\0security.selinux\0user.a\0');
+    const sys = mockSys({
+      file: {
+        listxattr(_path, to) {
+          new Uint8Array(sys.mem.view(to as number, list.length)).set(list);
+          return list.length;
+        },
+        getxattr: () => 7,
+        setxattr: () => 0,
+        removexattr: () => 0,
+      },
+    });
+    using share = new TestShare({ sys, xattr: true });
+    const xattrs = new Xattrs(share);
+
+    expect(xattrs.list(ROOT)).to.deep.equal(['security.selinux', 'user.a']);
+    expect(xattrs.get(ROOT, 'trusted.overlay.opaque')).to.equal(-ENODATA);
+    expect(xattrs.set(ROOT, 'trusted.overlay.redirect', '/')).to.equal(-EPERM);
+    expect(xattrs.remove(ROOT, 'trusted.overlay.opaque')).to.equal(-EPERM);
+    for (const name of ['security.selinux', 'security.ima', 'security.evm', 'security.capability2']) {
+      expect(xattrs.get(ROOT, name, 0)).to.equal(7);
+      expect(xattrs.set(ROOT, name, 'x')).to.equal(-EPERM);
+      expect(xattrs.remove(ROOT, name)).to.equal(-EPERM);
+    }
+    expect(xattrs.set(ROOT, 'security.capability', 'x')).to.equal(0);
+    expect(xattrs.remove(ROOT, 'security.capability')).to.equal(0);
+  });
+
   it('are asked of known inodes only', () => {
     using share = new TestShare({ xattr: true });
     const xattrs = new Xattrs(share);

@@ -2,6 +2,7 @@
 import { TWO_32, UNSAFE_HI } from '@oriel/layout';
 import { E2BIG, EFAULT, EINVAL, EIO, ENOENT } from '@oriel/sys';
 import { FUSE_WRITE } from './constants.ts';
+import { FuseWriteIn } from './layout.ts';
 import type { FuseMessage } from './message.ts';
 import { HEADER_WORD, type OperationRecord, REQUEST } from './operation-record.ts';
 import { UNSERVED } from './pending.ts';
@@ -24,7 +25,12 @@ export function fetch(op: OperationRecord, message: FuseMessage): number {
   op.opcode = 0;
   op.nodeid = 0;
   op.reply = P.REPLY_UNKNOWN;
-  if (first < P.IN_HEADER || message.read(0, op.u8, REQUEST, first) !== first) {
+  if (first < P.IN_HEADER) {
+    return MUTE;
+  }
+  const whole = message.read(0, op.u8, REQUEST, first) === first;
+  // The header may lie in other memory than what follows it.
+  if (!whole && message.read(0, op.u8, REQUEST, P.IN_HEADER) !== P.IN_HEADER) {
     return MUTE;
   }
   const words = op.u32;
@@ -70,7 +76,16 @@ export function fetch(op: OperationRecord, message: FuseMessage): number {
   op.supplementaryGroup = -1;
   // A hook may have set a flag here for the request that used this operation before.
   op.entry.attr.flags = 0;
+  if (!whole) {
+    return opcode === FUSE_WRITE ? fetchWrite(op, message) : -EFAULT;
+  }
   return readBytes === first || opcode === FUSE_WRITE ? 0 : fetchRest(op, message, first);
+}
+
+/** The arguments of a WRITE without its data: whoever writes those finds out whether they can be read. */
+function fetchWrite(op: OperationRecord, message: FuseMessage): number {
+  const len = FuseWriteIn.byteLength;
+  return message.read(P.IN_HEADER, op.u8, REQUEST + P.IN_HEADER, len) === len ? 0 : -EFAULT;
 }
 
 function fetchRest(op: OperationRecord, message: FuseMessage, first: number): number {

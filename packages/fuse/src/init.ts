@@ -21,8 +21,6 @@ const ALWAYS_LO =
   C.FUSE_ASYNC_DIO |
   C.FUSE_PARALLEL_DIROPS |
   C.FUSE_MAX_PAGES |
-  // A nodeid is one symlink for ever, so its target cannot change.
-  C.FUSE_CACHE_SYMLINKS |
   C.FUSE_HANDLE_KILLPRIV_V2 |
   C.FUSE_SETXATTR_EXT |
   C.FUSE_INIT_EXT;

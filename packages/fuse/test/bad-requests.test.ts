@@ -117,24 +117,6 @@ describe('bad requests', () => {
       }, EINVAL);
     });
 
-    it('memory that cannot be read', () => {
-      const one = request.getattr(1);
-      client.message.load(one.bytes, one.len, one.room);
-      client.message.read = () => -14;
-      client.session.handle(client.message);
-      expect(client.message.written).to.equal(0);
-      expect(client.session.stats.malformed).to.equal(1);
-    });
-
-    it('the rest of a long message that cannot be read', () => {
-      const one = request.setxattr(1, 'user.a', new Uint8Array(1000));
-      client.message.load(one.bytes, one.len, one.room);
-      const read = client.message.read.bind(client.message);
-      client.message.read = (offset, to, toOffset, len) => (offset === 0 ? read(offset, to, toOffset, len) : -14);
-      client.session.handle(client.message);
-      expect(client.take(one).error).to.equal(14);
-    });
-
     it('more than 72 KiB', () => {
       refuses(raw(C.FUSE_SETXATTR, new Uint8Array(72 * 1024 - 39)), E2BIG);
       refuses(raw(C.FUSE_LOOKUP, new Uint8Array(72 * 1024 - 39)), E2BIG);

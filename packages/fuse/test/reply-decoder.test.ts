@@ -111,4 +111,20 @@ describe('ReplyDecoder', () => {
         .with.property('code', 'ERR_FUSE_REPLY_RECORD');
     }
   });
+
+  it('reads seconds of any sign, to the last one', () => {
+    for (const seconds of [0, 1, -1, -2, -(2 ** 31), -(2 ** 31) - 1, 2 ** 31, 2 ** 32, 2 ** 34 + 1, -(2 ** 40) - 3]) {
+      request.getattr(1);
+      const bytes = answer(request, 120);
+      const view = new DataView(bytes.buffer);
+      for (const at of [24, 32, 40]) {
+        view.setBigInt64(16 + 16 + at, BigInt(seconds), true);
+      }
+      expect(reply.take(request, bytes, 120).readAttributes()).to.include({
+        atime: seconds,
+        mtime: seconds,
+        ctime: seconds,
+      });
+    }
+  });
 });

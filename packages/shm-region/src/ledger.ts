@@ -78,11 +78,7 @@ export class Ledger {
     }
     let replaces: LedgerRecord | null = null;
     for (const held of this.#over(request)) {
-      if (held.doomed) {
-        // What it replaces comes back if the front-end refuses it, and then nobody unmaps that.
-        if (held.replaces?.doomed === false) {
-          return -EEXIST;
-        }
+      if (held.doomed && !mayLeaveItsPlaceTaken(held)) {
         continue;
       }
       if (!this.#replaceable(held, request)) {
@@ -240,7 +236,7 @@ export class Ledger {
       return true;
     }
     for (const held of this.#held.items) {
-      if (held.doomed || held.toBeReplaced) {
+      if ((held.doomed && !mayLeaveItsPlaceTaken(held)) || held.toBeReplaced) {
         expected -= 1;
       }
     }
@@ -251,6 +247,11 @@ export class Ledger {
     this.stats.mapped += sign;
     this.stats.mappedBytes += sign * record.len;
   }
+}
+
+/** True when something else comes back where a record stood, if the front-end refuses it: what it was to replace, wanted still. */
+function mayLeaveItsPlaceTaken(record: LedgerRecord): boolean {
+  return record.replaces?.doomed === false;
 }
 
 /** True when the record lies wholly inside the range. */

@@ -473,6 +473,21 @@ describe('BackendRegion', () => {
       expect(told.slice(3)).to.deep.equal(['u 0', 'new -5', 'apart 0']);
     });
 
+    it('counts the old as long as it may come back', () => {
+      const { region, transport, map, told, tell } = setUp({ overlap: 'replace', maxMappings: 1 });
+      const [first, second] = [{}, {}];
+      map('old', 0, 1, { owner: first });
+      transport.answer();
+      map('new', 0, 1, { owner: second });
+      region.unmapOwner(second, tell('u'));
+      map('apart', 4, 1);
+      expect(told.slice(1)).to.deep.equal([`apart ${-ENOSPC}`]);
+      region.unmapOwner(first, tell('v'));
+      map('again', 4, 1);
+      transport.answerAll();
+      expect(told.slice(2)).to.have.members(['u 0', 'v 0', 'new 0', 'again 0']);
+    });
+
     it('counts a range that will be replaced once, and again when the replacement is cancelled', () => {
       const { region, transport, map, told, tell } = setUp({ overlap: 'replace', maxMappings: 3 });
       const owner = {};

@@ -46,7 +46,7 @@ try {
     await run.round(new Xorshift(seed), tally);
     round++;
   } while (elapsed() < seconds && round < mostRounds);
-  if (round < mostRounds) checkWanted(soak.wanted);
+  if (round >= soak.enough) checkWanted(soak.wanted);
 } catch (error) {
   failure = failureOf(error);
 }

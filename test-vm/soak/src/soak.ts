@@ -28,6 +28,7 @@ export interface SoakRun extends AsyncDisposable {
 /** What a module of a soak exports. */
 export interface SoakModule {
   readonly open: () => SoakRun | Promise<SoakRun>;
-  /** Names that a long enough run must have counted: a soak that never gets there proves nothing. */
+  /** Names that must have been counted after `enough` rounds: a soak that never gets there proves nothing. */
   readonly wanted: readonly string[];
+  readonly enough: number;
 }

@@ -1,24 +1,15 @@
 /** A device over a real directory, in a machine without a VM: the test is driver and front-end. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassthroughFilesystem, type PassthroughOptions } from '@oriel/fs-passthrough';
 import type { Filesystem } from '@oriel/fuse';
 import { type Asked, type InitInput, ReplyDecoder, RequestEncoder } from '@oriel/fuse/client';
 import type { WireMapping } from '@oriel/shm-region';
-import {
-  BlockingLoop,
-  Fd,
-  type Logger,
-  Mapping,
-  openOffload,
-  openSys,
-  PROT_READ,
-  PROT_WRITE,
-  type Sys,
-} from '@oriel/sys';
+import { BlockingLoop, type Logger, type Mapping, openOffload, openSys, type Sys } from '@oriel/sys';
 import { type LeakCheck, leakCheck, type TempDir, tempDir } from '@oriel/sys/testing';
 import { MockHost, type MockHostOptions } from '@oriel/virtio-device/testing';
 import { DAX_RANGE, FsDevice, type FsDeviceOptions } from '../../src/index.ts';
+import { FrontEnd } from './front-end.ts';
 
 export const sys = openSys();
 export const PAGE = 4096;
@@ -66,11 +57,8 @@ export class Rig implements Disposable {
   readonly #request = new RequestEncoder();
   readonly #sent = new Map<string, Sent>();
   readonly #offload: ReturnType<typeof openOffload> | undefined;
-  readonly #unanswered: (() => void)[] = [];
-  /** What the front-end got to map, by place in the window. */
-  readonly #files = new Map<number, Fd>();
+  readonly #frontEnd: FrontEnd;
   #requests = 0;
-  #holding = false;
   #helperGone = (): void => {};
 
   constructor(options: RigOptions = {}) {
@@ -96,13 +84,7 @@ export class Rig implements Disposable {
       dax: { stateDir, minSize: 1, ...device.dax },
     });
     this.host = new MockHost(this.device, { sys, loop: this.loop, log, ...help, ...host });
-    const { transport } = this.host;
-    transport.map = (request, fd, done) => {
-      this.#files.get(request.shmOffset)?.close();
-      this.#files.set(request.shmOffset, new Fd(sys.fd, sys.fd.dup(fd)));
-      this.#serve('map', request, done);
-    };
-    transport.unmap = (request, done) => this.#serve('unmap', request, done);
+    this.#frontEnd = new FrontEnd(sys, this.loop, this.host.transport);
     this.host.attach();
     this.host.start();
   }
@@ -195,12 +177,9 @@ export class Rig implements Disposable {
       .map(({ shmOffset, len, fdOffset }) => [shmOffset, len, fdOffset]);
   }
 
-  /** The memory behind a mapping that begins at a place in the window, as the guest has it. */
+  /** The memory behind a mapping, as the guest has it. */
   memory(shmOffset: number): Mapping {
-    const { len, fdOffset } = this.host.transport.sent.findLast(
-      ({ request }) => request.shmOffset === shmOffset,
-    )!.request;
-    return Mapping.shared(sys.mem, this.#files.get(shmOffset)!.fd, len, fdOffset, PROT_READ | PROT_WRITE);
+    return this.#frontEnd.memory(shmOffset);
   }
 
   /** Requests that reached the front-end, as [kind, shmOffset, len]. */
@@ -210,13 +189,12 @@ export class Rig implements Disposable {
 
   /** From now on the front-end answers nothing. */
   hold(): void {
-    this.#holding = true;
+    this.#frontEnd.hold();
   }
 
   /** The front-end answers what it has, in order, and what comes. */
   release(): void {
-    this.#holding = false;
-    for (const answer of this.#unanswered.splice(0)) this.loop.defer(answer);
+    this.#frontEnd.release();
   }
 
   /** Calls back when the front-end looks at a request; its result is the answer. */
@@ -226,7 +204,7 @@ export class Rig implements Disposable {
 
   /** Waits until the front-end has a request that it has not answered. */
   inFlight(): Promise<void> {
-    return this.until(() => this.#unanswered.length > 0);
+    return this.until(() => this.#frontEnd.unanswered > 0);
   }
 
   /** Waits until the device has taken every request that was sent once. */
@@ -260,7 +238,7 @@ export class Rig implements Disposable {
   }
 
   #close(): void {
-    for (const file of this.#files.values()) file.close();
+    this.#frontEnd[Symbol.dispose]();
     this.host[Symbol.dispose]();
     this.device[Symbol.dispose]();
     this.fs[Symbol.dispose]();
@@ -269,26 +247,23 @@ export class Rig implements Disposable {
     this.dir[Symbol.dispose]();
   }
 
-  /** A request to the front-end, which answers when the test says so. */
-  #serve(kind: 'map' | 'unmap', request: WireMapping, done: (error: number) => void): void {
-    const { transport } = this.host;
-    if (!transport.ready) throw new RangeError(`${kind} sent while the rings are stopped`);
-    transport.sent.push({ kind, request });
-    transport.waiting++;
-    const answer = (): void => {
-      transport.waiting--;
-      done(transport.behaviour.answer(kind, request));
-    };
-    if (this.#holding) this.#unanswered.push(answer);
-    else this.loop.defer(answer);
-  }
-
   #logger(): Logger {
     const note = (message: string): void => {
       this.lines.push(message);
     };
     return { error: note, warn: note, info: () => {}, debug: () => {}, trace: () => {} };
   }
+}
+
+/** How many descriptors this process has of a file, which may be a part of its name. */
+export function descriptorsOf(name: string): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes(name);
+    } catch {
+      return false; // the one that listed the directory
+    }
+  }).length;
 }
 
 export function decode({ asked, reply }: Sent): ReplyDecoder {

@@ -64,6 +64,7 @@ const MACHINE: Record<MachineAction, number> = {
 const REST = { removeOne: 60, remount: 20, reset: 20, crash: 10, compare: 60 } as const;
 const WEIGHTS = { ...DATA, ...NAMES, ...MACHINE, ...REST };
 
+export const enough = 3;
 export const wanted = [
   ...Object.keys({ ...DATA, ...NAMES, ...REST }),
   ...['pause', 'pause in flight', 'temper', 'refuse', 'loaded', 'stored', 'slot set up', 'slot removed'],

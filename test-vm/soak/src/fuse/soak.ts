@@ -17,6 +17,7 @@ import { MessagePool, SessionDriver } from './session-driver.ts';
 const STEPS = 400;
 const TIGHT = { maxInodes: 12, maxHandles: 4, maxDirStreams: 2, maxPending: 2 };
 
+export const enough = 100;
 export const wanted = [...REQUEST_NAMES, 'mutated', 'succeeded', 'refused', 'reset', 'init', 'counted', 'tight'];
 
 export function open(): SoakRun {

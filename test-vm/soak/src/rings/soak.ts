@@ -16,6 +16,7 @@ const STEPS = 400;
 
 const sys = openSys();
 
+export const enough = 300;
 export const wanted = [
   ...['take', 'complete', 'unfetch', 'stop', 'rebind', 'remove', 'add', 'replace', 'truncate'],
   ...['ERR_VIRTQ_BUFFER', 'ERR_VIRTQ_HEAD', 'ERR_VIRTQ_INDEX', 'ERR_VIRTQ_NEXT', 'ERR_VIRTQ_INDIRECT'],

@@ -16,6 +16,7 @@ import { HostileFrontEnd } from './hostile-front-end.ts';
 const CONNECTIONS = 4;
 const PROFILES = Object.values(profiles).map(({ name }) => name);
 
+export const enough = 150;
 export const wanted = [
   ...['apt', 'broken', 'request', 'mapping', 'scribble', 'kick', 'answer', 'bytes', 'reply', 'submitted', 'returned'],
   ...['thrown out', 'started', 'back request 9', 'back request 10', ...PROFILES],

@@ -12,6 +12,7 @@ import { StampedFiles } from './stamped-files.ts';
 
 const STEPS = 300;
 
+export const enough = 500;
 export const wanted = [
   ...['map', 'unmap', 'unmapOwner', 'unmapAll', 'stop', 'resume', 'reset', 'reconnect', 'seen', 'stored', 'hostile'],
   ...['mapped', 'unmapped', 'map refused', 'unmap refused', 'map cancelled', 'unmap cancelled', 'nested'],

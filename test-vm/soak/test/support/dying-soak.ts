@@ -1,5 +1,6 @@
 import type { SoakRun } from '../../src/soak.ts';
 
+export const enough = 1;
 export const wanted: readonly string[] = [];
 
 export function open(): SoakRun {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SoakRun } from '../../src/soak.ts';
 
+export const enough = 1;
 export const wanted: readonly string[] = [];
 
 export function open(): SoakRun {
