@@ -75,6 +75,30 @@ describe('GrowRecord', () => {
     expect(statSync(join(dir.path, 'outside')).size).to.equal(4096);
   });
 
+  it('leaves no file behind when nothing is grown', () => {
+    using dir = tempDir();
+    const record = GrowRecord.open(sys, dir.path, 'key', () => true);
+    writeFileSync(join(dir.path, 'file'), 'x');
+    record.begin(grown(join(dir.path, 'file'), 'file', 1, 4096));
+    record.clear();
+    expect(readdirSync(dir.path)).to.have.length(2);
+    record[Symbol.dispose]();
+    expect(readdirSync(dir.path)).to.deep.equal(['file']);
+  });
+
+  it('finds a record behind the place of one that was taken away', () => {
+    using dir = tempDir();
+    const first = GrowRecord.open(sys, dir.path, 'key', () => true);
+    const second = GrowRecord.open(sys, dir.path, 'key', () => true);
+    const third = GrowRecord.open(sys, dir.path, 'key', () => true);
+    writeFileSync(join(dir.path, 'file'), 'x');
+    third.begin(grown(join(dir.path, 'file'), 'file', 1, 4096));
+    for (const record of [first, second, third]) record[Symbol.dispose]();
+    let asked = 0;
+    GrowRecord.open(sys, dir.path, 'key', () => ++asked > 0)[Symbol.dispose]();
+    expect(asked).to.equal(1);
+  });
+
   it('has one record for each process, and ignores a damaged one', () => {
     using dir = tempDir();
     const one = GrowRecord.open(sys, dir.path, 'key', () => true);

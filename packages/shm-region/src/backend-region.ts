@@ -326,17 +326,23 @@ export class BackendRegion implements ShmRegion {
     if (held.some((record) => record.place === 'aside' || record.state === 'mapping')) {
       return false;
     }
-    this.#queue.shift();
-    if (held.length === 0) {
+    // What went meanwhile may have given its place to a mapping that is to stay: nothing is unmapped across it.
+    const run = held.splice(0, neighbours(held));
+    if (held.length > 0) {
+      this.#queue[0] = { kind: 'unmap', records: held };
+    } else {
+      this.#queue.shift();
+    }
+    if (run.length === 0) {
       return true;
     }
-    const first = held[0]!;
-    const last = held.at(-1)!;
+    const first = run[0]!;
+    const last = run.at(-1)!;
     const flight = this.#flight;
     flight.requests += 1;
     this.#transport?.unmap(this.#wire(first, last.shmOffset + last.len - first.shmOffset), (error) => {
       flight.requests -= 1;
-      this.#unmapAnswered(held, error);
+      this.#unmapAnswered(run, error);
     });
     return true;
   }
@@ -406,4 +412,16 @@ export class BackendRegion implements ShmRegion {
     this.#ledger.stats.refused += 1;
     this.#log.warn(`${what} refused`, { shmid: this.shmid, shmOffset, len, label: printable(label), error });
   }
+}
+
+/** How many records from the first on touch each other. */
+function neighbours(records: readonly LedgerRecord[]): number {
+  let count = Math.min(1, records.length);
+  while (
+    count < records.length &&
+    records[count]!.shmOffset === records[count - 1]!.shmOffset + records[count - 1]!.len
+  ) {
+    count += 1;
+  }
+  return count;
 }

@@ -488,6 +488,20 @@ describe('BackendRegion', () => {
       expect(told.slice(2)).to.have.members(['u 0', 'v 0', 'new 0', 'again 0']);
     });
 
+    it('unmaps nothing across a mapping that took the place of one that was to go', () => {
+      const { region, transport, map, tell, ledger, sent } = setUp({ overlap: 'replace', unmap: 'range' });
+      const owner = {};
+      for (const page of [0, 1, 2]) {
+        map(`old${page}`, page, 1, { owner });
+      }
+      transport.answerAll();
+      map('new', 1, 1);
+      region.unmapOwner(owner, tell('u'));
+      transport.answerAll();
+      expect(sent().slice(4)).to.deep.equal(['unmap 0+1', 'unmap 2+1']);
+      expect(ledger()).to.deep.equal(['new@1+1 live']);
+    });
+
     it('counts a range that will be replaced once, and again when the replacement is cancelled', () => {
       const { region, transport, map, told, tell } = setUp({ overlap: 'replace', maxMappings: 3 });
       const owner = {};

@@ -41,9 +41,7 @@ export async function openDaxShare(options: DaxShareOptions): Promise<DaxShare> 
   const hostDir = join(dir, 'share');
   const socketPath = join(dir, 'share.sock');
   mkdirSync(hostDir, { recursive: true });
-  mkdirSync(join(dir, 'state'), { recursive: true });
-  const stateDir = `--state-dir=${join(dir, 'state')}`;
-  const backend = await startOrielFs({ socketPath, sharedDir: hostDir, window, logLevel, args: [stateDir, ...args] });
+  const backend = await startOrielFs({ socketPath, sharedDir: hostDir, window, logLevel, args });
   try {
     const qemuArgs = [...orielDevice(socketPath), ...(boot.qemuArgs ?? [])];
     const guest = await bootGuest({ environment, ...boot, qemuArgs });

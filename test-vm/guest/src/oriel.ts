@@ -1,4 +1,5 @@
 /** `oriel fs`, the back-end under test: the real program, from the sources of this checkout. */
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HostProcess } from './process.ts';
 
@@ -11,6 +12,8 @@ export interface OrielFsOptions {
   /** As on the command line; '0' for no window. */
   readonly window?: string;
   readonly args?: readonly string[];
+  /** Default: where the socket is. */
+  readonly stateDir?: string;
   /** Default `info`. */
   readonly logLevel?: 'info' | 'debug' | 'trace';
 }
@@ -31,6 +34,7 @@ export async function startOrielFs(options: OrielFsOptions): Promise<HostProcess
     `--socket-path=${options.socketPath}`,
     `--shared-dir=${options.sharedDir}`,
     `--tag=${options.tag ?? 'share'}`,
+    `--state-dir=${options.stateDir ?? dirname(options.socketPath)}`,
     ...(options.window === undefined ? [] : [`--window=${options.window}`]),
     `--log-level=${options.logLevel ?? 'info'}`,
     ...(options.args ?? []),

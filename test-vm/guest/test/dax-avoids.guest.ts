@@ -36,8 +36,7 @@ describe('what stock QEMU is kept from', () => {
         writeFileSync(join(sharedDir, 'data'), randomBytes(48 << 20));
         const socketPath = join(dir, `${tag}.sock`);
         const window = tag === 'ro' ? '64M' : '128M';
-        const more = [...args, `--state-dir=${dir}`];
-        backends.push(await startOrielFs({ socketPath, sharedDir, tag, window, args: more }));
+        backends.push(await startOrielFs({ socketPath, sharedDir, tag, window, args }));
         qemuArgs.push(...orielDevice(socketPath, tag));
       }
       guest = await bootGuest({ environment: suite.environment, qemuArgs });

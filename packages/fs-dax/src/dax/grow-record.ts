@@ -5,6 +5,7 @@
 import { crc32 } from 'node:zlib';
 import { bytes, struct, U32, U64 } from '@oriel/layout';
 import {
+  AT_EMPTY_PATH,
   AT_FDCWD,
   EAGAIN,
   ENAMETOOLONG,
@@ -18,6 +19,8 @@ import {
   O_CREAT,
   O_NOFOLLOW,
   O_RDWR,
+  STATX_BASIC_STATS,
+  Statx,
   type Sys,
   SysError,
 } from '@oriel/sys';
@@ -62,6 +65,8 @@ export class GrowRecord implements Disposable {
   readonly #view: DataView;
   /** Where the record lies. */
   readonly path: string;
+  /** Something is written down: the file then stays behind for the next start. */
+  #grown = false;
 
   private constructor(sys: Pick<Sys, 'mem' | 'fd' | 'file'>, fd: Fd, path: string) {
     this.#sys = sys;
@@ -89,7 +94,6 @@ export class GrowRecord implements Disposable {
       for (let index = 0; index < MOST_RECORDS; index++) {
         const path = `${directory}/grow-${share}-${index}.record`;
         const record = GrowRecord.#lock(sys, path, mine === null ? O_CREAT : 0);
-        if (record === -ENOENT) break;
         if (typeof record === 'number') continue;
         if (record.#mend(repair) && mine === null) mine = record;
         else record[Symbol.dispose]();
@@ -120,13 +124,16 @@ export class GrowRecord implements Disposable {
     Record.pathLen.set(view, 0, path.length);
     this.#memory.u8.set(path, Record.path.offset);
     Record.checksum.set(view, 0, crc32(this.#memory.u8.subarray(CHECKED_FROM)));
+    this.#grown = true;
     return this.#store();
   }
 
   /** Says that nothing is grown. @returns 0 or a negative errno */
   clear(): number {
     this.#memory.u8.fill(0);
-    return this.#store();
+    const result = this.#store();
+    this.#grown &&= result < 0;
+    return result;
   }
 
   /** Opens and locks a record. @returns -ENOENT when it is not there, -EAGAIN when another process has it */
@@ -138,7 +145,13 @@ export class GrowRecord implements Disposable {
     const fd = new Fd(sys.fd, opened);
     try {
       const locked = sys.file.flock(fd.fd, LOCK_EX | LOCK_NB);
-      if (locked === 0) return new GrowRecord(sys, fd, path);
+      if (locked === 0) {
+        const record = new GrowRecord(sys, fd, path);
+        if (record.#isThere()) return record;
+        // Its owner took it away between our open and our lock.
+        record[Symbol.dispose]();
+        return GrowRecord.#lock(sys, path, create);
+      }
       if (locked !== -EAGAIN) throw recordError(path, 'flock', locked);
       fd.close();
       return locked;
@@ -148,10 +161,20 @@ export class GrowRecord implements Disposable {
     }
   }
 
+  /** Whether the locked file still has its name. */
+  #isThere(): boolean {
+    const { file } = this.#sys;
+    this.#memory.u8.fill(0);
+    const { addr } = this.#memory;
+    const result = file.statx(this.#fd.fd, addr + Statx.byteLength, AT_EMPTY_PATH, STATX_BASIC_STATS, addr);
+    return result === 0 && Statx.stxNlink.get(this.#view, 0) > 0;
+  }
+
   /** Has what a killed process left mended. @returns true when the record is free; else it is left as it is */
   #mend(repair: (file: GrownFile) => boolean): boolean {
     try {
       const left = this.#load();
+      this.#grown = left !== null;
       if (left !== null && !repair(left)) return false;
       // A record that cannot be written is found out now, and not when the first file is to be grown.
       const result = this.clear();
@@ -188,7 +211,13 @@ export class GrowRecord implements Disposable {
     };
   }
 
+  /** Takes the file away, unless a grown file is written down in it. */
   [Symbol.dispose](): void {
+    if (this.#fd.closed) return;
+    // Still locked, so nobody else has it; who waits for the lock sees that the name is gone.
+    if (!this.#grown && this.#isThere()) {
+      this.#sys.file.unlinkat(AT_FDCWD, new TextEncoder().encode(`${this.path}\0`), 0);
+    }
     this.#fd.close();
     this.#memory[Symbol.dispose]();
   }

@@ -1,5 +1,6 @@
 /** The real `oriel` program as a process of its own: as it was built, or from the sources where it was not. */
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HostProcess } from '@oriel/test-vm-guest';
 
@@ -27,6 +28,8 @@ function program(): string[] {
 export async function startOriel(share: ServeShare): Promise<HostProcess> {
   const { socketPath, sharedDir, tag, window } = share;
   const options = [`--socket-path=${socketPath}`, `--shared-dir=${sharedDir}`, `--tag=${tag}`, `--window=${window}`];
+  // Beside the socket: a demonstration leaves nothing behind on the machine.
+  options.push(`--state-dir=${dirname(socketPath)}`);
   const backend = HostProcess.start([...program(), 'fs', ...options], { name: 'oriel fs' });
   try {
     await backend.waitOutput(/listening/);
