@@ -68,6 +68,8 @@ export class FsDevice implements VirtioDevice {
   readonly #session: FuseSession;
   readonly #window: DaxWindow | null;
   readonly #queues: (DeviceQueue | null)[];
+  /** Queues that the driver uses. */
+  readonly #used = new Set<number>();
   /** Queues that hold chains which no free operation could take. */
   readonly #starved = new Set<number>();
   #host: DeviceHost | null = null;
@@ -103,7 +105,7 @@ export class FsDevice implements VirtioDevice {
       readdirplus: options.readdirplus ?? true,
       ...(window === null ? {} : { hooks: windowHooks(window), invalidation: 'explicit' as const }),
     });
-    window?.bind(this.#session, () => this.#queues.includes(null));
+    window?.bind(this.#session, () => this.#stopping);
   }
 
   get stats(): FsStats {
@@ -118,6 +120,7 @@ export class FsDevice implements VirtioDevice {
 
   startQueue(index: number, queue: DeviceQueue): void {
     this.#queues[index] = queue;
+    this.#used.add(index);
     this.#window?.restart();
   }
 
@@ -148,6 +151,7 @@ export class FsDevice implements VirtioDevice {
   }
 
   reset(): void {
+    this.#used.clear();
     this.#session.reset();
     this.#window?.forgetAll();
   }
@@ -160,6 +164,12 @@ export class FsDevice implements VirtioDevice {
   [Symbol.dispose](): void {
     this.#session[Symbol.dispose]();
     this.#window?.[Symbol.dispose]();
+  }
+
+  /** Some queues run and others do not: the rest is about to follow, one way or the other. */
+  get #stopping(): boolean {
+    for (const index of this.#used) if (this.#queues[index] === null) return true;
+    return false;
   }
 
   /** @returns true when more is left than the budget allowed */

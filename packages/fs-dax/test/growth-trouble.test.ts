@@ -118,6 +118,22 @@ describe('a growth that meets with trouble', () => {
     expect(sizeOf(rig)).to.equal(3 * PAGE + 1);
   });
 
+  it('does not cut a file that has outgrown the range at its turn', async () => {
+    const { rig: made, nodeid } = await withOdd();
+    using rig = made;
+    writeFileSync(rig.path('first'), Buffer.alloc(R));
+    const first = await rig.lookup('first');
+    rig.hold();
+    const sent = [rig.sendMap(first, 0, 1), rig.sendMap(nodeid, 0, 0)];
+    await rig.inFlight();
+    appendFileSync(rig.path('odd'), Buffer.alloc(3 * R, 'h'));
+    rig.release();
+    await rig.until(() => sent.every(({ reply }) => reply !== null));
+    expect(sent.map((one) => decode(one).error)).to.deep.equal([0, 0]);
+    const bytes = readFileSync(rig.path('odd'));
+    expect([bytes.length, bytes.subarray(SIZE).every((byte) => byte === 0x68)]).to.deep.equal([SIZE + 3 * R, true]);
+  });
+
   it('refuses a range that the file has left at its turn', async () => {
     const { rig: made, nodeid } = await withOdd();
     using rig = made;

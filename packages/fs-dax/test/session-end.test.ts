@@ -3,17 +3,10 @@ import { EIO } from '@oriel/sys';
 import { profiles } from '@oriel/vhost-user';
 import { expect } from 'chai';
 import { DAX_RANGE } from '../src/index.ts';
-import { ALWAYS, decode, descriptorsOf, MIB, PAGE, READ, Rig, type RigOptions } from './support/rig.ts';
+import { ALWAYS, decode, descriptorsOf, MIB, PAGE, READ, type RigOptions, withFile } from './support/rig.ts';
 
 const R = DAX_RANGE;
-
-async function withFile(size: number, options: RigOptions = {}): Promise<{ rig: Rig; nodeid: number }> {
-  const rig = await Rig.mounted(ALWAYS, options);
-  writeFileSync(rig.path('file'), Buffer.alloc(size, 'f'));
-  return { rig, nodeid: await rig.lookup('file') };
-}
-
-/** A limit of mappings for a front-end that keeps them over a reset. */
+/** A front-end that keeps mappings over a reset. */
 const KEEPS = { ...profiles.crosvm.limits, maxMappings: 8 };
 
 describe('a session that ends', () => {

@@ -1,4 +1,4 @@
-import { truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { EBADF, EINVAL, EIO, EOPNOTSUPP } from '@oriel/sys';
 import { profiles } from '@oriel/vhost-user';
 import { expect } from 'chai';
@@ -173,20 +173,37 @@ describe('SETUPMAPPING', () => {
     ]);
   });
 
-  it('covers what the file has gained when the answer comes', async () => {
+  it('reaches as far as the guest was told while the answer was on its way, and no further', async () => {
+    for (const plus of [false, true]) {
+      using rig = await Rig.mounted(ALWAYS);
+      writeFileSync(rig.path('file'), Buffer.alloc(PAGE));
+      const nodeid = await rig.lookup('file');
+      const { fh } = await rig.call((r) => r.opendir(1));
+      rig.hold();
+      const sent = rig.sendMap(nodeid, 0, 0);
+      await rig.inFlight();
+      truncateSync(rig.path('file'), 3 * PAGE);
+      if (plus) {
+        const records = (await rig.call((r) => r.readdirplus(1, fh, 0, 0, 4096))).readRecords();
+        expect(records.find(({ entry }) => entry?.nodeid === nodeid)!.entry!.attr.size).to.equal(3 * PAGE);
+      } else expect((await rig.call((r) => r.getattr(nodeid))).readAttributes().size).to.equal(3 * PAGE);
+      truncateSync(rig.path('file'), 2 * R);
+      rig.release();
+      expect((await rig.reply(sent)).error).to.equal(0);
+      expect(rig.sentMappings.map(([, offset]) => offset)).to.deep.equal([0, PAGE]);
+    }
+  });
+
+  it('needs one piece for a file that the host goes on appending to', async () => {
     using rig = await Rig.mounted(ALWAYS);
-    writeFileSync(rig.path('file'), Buffer.alloc(PAGE));
-    const nodeid = await rig.lookup('file');
-    rig.hold();
-    const sent = rig.sendMap(nodeid, 0, 0);
-    await rig.inFlight();
-    truncateSync(rig.path('file'), 3 * PAGE);
-    rig.release();
-    expect((await rig.reply(sent)).error).to.equal(0);
-    expect(rig.sentMappings).to.deep.equal([
-      ['map', 0, PAGE],
-      ['map', PAGE, 2 * PAGE],
-    ]);
+    writeFileSync(rig.path('log'), Buffer.alloc(PAGE));
+    const nodeid = await rig.lookup('log');
+    rig.onRequest(() => {
+      appendFileSync(rig.path('log'), Buffer.alloc(PAGE));
+      return 0;
+    });
+    expect(await rig.map(nodeid, 0, 0)).to.equal(0);
+    expect(rig.mapped).to.deep.equal([[0, PAGE, 0]]);
   });
 
   it('never exceeds the budget, whatever files do; a window that could is refused at the start', async () => {

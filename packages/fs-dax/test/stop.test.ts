@@ -1,18 +1,11 @@
 import { statSync, truncateSync, writeFileSync } from 'node:fs';
 import { type Operation, PENDING } from '@oriel/fuse';
 import { EAGAIN, EIO, O_APPEND, O_RDWR } from '@oriel/sys';
-import type { DeviceQueue } from '@oriel/virtqueue';
 import { expect } from 'chai';
 import { DAX_RANGE } from '../src/index.ts';
-import { ALWAYS, decode, PAGE, Rig, type RigOptions } from './support/rig.ts';
+import { ALWAYS, decode, PAGE, Rig, withFile } from './support/rig.ts';
 
 const R = DAX_RANGE;
-
-async function withFile(size: number, options: RigOptions = {}): Promise<{ rig: Rig; nodeid: number }> {
-  const rig = await Rig.mounted(ALWAYS, options);
-  writeFileSync(rig.path('file'), Buffer.alloc(size, 'f'));
-  return { rig, nodeid: await rig.lookup('file') };
-}
 
 describe('rings that stop', () => {
   it('get a mapping request on its way back, which is fetched again and answered once', async () => {
@@ -69,22 +62,6 @@ describe('rings that stop', () => {
     ]);
   });
 
-  it('get a request back that was kept since nothing may be sent, and do it once', async () => {
-    const { rig: made, nodeid } = await withFile(4 * R);
-    using rig = made;
-    writeFileSync(rig.path('other'), Buffer.alloc(R));
-    const other = await rig.lookup('other');
-    rig.device.stopQueue(0);
-    rig.host.region(0).suspend();
-    const sent = [rig.sendMap(nodeid, 0, 0), rig.sendMap(other, 0, 0)];
-    await rig.taken();
-    rig.host.region(0).resume();
-    rig.host.pause();
-    rig.host.start();
-    await rig.until(() => sent.every(({ reply }) => reply !== null));
-    expect(rig.sentMappings.map(([kind]) => kind)).to.deep.equal(['map', 'unmap', 'map']);
-  });
-
   it('give EAGAIN for a mapping request that cannot go back', async () => {
     const { rig: made, nodeid } = await withFile(4 * R);
     using rig = made;
@@ -126,43 +103,6 @@ describe('rings that stop', () => {
     expect((await rig.reply(behind)).error).to.equal(0);
     expect(statSync(rig.path('file')).size, 'appended once').to.equal(2 * PAGE);
     await rig.until(() => rig.mapped.some(([offset, len]) => offset === PAGE && len === PAGE));
-  });
-
-  it('keep a mapping request that came while others of them were stopped already', async () => {
-    const { rig: made, nodeid } = await withFile(4 * R);
-    using rig = made;
-    // A front-end stops ring after ring; from the first on nothing may be sent.
-    rig.device.stopQueue(0);
-    rig.host.region(0).suspend();
-    const sent = rig.sendMap(nodeid, 0, 0);
-    await rig.turns(3);
-    expect(sent.reply).to.equal(null);
-    rig.host.region(0).resume();
-    rig.host.pause();
-    rig.host.start();
-    expect((await rig.reply(sent)).error).to.equal(0);
-    expect(rig.mapped).to.deep.equal([[0, R, 0]]);
-  });
-
-  it('do a request that came while others were stopped when those start again', async () => {
-    const { rig: made, nodeid } = await withFile(4 * R);
-    using rig = made;
-    const queues: DeviceQueue[] = [];
-    const start = rig.device.startQueue.bind(rig.device);
-    rig.device.startQueue = (index, queue) => {
-      queues[index] = queue;
-      start(index, queue);
-    };
-    rig.host.pause();
-    rig.host.start();
-    rig.device.stopQueue(0);
-    rig.host.region(0).suspend();
-    const sent = rig.sendMap(nodeid, 2, 0);
-    await rig.turns(3);
-    expect(sent.reply).to.equal(null);
-    rig.host.region(0).resume();
-    start(0, queues[0]!);
-    expect((await rig.reply(sent)).error).to.equal(0);
   });
 
   it('get requests back that are held for a growth', async () => {
@@ -248,6 +188,19 @@ describe('rings that stop', () => {
       const again = await rig.lookup('file');
       expect(await rig.map(again, 2, 2)).to.equal(0);
     }
+  });
+
+  it('wait for helper threads, whose requests get their answer', async () => {
+    await using rig = await Rig.mounted(ALWAYS, { helper: true });
+    writeFileSync(rig.path('file'), Buffer.alloc(PAGE));
+    const nodeid = await rig.lookup('file');
+    const { fh } = await rig.call((r) => r.open(nodeid, O_RDWR));
+    const sent = [1, 2, 3].map(() => rig.send((r) => r.fallocate(nodeid, fh, 0, 2 * PAGE)));
+    await rig.taken();
+    rig.host.pause();
+    rig.collect();
+    expect(sent.map((one) => decode(one).error)).to.deep.equal([0, 0, 0]);
+    expect(statSync(rig.path('file')).size).to.equal(2 * PAGE);
   });
 
   it('answer what a Filesystem has not ended with EIO', async () => {

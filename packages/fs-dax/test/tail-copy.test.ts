@@ -59,6 +59,7 @@ describe("the tail mode 'copy'", () => {
       using memory = rig.memory(0);
       memory.u8.set(Buffer.from('stored'), PAGE + 7);
       memory.u8.set(Buffer.from('behind the end'), SIZE);
+      await rig.call((r) => r.getattr(nodeid));
       expect(onHost(rig, PAGE + 7, 6)).to.equal('ffffff');
       await bring(rig, nodeid, fh);
       expect(onHost(rig, PAGE + 6, 8)).to.equal('fstoredf');

@@ -86,17 +86,17 @@ export class Growth {
   }
 
   /**
-   * Lengthens the claimed file to `target` bytes if it is shorter; may be called again before `end`.
-   * @param expected - the size for which the mapping was planned, bytes
-   * @returns 0, -ESTALE when the file has another size, or a negative errno; the file is then as it was
+   * Lengthens the claimed file to `target` bytes; may be called again before `end`.
+   * @param from - the file must end behind it, bytes, and before `target`
+   * @returns 0, -ESTALE when the file ends elsewhere, or a negative errno; the file is then as it was
    */
-  begin(expected: number, target: number): number {
+  begin(from: number, target: number): number {
     if (this.grown) return 0;
     const { sys, facts, record, pathOf } = this.#options;
     const inode = this.#inode!;
     const fd = inode.fd!.fd;
     const size = facts.size(fd);
-    if (size !== expected) return size < 0 ? size : -ESTALE;
+    if (size <= from || size >= target) return size < 0 ? size : -ESTALE;
     facts.keepTimes();
     this.#path = pathOf(inode.nodeid);
     const failed = record.begin({ identity: facts.identity, trueSize: size, grownSize: target, path: this.#path });

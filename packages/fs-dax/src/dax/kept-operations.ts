@@ -37,7 +37,7 @@ export class KeptOperations {
   #stopping: () => boolean = () => false;
   #resuming = false;
 
-  /** @param stopping - whether some queue is stopped, or about to be: only then cancelled work is worth keeping */
+  /** @param stopping - whether some queues are stopped: only then the others stop too, or those start, and work is kept */
   bind(session: DaxSession, stopping: () => boolean): void {
     this.#session = session;
     this.#stopping = stopping;

@@ -79,9 +79,9 @@ export class RangeMapper {
       done(-EIO);
       return;
     }
-    // After a success too: the file may have grown while the answer was on its way.
     const look: Done = (error) => {
-      if (error === 0 || error === -ESTALE) this.#plan(region, range, plans - 1, done);
+      const again = error === -ESTALE || (error === 0 && range.lacks(range.told, pageSize));
+      if (again) this.#plan(region, range, plans - 1, done);
       else done(error);
     };
     if (!insideFile || range.foffset + range.len <= size) this.#mapFile(region, range, range.len, look);
@@ -89,7 +89,7 @@ export class RangeMapper {
     else if (tail === 'refuse' && size % pageSize === 0 && range.pieces + 1 < this.#mostPieces) {
       this.#mapFile(region, range, size - range.foffset, look);
     } else if (growth !== null && (tail === 'grow' || inode.guestSized)) {
-      growth.claim(inode, () => this.#mapGrown(region, range, growth, size, look));
+      growth.claim(inode, () => this.#mapGrown(region, range, growth, look));
     } else {
       this.#refused.add({ path: inode.path, size });
       done(-EOPNOTSUPP);
@@ -109,15 +109,16 @@ export class RangeMapper {
     send(region, range, { fd, fdOffset: range.foffset + range.covered, end, before }, done);
   }
 
-  #mapGrown(region: ShmRegion, range: DaxRange, growth: Growth, size: number, done: Done): void {
+  #mapGrown(region: ShmRegion, range: DaxRange, growth: Growth, done: Done): void {
     if (range.inode.gone) {
       growth.end();
       done(-EBADF);
       return;
     }
     const { fd } = range.inode.fd!;
-    const before = (): number => growth.begin(size, range.foffset + range.len);
-    send(region, range, { fd, fdOffset: range.foffset + range.covered, end: range.len, before }, (error) => {
+    const from = range.foffset + range.covered;
+    const before = (): number => growth.begin(from, range.foffset + range.len);
+    send(region, range, { fd, fdOffset: from, end: range.len, before }, (error) => {
       growth.end();
       done(error);
     });

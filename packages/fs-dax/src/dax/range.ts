@@ -14,6 +14,8 @@ export class DaxRange {
   covered = 0;
   /** Mappings at the front-end that make up `covered`. */
   pieces = 0;
+  /** The largest size of the file that the guest was told of before anything was mapped, bytes. */
+  told = 0;
   /** A map or unmap request is under way. */
   busy = false;
   /** The private copy that stands here instead of the file (tail mode `copy`). */

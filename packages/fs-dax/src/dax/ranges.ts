@@ -52,6 +52,7 @@ export class RangeTable {
     if (old === null) {
       this.#slots[moffset / DAX_RANGE] = range;
       inode.ranges.add(range);
+      this.partial.add(range);
     }
     this.cover(region, range, done);
   }

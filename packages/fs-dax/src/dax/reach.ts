@@ -4,21 +4,28 @@ import { inTurn } from './in-turn.ts';
 import type { DaxInode } from './inode.ts';
 import type { DaxState } from './state.ts';
 
-/** True when bytes of a file of `size` bytes lie in a range of it, but are not mapped. */
+/**
+ * True when the guest, once it is told of a file's size, could use bytes of a range that are not mapped. A range of which
+ * nothing is mapped yet has not been answered to the guest: it will reach as far as the guest was told meanwhile.
+ */
 export function lacksBytes(region: ShmRegion, inode: DaxInode, size: number): boolean {
   const { pageSize } = region.limits;
-  for (const range of inode.ranges) if (range.lacks(size, pageSize)) return true;
-  return false;
+  let lacks = false;
+  for (const range of inode.ranges) {
+    if (range.covered === 0) range.told = Math.max(range.told, size);
+    else if (range.lacks(size, pageSize)) lacks = true;
+  }
+  return lacks;
 }
 
-/** True when a file holds more now than its ranges reach. */
+/** True when a file holds more now than its ranges reach; see `lacksBytes`. */
 export function isBehind({ region, facts }: DaxState, inode: DaxInode): boolean {
   return inode.fd !== null && lacksBytes(region!, inode, facts.size(inode.fd.fd));
 }
 
 /** Maps what a file now holds behind the mapped part of its ranges. @param done - gets 0 or a negative errno */
 export function extendRanges(state: DaxState, inode: DaxInode, done: (error: number) => void): void {
-  const ranges = [...inode.ranges].filter((range) => range.covered < range.len);
+  const ranges = [...inode.ranges].filter((range) => range.covered > 0 && range.covered < range.len);
   inTurn(
     ranges.length,
     (index, next) =>

@@ -37,7 +37,7 @@ export class DaxWindow implements Disposable {
     return this.#state.inodes.size;
   }
 
-  /** @param stopping - whether some queue is stopped, or about to be */
+  /** @param stopping - whether some queues are stopped, so that work which is cancelled can be done at a start */
   bind(session: DaxSession, stopping: () => boolean): void {
     this.#state.kept.bind(session, stopping);
   }

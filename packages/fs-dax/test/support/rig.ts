@@ -1,5 +1,5 @@
 /** A device over a real directory, in a machine without a VM: the test is driver and front-end. */
-import { mkdirSync, readdirSync, readlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassthroughFilesystem, type PassthroughOptions } from '@oriel/fs-passthrough';
 import type { Filesystem } from '@oriel/fuse';
@@ -253,6 +253,13 @@ export class Rig implements Disposable {
     };
     return { error: note, warn: note, info: () => {}, debug: () => {}, trace: () => {} };
   }
+}
+
+/** A rig in a session with dax=always, that knows a file of `size` bytes. */
+export async function withFile(size: number, options: RigOptions = {}): Promise<{ rig: Rig; nodeid: number }> {
+  const rig = await Rig.mounted(ALWAYS, options);
+  writeFileSync(rig.path('file'), Buffer.alloc(size, 'f'));
+  return { rig, nodeid: await rig.lookup('file') };
 }
 
 /** How many descriptors this process has of a file, which may be a part of its name. */
