@@ -71,7 +71,7 @@ describe('the life of a share under stock QEMU', () => {
 
   for (const flags of [undefined, 'dax=always']) {
     it(`boots with its root on the window (${flags ?? 'default options'}) and unpacks 20,000 files`, async function () {
-      this.timeout(600_000);
+      this.timeout(900_000);
       const dir = suite.folder('root');
       const root = join(dir, 'share');
       await buildRootTree(suite.environment, root, { kind: 'small' });
@@ -94,7 +94,7 @@ describe('the life of a share under stock QEMU', () => {
       expect(onHost.size).to.be.greaterThan(files);
       // busybox tar gives a symbolic link the time of its unpacking.
       expect(compareTrees(describeTree(source), onHost, ['mtime'])).to.deep.equal([]);
-      expect(compareTrees(await describeGuestTree(share.guest, '/root/source'), onHost)).to.deep.equal([]);
+      expect(compareTrees(await describeGuestTree(share.guest, '/root/source', 300_000), onHost)).to.deep.equal([]);
       expect(await share.guest.poweroff()).to.have.property('code', 0);
     });
   }
