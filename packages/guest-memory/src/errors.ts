@@ -8,7 +8,7 @@
  * - `ERR_MEM_OVERLAP`: two regions share guest physical or user addresses
  * - `ERR_MEM_COUNT`: more regions than there are slots
  * - `ERR_MEM_FILE`: the file is shorter than the region says, or cannot be mapped (`cause` has the system's error)
- * - `ERR_MEM_UNKNOWN`: no region matches the one to remove
+ * - `ERR_MEM_UNKNOWN`: no region matches the one to remove; or the address was asked of one that is not live
  */
 export type GuestMemoryErrorCode =
   | 'ERR_MEM_RANGE'

@@ -1,13 +1,11 @@
 /** What must be known of a region's file before it is mapped. */
 import { F_SEAL_SHRINK, Statx, type Sys, SysError } from '@oriel/sys';
 import { GuestMemoryError } from './errors.ts';
-import { type FileIdentity, identityIn, statxOf } from './file-identity.ts';
-import type { RegionDescription } from './region.ts';
+import { identityIn, statxOf } from './file-identity.ts';
+import type { RegionDescription, RegionFile } from './region.ts';
 
 /** Facts of one file. */
-export interface FileFacts extends FileIdentity {
-  /** The file can never be truncated below its present size. */
-  readonly sealed: boolean;
+export interface FileFacts extends RegionFile {
   /** What a mapping's offset must be a multiple of: st_blksize, which is the huge page's size on hugetlbfs. */
   readonly blockSize: number;
 }

@@ -4,7 +4,7 @@ import { checkExtent, checkTable } from './check.ts';
 import { GuestMemoryError } from './errors.ts';
 import { type FileFacts, fileFacts } from './file-facts.ts';
 import { MappedRegion } from './mapped-region.ts';
-import type { MemoryRegion, RegionDescription } from './region.ts';
+import type { MemoryRegion, RegionDescription, RegionFile } from './region.ts';
 
 /** Settings of a `GuestMemory`. */
 export interface GuestMemoryOptions {
@@ -15,6 +15,12 @@ export interface GuestMemoryOptions {
    * addresses any more. Default: it is called at once.
    */
   readonly release?: (unmap: () => void) => void;
+  /**
+   * Asked of each announced region: whether its memory is needed. For one that is not, the descriptor is closed at once, and
+   * the region stands in the table as `foreign`. Front-ends announce more than guest RAM: also what other devices put into
+   * their windows. Default: all are needed.
+   */
+  readonly needs?: (file: RegionFile) => boolean;
 }
 
 /** Slots of a `GuestMemory` unless told otherwise. */
@@ -26,6 +32,7 @@ export class GuestMemory implements Disposable {
   readonly maxRegions: number;
   readonly #sys: Pick<Sys, 'mem' | 'fd' | 'file'>;
   readonly #release: (unmap: () => void) => void;
+  readonly #needs: (file: RegionFile) => boolean;
   #byGpa: readonly MappedRegion[] = [];
   #byUser: readonly MappedRegion[] = [];
   #last: MappedRegion | null = null;
@@ -36,6 +43,7 @@ export class GuestMemory implements Disposable {
   constructor(sys: Pick<Sys, 'mem' | 'fd' | 'file'>, options: GuestMemoryOptions = {}) {
     this.#sys = sys;
     this.#release = options.release ?? ((unmap) => unmap());
+    this.#needs = options.needs ?? (() => true);
     this.maxRegions = options.maxRegions ?? DEFAULT_MAX_REGIONS;
     if (!Number.isInteger(this.maxRegions) || this.maxRegions < 1) {
       throw new RangeError(`maxRegions ${this.maxRegions}, want a whole number from 1`);
@@ -66,12 +74,13 @@ export class GuestMemory implements Disposable {
       checkTable(descriptions, this.maxRegions);
       for (const description of descriptions) {
         const facts = fileFacts(this.#sys, description);
-        const kept = this.#equalRegion(description, facts);
+        const needed = this.#needs(facts);
+        const kept = this.#equalRegion(description, facts, needed);
         if (kept !== null) {
           unused.push(description.fd);
           next.push(kept);
         } else {
-          const region = this.#map(description, facts);
+          const region = this.#map(description, facts, needed);
           fresh.push(region);
           next.push(region);
         }
@@ -93,7 +102,8 @@ export class GuestMemory implements Disposable {
     try {
       checkExtent(description);
       checkTable([...this.#byGpa, description], this.maxRegions);
-      const region = this.#map(description, fileFacts(this.#sys, description));
+      const facts = fileFacts(this.#sys, description);
+      const region = this.#map(description, facts, this.#needs(facts));
       this.#install([...this.#byGpa, region]);
       return region;
     } catch (error) {
@@ -157,7 +167,7 @@ export class GuestMemory implements Disposable {
     return region;
   }
 
-  #equalRegion(description: RegionDescription, facts: FileFacts): MappedRegion | null {
+  #equalRegion(description: RegionDescription, facts: FileFacts, needed: boolean): MappedRegion | null {
     const region = lastNotAbove(this.#byGpa, 'gpa', description.gpa);
     const equal =
       region !== null &&
@@ -165,15 +175,16 @@ export class GuestMemory implements Disposable {
       region.size === description.size &&
       region.userAddr === description.userAddr &&
       region.mmapOffset === description.mmapOffset &&
-      region.direct === facts.sealed &&
+      region.sealed === facts.sealed &&
+      region.foreign === !needed &&
       region.dev === facts.dev &&
       region.ino === facts.ino;
     return equal ? region : null;
   }
 
-  #map(description: RegionDescription, facts: FileFacts): MappedRegion {
+  #map(description: RegionDescription, facts: FileFacts, needed: boolean): MappedRegion {
     try {
-      return new MappedRegion(this.#sys, description, facts);
+      return new MappedRegion(this.#sys, description, facts, needed);
     } catch (cause) {
       throw new GuestMemoryError('ERR_MEM_FILE', `the region at gpa ${description.gpa} cannot be mapped`, { cause });
     }

@@ -6,4 +6,4 @@ export { REGION_ALIGN } from './check.ts';
 export { GuestMemoryError, type GuestMemoryErrorCode } from './errors.ts';
 export { type FileIdentity, fileIdentity } from './file-identity.ts';
 export { DEFAULT_MAX_REGIONS, GuestMemory, type GuestMemoryOptions } from './guest-memory.ts';
-export type { MemoryRegion, RegionDescription } from './region.ts';
+export type { MemoryRegion, RegionDescription, RegionFile } from './region.ts';

@@ -1,4 +1,4 @@
-/** A region with its file and its mapping: the one implementation of `MemoryRegion`. */
+/** A region, with its file and its mapping where it is needed: the one implementation of `MemoryRegion`. */
 import { type Address, EFAULT, EINTR, type Fd, Mapping, PROT_READ, PROT_WRITE, type Sys } from '@oriel/sys';
 import { GuestMemoryError } from './errors.ts';
 import type { FileFacts } from './file-facts.ts';
@@ -17,7 +17,9 @@ export class MappedRegion implements MemoryRegion, Disposable {
   readonly size: number;
   readonly userAddr: number;
   readonly mmapOffset: number;
+  readonly sealed: boolean;
   readonly direct: boolean;
+  readonly foreign: boolean;
   readonly dev: number;
   readonly ino: number;
   #live = true;
@@ -31,19 +33,26 @@ export class MappedRegion implements MemoryRegion, Disposable {
   readonly #file: Fd;
   readonly #sys: Pick<Sys, 'mem' | 'fd'>;
 
-  /** Owns `description.fd` when it returns. @throws SysError when a direct region cannot be mapped */
-  constructor(sys: Pick<Sys, 'mem' | 'fd'>, description: RegionDescription, facts: FileFacts) {
+  /**
+   * Owns `description.fd` when it returns.
+   * @param needed - false for a foreign region: its descriptor is closed at once
+   * @throws SysError when a direct region cannot be mapped
+   */
+  constructor(sys: Pick<Sys, 'mem' | 'fd'>, description: RegionDescription, facts: FileFacts, needed: boolean) {
     this.gpa = description.gpa;
     this.size = description.size;
     this.userAddr = description.userAddr;
     this.mmapOffset = description.mmapOffset;
-    this.direct = facts.sealed;
+    this.sealed = facts.sealed;
+    this.direct = facts.sealed && needed;
+    this.foreign = !needed;
     this.dev = facts.dev;
     this.ino = facts.ino;
     this.#blockSize = facts.blockSize;
     this.#file = description.fd;
     this.#sys = sys;
     if (this.direct) this.#view(this.#map());
+    if (this.foreign) this[Symbol.dispose]();
   }
 
   get live(): boolean {
@@ -67,7 +76,10 @@ export class MappedRegion implements MemoryRegion, Disposable {
   }
 
   get addr(): Address {
-    if (!this.#live) throw new GuestMemoryError('ERR_MEM_UNKNOWN', `the region at gpa ${this.gpa} left the table`);
+    if (!this.#live) {
+      const why = this.foreign ? 'is foreign' : 'left the table';
+      throw new GuestMemoryError('ERR_MEM_UNKNOWN', `the region at gpa ${this.gpa} ${why}`);
+    }
     if (this.#mapping === null) this.#map();
     return this.#addr;
   }

@@ -1,5 +1,6 @@
 /** What a memory region is to the rest of the program: an announcement, and the mapping made of it. */
 import type { Address, Fd } from '@oriel/sys';
+import type { FileIdentity } from './file-identity.ts';
 
 /** One region as a front-end announces it. Addresses and sizes are safe integers, bytes. */
 export interface RegionDescription {
@@ -14,10 +15,17 @@ export interface RegionDescription {
   readonly fd: Fd;
 }
 
+/** What is known of a region's file before it is mapped. */
+export interface RegionFile extends FileIdentity {
+  /** The file can never be truncated below its present size (F_SEAL_SHRINK). */
+  readonly sealed: boolean;
+}
+
 /**
- * One mapped region. `direct`: the file cannot shrink (F_SEAL_SHRINK), so views exist. Otherwise the region is guarded:
+ * One region. `direct`: the file cannot shrink (F_SEAL_SHRINK), so views exist. Otherwise the region is guarded:
  * mapped only at its first use (for system calls, which answer EFAULT), with no view at all; its bytes are read and
- * written by system calls.
+ * written by system calls. `foreign`: the option `needs` said no to it. It has its place in the table, and nothing else: its
+ * descriptor is closed, it was never mapped and is never live.
  */
 export interface MemoryRegion {
   readonly gpa: number;
@@ -25,9 +33,13 @@ export interface MemoryRegion {
   readonly userAddr: number;
   readonly mmapOffset: number;
   readonly direct: boolean;
-  /** False once the region left the table: its views have length 0 then, and nothing may touch its memory. */
+  readonly foreign: boolean;
+  /**
+   * False for a foreign region, and once the region left the table: its views have length 0 then, `read` and `write` answer
+   * -EFAULT, and nothing may touch its memory.
+   */
   readonly live: boolean;
-  /** The file, lent. @throws RangeError once the region left the table and is unmapped */
+  /** The file, lent. @throws RangeError for a foreign region, and once the region left the table and is unmapped */
   readonly fd: number;
   /** st_dev of the file (as stat(2) packs it) and st_ino, to recognise a file; `ino` is NaN above 2^53, and equals none. */
   readonly dev: number;

@@ -1,6 +1,10 @@
+import { readdirSync } from 'node:fs';
+import type { RegionFile } from '@oriel/guest-memory';
+import { check, MFD_CLOEXEC } from '@oriel/sys';
 import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { GPA, memfd, negotiateRaw, prelude, RAM_SIZE, SentFds, USER, u32s, u64s } from './support/prelude.ts';
+import { RecordingHandler } from './support/recording-handler.ts';
 import { RawSetup } from './support/setup.ts';
 
 const SET_TABLE = 5;
@@ -60,6 +64,27 @@ describe('BackendConnection, memory', () => {
     expect(regions(setup).length).to.equal(2);
     expect(setup.peer.ask(REMOVE, single(GPA, RAM_SIZE, USER, 0))).to.equal(0);
     expect(regions(setup)).to.deep.equal([[0x8000_0000, 0x1000, USER + 0x10_0000, 0x2000]]);
+    expect(setup.handler.take()).to.deep.equal(['memory', 'memory']);
+  });
+
+  it('closes what the device has no need of at once, and removes it like the rest', () => {
+    class Sealed extends RecordingHandler {
+      needsMemory({ sealed }: RegionFile): boolean {
+        return sealed;
+      }
+    }
+    using setup = new RawSetup({ handler: new Sealed() });
+    prelude(setup);
+    const file = check(setup.sys.mem.memfdCreate('dax', MFD_CLOEXEC), 'memfd_create');
+    check(setup.sys.file.ftruncate(file, 0x1000), 'ftruncate');
+    const before = readdirSync('/proc/self/fd').length;
+    const numbers: Numbers = [0x8000_0000, 0x1000, USER + 0x10_0000, 0];
+    expect(setup.peer.ask(ADD, single(...numbers), [file])).to.equal(0);
+    expect(readdirSync('/proc/self/fd').length).to.equal(before);
+    expect(setup.sys.fd.close(file)).to.equal(0);
+    expect(setup.backend.memory.regions.map(({ foreign }) => foreign)).to.deep.equal([false, true]);
+    expect(setup.peer.ask(REMOVE, single(...numbers))).to.equal(0);
+    expect(regions(setup).length).to.equal(1);
     expect(setup.handler.take()).to.deep.equal(['memory', 'memory']);
   });
 

@@ -227,6 +227,19 @@ describe('BackendConnection, negotiation', () => {
     expect(setup.sys.socket.isListening(setup.handler.gpuSocket!.fd)).to.equal(0);
   });
 
+  it('refuses a display socket that is none', () => {
+    class Gpu extends RecordingHandler {
+      setGpuSocket(): void {
+        this.calls.push('display');
+      }
+    }
+    using setup = new RawSetup({ handler: new Gpu() });
+    negotiateRaw(setup);
+    using fds = new SentFds(setup.sys, ['memory']);
+    expect(setup.peer.ask(33, [], fds.numbers)).to.equal(1);
+    expect(setup.handler.calls).not.to.include('display');
+  });
+
   it('offers the features of the handler as they are, with bit 30', () => {
     const handler = new RecordingHandler();
     handler.features = FeatureSet.of(63, 32, 5);

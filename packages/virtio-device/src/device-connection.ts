@@ -1,4 +1,5 @@
 /** One front-end at a device: translates what the connection reports into the life of queues, regions and the device. */
+import type { RegionFile } from '@oriel/guest-memory';
 import type { EventLoop, Fd, Logger, LoopTimer, Sys } from '@oriel/sys';
 import {
   BackendConnection,
@@ -52,6 +53,8 @@ export class DeviceConnection implements BackendHandler, Disposable {
   readonly maxQueueSize: number;
   readonly configSize: number;
   readonly shmRegions: readonly RegionDeclaration[];
+  /** Absent where the device has no display: the connection then refuses the message. */
+  readonly setGpuSocket?: (socket: Fd) => void;
 
   readonly #options: ConnectionOptions;
   readonly #device: VirtioDevice;
@@ -79,6 +82,9 @@ export class DeviceConnection implements BackendHandler, Disposable {
     this.maxQueueSize = device.maxQueueSize;
     this.configSize = device.config.length;
     this.shmRegions = device.shmRegions ?? [];
+    if (device.setDisplaySocket !== undefined) {
+      this.setGpuSocket = (display) => device.setDisplaySocket!(display);
+    }
     this.#rings = new Array<Ring | null>(device.queueCount).fill(null);
     this.#callFds = new Int32Array(device.queueCount).fill(-1);
     this.#history = new RunHistory(device.queueCount);
@@ -144,6 +150,10 @@ export class DeviceConnection implements BackendHandler, Disposable {
     this.#tellFeatures();
   }
 
+  needsMemory(file: RegionFile): boolean {
+    return this.#device.needsMemory?.(file) ?? true;
+  }
+
   memoryChanged(): void {
     for (const ring of this.#rings) {
       ring?.rebind();
@@ -188,28 +198,29 @@ export class DeviceConnection implements BackendHandler, Disposable {
         'the driver did not accept VIRTIO_F_VERSION_1: legacy is not served',
       );
     }
+    const { index, size, base } = setup;
     const ring = new Ring(this.#ringContext(this.#accepted), setup);
-    const verdict = this.#history.judge(setup.index, setup.base);
+    const { outstanding } = ring.queue;
+    const verdict = this.#history.judge(index, base, outstanding);
     if (verdict === 'reset') {
       this.#newDriver();
     } else if (verdict === 'continue') {
       this.#openRegions();
     }
     try {
-      this.#device.startQueue(setup.index, ring.queue, setup.base === 0);
+      this.#device.startQueue(index, ring.queue, this.#history.fresh(index, base, outstanding));
     } catch (error) {
       ring.stop();
       throw error;
     }
-    this.#rings[setup.index] = ring;
+    this.#rings[index] = ring;
     try {
       ring.listen();
     } catch (error) {
-      this.stopRing(setup.index);
+      this.stopRing(index);
       throw error;
     }
     if (virtioChannel.hasSubscribers) {
-      const { index, size, base } = setup;
       publish({ type: 'queue-start', device: this.#device.name, queue: index, size, base });
     }
   }
@@ -223,7 +234,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
     this.#device.stopQueue(index);
     const base = ring.stop();
     this.#rings[index] = null;
-    this.#history.stopped(index, base);
+    this.#history.stopped(index, base, ring.queue.outstanding);
     this.#options.counters.fold(ring.queue.stats);
     if (virtioChannel.hasSubscribers) {
       publish({ type: 'queue-stop', device: this.#device.name, queue: index, base });
@@ -238,6 +249,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
   reset(): void {
     this.#history.clear();
     this.#resetDevice();
+    this.#tellFeatures();
   }
 
   disconnected(reason: string): void {
@@ -320,6 +332,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
     this.#openRegions();
     for (const ring of this.#rings) {
       if (ring !== null) {
+        ring.abandonKept();
         this.#device.startQueue(ring.index, ring.queue, true);
         ring.wake();
       }

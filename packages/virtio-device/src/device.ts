@@ -1,7 +1,7 @@
 /** The contract between a virtio device and whoever carries it: what an author writes, and what the author is given. */
-import type { GuestMemory } from '@oriel/guest-memory';
+import type { GuestMemory, RegionFile } from '@oriel/guest-memory';
 import type { ShmRegion } from '@oriel/shm-region';
-import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
+import type { EventLoop, Fd, Logger, Offload, Sys } from '@oriel/sys';
 import type { FeatureSet } from '@oriel/vhost-user';
 import type { DeviceQueue } from '@oriel/virtqueue';
 
@@ -48,23 +48,42 @@ export interface VirtioDevice {
   attach(host: DeviceHost): void;
   /** The driver wrote the configuration space; the range lies inside it. Absent: refused. */
   writeConfig?(offset: number, bytes: Uint8Array): void;
-  /** Accepted device features, before the first startQueue and again after each `reset` that comes with a new driver. */
+  /**
+   * Asked of each region that the front-end announces, when it does: false, and the file is closed at once, never mapped, and
+   * of no use to the queues (`MemoryRegion.foreign`). A front-end announces all that the guest can reach: RAM, but also what
+   * this device and others put into their windows, files of the host among it. `sealed` is what tells RAM that rings can
+   * stand in: a device that only works there may refuse the rest, and its own files by `dev` and `ino`. Absent: all is
+   * needed, as by a device that reads and writes wherever a driver points.
+   */
+  needsMemory?(file: RegionFile): boolean;
+  /**
+   * VHOST_USER_GPU_SET_SOCKET: the front-end's display channel, a connected stream socket; given away. It comes behind
+   * `attach` and before the features, at each start anew, and replaces the one before; the device closes it at `detach`.
+   * Absent: the message is refused.
+   */
+  setDisplaySocket?(socket: Fd): void;
+  /** Accepted device features, before the first startQueue and again behind each `reset`. */
   setFeatures?(features: FeatureSet): void;
-  /** The queue runs from now on. `fresh`: its ring base is 0 (a new driver) rather than a saved one (resume after a pause). */
+  /**
+   * The queue runs from now on. `fresh`: a new driver has it (its ring base is 0), and knows of no earlier chain: heads kept
+   * of this queue are forgotten. Otherwise the driver that had it before goes on and still waits for what was kept:
+   * `queue.takeBack` brings each of those chains back, here, before anything else is taken from the queue.
+   */
   startQueue(index: number, queue: DeviceQueue, fresh: boolean): void;
   /** Work may be there: take chains until `next()` gives null or `budget` chains were taken. @returns true when more is left */
   process(index: number, budget: number): boolean;
   /**
-   * The queue stops: complete or unfetch what is held now; nothing is touched after this returns. Must not wait for an
-   * answer of the front-end.
+   * The queue stops: complete, unfetch or keep every chain that is held now; nothing is touched after this returns. Give
+   * back what `unfetch` takes; for a chain that it does not take, since a later one was completed, remember the head that
+   * `keep` returns, and what was asked in it if that is not to be done twice. Must not wait for an answer of the front-end.
    */
   stopQueue(index: number): void;
   /**
-   * A driver starts afresh or the front-end said reset: guest-visible state to initial; shared memory mappings are gone
-   * from the ledger where the front-end dropped them.
+   * A driver starts afresh or the front-end said reset: guest-visible state to initial, kept heads forgotten; shared memory
+   * mappings are gone from the ledger where the front-end dropped them.
    */
   reset(): void;
-  /** The front-end left; release what belonged to it. Queues are stopped, regions are already forgotten. */
+  /** The front-end left; release what belonged to it, kept heads too. Queues are stopped, regions are already forgotten. */
   detach(): void;
   /** End of the device's life. */
   [Symbol.dispose](): void;

@@ -7,4 +7,5 @@ export type { DeviceServer, ServeEvent } from './device-server.ts';
 export { type VirtioEvent, virtioChannel } from './diagnostics.ts';
 export { DeviceError, type DeviceErrorCode } from './errors.ts';
 export { isDeviceFeature, VIRTIO_F_VERSION_1 } from './features.ts';
+export { RateLimit } from './rate-limit.ts';
 export { type ServeOptions, serve } from './serve.ts';

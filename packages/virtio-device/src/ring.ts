@@ -186,6 +186,13 @@ export class Ring {
     this.#timer = null;
   }
 
+  /** The device forgot what it kept of this queue, though the same driver stays: those chains come back empty. */
+  abandonKept(): void {
+    if (!this.#broken) {
+      this.queue.abandonKept();
+    }
+  }
+
   /** Ends the queue: completions are announced, nothing is touched afterwards. @returns the base for GET_VRING_BASE */
   stop(): number {
     this.unlisten();

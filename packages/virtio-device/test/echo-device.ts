@@ -6,7 +6,7 @@ import type { DeviceHost, VirtioDevice } from '../src/index.ts';
 
 /** First byte of a request. */
 export const ECHO = 1;
-/** Kept until `release()`. */
+/** Held until `release()`, over pauses too. */
 export const HOLD = 2;
 /** Maps a page of `mapFd` at the page of region 0 that the second byte names, then answers with one byte: 0, or the errno. */
 export const MAP = 3;
@@ -31,6 +31,8 @@ export class EchoDevice implements VirtioDevice {
   /** Those that run. */
   readonly queues: (DeviceQueue | null)[] = [null, null, null];
   readonly #held: Chain[] = [];
+  /** Heads kept over a pause, by queue. */
+  readonly kept: number[][] = [[], [], []];
   readonly #scratch = new Uint8Array(4096);
 
   attach(host: DeviceHost): void {
@@ -48,6 +50,12 @@ export class EchoDevice implements VirtioDevice {
 
   startQueue(index: number, queue: DeviceQueue, fresh: boolean): void {
     this.queues[index] = queue;
+    for (const head of this.kept[index]!.splice(0)) {
+      const chain = fresh ? null : queue.takeBack(head);
+      if (chain !== null) {
+        this.#held.push(chain);
+      }
+    }
     this.log.push(`start ${index}${fresh ? ' fresh' : ''}`);
   }
 
@@ -81,7 +89,7 @@ export class EchoDevice implements VirtioDevice {
     for (const chain of this.#held.filter((held) => held.queue === queue).reverse()) {
       this.#held.splice(this.#held.indexOf(chain), 1);
       if (!chain.queue.unfetch(chain)) {
-        chain.queue.complete(chain, 0);
+        this.kept[index]!.push(chain.queue.keep(chain));
       }
     }
     this.queues[index] = null;
@@ -89,16 +97,24 @@ export class EchoDevice implements VirtioDevice {
   }
 
   reset(): void {
+    this.#forget();
     this.log.push('reset');
   }
 
   detach(): void {
+    this.#forget();
     this.host = null;
     this.log.push('detach');
   }
 
   [Symbol.dispose](): void {
     this.log.push('dispose');
+  }
+
+  #forget(): void {
+    for (const heads of this.kept) {
+      heads.length = 0;
+    }
   }
 
   #serve(chain: Chain): void {

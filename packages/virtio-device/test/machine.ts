@@ -16,10 +16,15 @@ export function socketPair(): [number, Fd] {
   return [pair[0]!, new Fd(sys.fd, pair[1]!)];
 }
 
-/** A front-end on `socket`, negotiated, with RAM shared. */
-export function frontendOn(loop: BlockingLoop, socket: Fd, options: Partial<MockFrontendOptions> = {}): MockFrontend {
+/** A front-end on `socket`; unless told otherwise negotiated, with RAM shared. */
+export function frontendOn(
+  loop: BlockingLoop,
+  socket: Fd,
+  options: Partial<MockFrontendOptions> = {},
+  connect = (mock: MockFrontend): void => mock.connect(),
+): MockFrontend {
   const mock = new MockFrontend({ sys, loop, socket, ramSize: RAM_BYTES, ...options });
-  mock.connect();
+  connect(mock);
   return mock;
 }
 
@@ -52,12 +57,13 @@ export class Machine implements Disposable {
     serveOptions: Partial<ServeOptions> = {},
     frontend: Partial<MockFrontendOptions> = {},
     loop = new BlockingLoop(sys),
+    connect = (mock: MockFrontend): void => mock.connect(),
   ) {
     this.loop = loop;
     const [ours, theirs] = socketPair();
     const profile = profileFor('qemu', sys.mem.pageSize);
     this.server = serve(device, { sys, loop, profile, fd: ours, onEnd: () => {}, ...serveOptions });
-    this.mock = frontendOn(loop, theirs, frontend);
+    this.mock = frontendOn(loop, theirs, frontend, connect);
   }
 
   /** A driver whose ring runs. */

@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import type { RegionFile } from '@oriel/guest-memory';
 import { check, EIO, Fd, MFD_CLOEXEC } from '@oriel/sys';
 import { type LeakCheck, leakCheck } from '@oriel/sys/testing';
 import { type FrontendHandlers, profileFor } from '@oriel/vhost-user';
@@ -54,6 +56,27 @@ describe('shared memory regions of a served device', () => {
     expect(device.host!.region(0).entries()).to.have.length(1);
     expect(device.host!.memory.find(WINDOW_GPA)).not.to.equal(null);
     expect(machine.server.stats['region.mapped']).to.equal(1);
+  });
+
+  it('sees its mapping come and go in the table, though it has no need of the file there', () => {
+    class Frugal extends EchoDevice {
+      needsMemory({ sealed }: RegionFile): boolean {
+        return sealed;
+      }
+    }
+    device = new Frugal();
+    device.mapFd = file.fd;
+    using machine = new Machine(device, {}, { handlers, announce });
+    const driver = machine.start(1);
+    const before = readdirSync('/proc/self/fd').length;
+    expect(machine.ask(driver, REQUEST, 1).bytes[0]).to.equal(0);
+    expect(readdirSync('/proc/self/fd').length).to.equal(before);
+    const { memory } = device.host!;
+    expect([memory.find(WINDOW_GPA)!.foreign, machine.server.stats['region.mapped']]).to.deep.equal([true, 1]);
+    const outcomes: number[] = [];
+    device.host!.region(0).unmap(0, 4096, (error) => outcomes.push(error));
+    machine.mock.runUntil(() => outcomes.length === 1);
+    expect([outcomes, memory.find(WINDOW_GPA), unmaps]).to.deep.equal([[0], null, 1]);
   });
 
   it('waits for the fence of a front-end that announces nothing, and answers others meanwhile', () => {

@@ -155,7 +155,7 @@ describe('serve, over a socket', () => {
     const before = device.log.length;
     machine.mock.frontend.wait((done) => machine.mock.frontend.resetDevice(done));
     machine.start(1);
-    expect(since(device, before)).to.deep.equal(['reset', 'start 1 fresh']);
+    expect(since(device, before)).to.deep.equal(['reset', 'features 0,5', 'start 1 fresh']);
   });
 
   it('lets other queues have their turn between the batches of a busy one', () => {

@@ -7,7 +7,7 @@
  * - `ERR_VIRTQ_SIZE`: the ring's size is not a power of two from 1 to 32768, or its base is no u16
  * - `ERR_VIRTQ_ALIGN`: a part is not aligned (16, 2, 4)
  * - `ERR_VIRTQ_ADDRESS`: a part does not lie in one region, or no longer does
- * - `ERR_VIRTQ_MEMORY`: a part lies in memory that may be truncated
+ * - `ERR_VIRTQ_MEMORY`: a part lies in memory that may be truncated, or that the device does not take
  *
  * The ring is broken (blame `driver`): signal the error descriptor; the driver must reset the device.
  * - `ERR_VIRTQ_INDEX`: avail.idx is further ahead than the ring has entries

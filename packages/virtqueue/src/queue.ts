@@ -67,6 +67,22 @@ export interface DeviceQueue {
    * @returns true when `chain` is back in the ring (also when an earlier call gave it back); false: complete it
    */
   unfetch(chain: Chain): boolean;
+  /**
+   * Lets go of a chain that is to be completed after a pause: for one that `unfetch` does not take, when the queue stops.
+   * Nothing is told to the driver, which goes on waiting for it; the base stays behind it. The chain object is reused.
+   * @returns the head: what `takeBack` wants
+   * @throws VirtqueueError ERR_VIRTQ_CHAIN_STATE for a chain that is not in flight here: a bug of the device
+   */
+  keep(chain: Chain): number;
+  /**
+   * Takes a chain again that was kept of an earlier queue of the same ring and the same driver. Its descriptors are read
+   * anew, under all the rules of `next()`: what they say now counts. To be called before the first `next()`, so that the
+   * chain counts as in flight when the avail ring is looked at. Such a chain is never given back to the avail ring.
+   * @returns null when there is no such chain, and the head is to be forgotten: it is none of this ring, it is in flight, the
+   * ring has no chain out that was not taken back, or the driver broke a rule in it (told as in `next()`: to `onError`, and by
+   * length 0 where the ring goes on)
+   */
+  takeBack(head: number): Chain | null;
   /** Calls the driver for completions not yet announced, if it asks for it. Device loops call it at the end of a batch. */
   flush(): void;
   /** True when the avail ring holds something new: for a spin poller. Costs one atomic load. */
@@ -75,7 +91,7 @@ export interface DeviceQueue {
 
 /** Counters since the start of a queue. */
 export interface QueueStats {
-  /** Chains handed to the device. */
+  /** Chains handed to the device, less those unfetched or kept. */
   chains: number;
   /** Chains that it completed. */
   completed: number;

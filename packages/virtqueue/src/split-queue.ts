@@ -41,6 +41,14 @@ const KICKS_UNKNOWN = 0;
 const KICKS_ON = 1;
 const KICKS_OFF = 2;
 
+/** What is known of a head: with the driver, with the device, or kept by the device over a stop. */
+const HEAD_IDLE = 0;
+const HEAD_BUSY = 1;
+const HEAD_KEPT = 2;
+
+/** Place in the order of a chain that was taken back: before all others. */
+const BEFORE_ALL = 0;
+
 /** The split ring, device side (VIRTIO 1.3, 2.7): a `DeviceQueue` over rings in direct regions of guest memory. */
 export class SplitQueue implements DeviceQueue {
   readonly index: number;
@@ -81,7 +89,7 @@ export class SplitQueue implements DeviceQueue {
   #batch = 0;
   #inFlight = 0;
   #taken = 0;
-  /** Heads in flight: a driver that offers one twice would have two chains over one buffer. */
+  /** One of HEAD_* for each head: a driver that offers one in flight would have two chains over one buffer. */
   readonly #busy: Uint8Array;
   readonly #free: PooledChain[] = [];
   readonly #chains: PooledChain[] = [];
@@ -140,6 +148,11 @@ export class SplitQueue implements DeviceQueue {
     return this.#nextAvail;
   }
 
+  /** Chains that the driver waits for: taken, and not in the used ring. At the start, those of earlier queues of the ring. */
+  get outstanding(): number {
+    return (this.#nextAvail - this.#usedIdx) & 0xffff;
+  }
+
   get hasWork(): boolean {
     if (!this.#healthy || this.#stopped) return false;
     // After a table change the views may be gone: next() looks, and says so if the ring is.
@@ -154,7 +167,7 @@ export class SplitQueue implements DeviceQueue {
       if (this.#nextAvail === this.#availIdx && !this.#refill()) return null;
       const head = ring.avail[HEADS + (this.#nextAvail & this.#mask)]!;
       if (head >= this.size) return this.#break('ERR_VIRTQ_HEAD', `head ${head} in a ring of ${this.size} entries`);
-      if (this.#busy[head] !== 0) return this.#break('ERR_VIRTQ_HEAD', `head ${head} is in flight`);
+      if (this.#busy[head] !== HEAD_IDLE) return this.#break('ERR_VIRTQ_HEAD', `head ${head} is in flight`);
       const chain = this.#free.pop() ?? this.#newChain();
       const verdict = this.#reader.read(ring.desc, head, chain);
       if (verdict === BROKEN) {
@@ -163,32 +176,17 @@ export class SplitQueue implements DeviceQueue {
       }
       this.#nextAvail = (this.#nextAvail + 1) & 0xffff;
       chain.sequence = ++this.#taken;
-      chain.state = TAKEN;
-      this.#busy[head] = 1;
-      this.#inFlight++;
-      if (verdict === OK) {
-        this.stats.chains++;
-        return chain;
-      }
-      this.stats.badChains++;
-      const { error } = this.#reader;
+      this.#lend(chain);
+      if (verdict === OK) return chain;
       descriptors += this.#reader.visited;
-      this.#recycle(chain, FREE);
-      this.#publish(head, 0);
-      this.#config.onError(error!);
+      this.#refuse(chain);
       if (!this.#usable()) return null;
     }
     return this.#break('ERR_VIRTQ_BUFFER', 'nothing but bad chains: over 4096 of them, or 2^20 descriptors');
   }
 
   complete(chain: Chain, written: number): void {
-    const own = this.#own(chain);
-    if (own.state !== TAKEN) {
-      throw new VirtqueueError('ERR_VIRTQ_CHAIN_STATE', 'bug', `chain ${chain.head} is not in flight`, {
-        queue: this.index,
-        head: chain.head,
-      });
-    }
+    const own = this.#inFlightHere(chain);
     if (!(written >= 0 && written <= own.writeBytes)) {
       throw new RangeError(`${written} bytes written into a chain with room for ${own.writeBytes}`);
     }
@@ -204,7 +202,7 @@ export class SplitQueue implements DeviceQueue {
   unfetch(chain: Chain): boolean {
     const own = this.#own(chain);
     if (own.state !== TAKEN) return own.state === CHAIN_UNFETCHED;
-    if (this.#stopped || !this.#healthy) return false;
+    if (this.#stopped || !this.#healthy || own.sequence === BEFORE_ALL) return false;
     const { sequence } = own;
     const later = this.#chains.filter((c) => c.state === TAKEN && c.sequence >= sequence);
     if (later.length !== this.#taken - sequence + 1) return false;
@@ -214,6 +212,42 @@ export class SplitQueue implements DeviceQueue {
     this.stats.chains -= later.length;
     // avail_event stays: the driver adds behind it, so its next chain still brings a kick.
     return true;
+  }
+
+  keep(chain: Chain): number {
+    const own = this.#inFlightHere(chain);
+    const { head } = own;
+    this.#recycle(own, FREE);
+    this.#busy[head] = HEAD_KEPT;
+    this.stats.chains--;
+    return head;
+  }
+
+  takeBack(head: number): Chain | null {
+    // What is no index of the ring is not idle either.
+    if (this.#busy[head] !== HEAD_IDLE || this.outstanding <= this.#inFlight || !this.#usable()) return null;
+    const chain = this.#free.pop() ?? this.#newChain();
+    const verdict = this.#reader.read(this.#ring.desc, head, chain);
+    if (verdict === BROKEN) {
+      this.#free.push(chain);
+      return this.#fail(this.#reader.error!);
+    }
+    chain.sequence = BEFORE_ALL;
+    this.#lend(chain);
+    if (verdict === OK) return chain;
+    this.#refuse(chain);
+    return null;
+  }
+
+  /**
+   * Returns with length 0 what was kept: for a device that forgot it while the driver that waits for it stays.
+   */
+  abandonKept(): void {
+    for (let head = 0; head < this.size; head++) {
+      if (this.#busy[head] !== HEAD_KEPT) continue;
+      this.#busy[head] = HEAD_IDLE;
+      if (this.#usable()) this.#publish(head, 0);
+    }
   }
 
   flush(): void {
@@ -358,12 +392,41 @@ export class SplitQueue implements DeviceQueue {
     return chain;
   }
 
+  /** A chain just read goes to the device. */
+  #lend(chain: PooledChain): void {
+    chain.state = TAKEN;
+    this.#busy[chain.head] = HEAD_BUSY;
+    this.#inFlight++;
+    this.stats.chains++;
+  }
+
+  /** A chain just lent, with a buffer outside guest memory: the device does not get it. */
+  #refuse(chain: PooledChain): void {
+    const { head } = chain;
+    const { error } = this.#reader;
+    this.stats.chains--;
+    this.stats.badChains++;
+    this.#recycle(chain, FREE);
+    this.#publish(head, 0);
+    this.#config.onError(error!);
+  }
+
   #recycle(chain: PooledChain, state: number): void {
     chain.state = state;
     chain.context = undefined;
-    this.#busy[chain.head] = 0;
+    this.#busy[chain.head] = HEAD_IDLE;
     this.#inFlight--;
     this.#free.push(chain);
+  }
+
+  #inFlightHere(chain: Chain): PooledChain {
+    const own = this.#own(chain);
+    if (own.state === TAKEN) return own;
+    const { head } = chain;
+    throw new VirtqueueError('ERR_VIRTQ_CHAIN_STATE', 'bug', `chain ${head} is not in flight`, {
+      queue: this.index,
+      head,
+    });
   }
 
   #own(chain: Chain): PooledChain {

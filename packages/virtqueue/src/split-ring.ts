@@ -79,7 +79,8 @@ function locate(
     );
   }
   if (!region.direct) {
-    const detail = `${part} ring at ${address} lies in memory that may be truncated: share RAM sealed against shrinking`;
+    const what = region.foreign ? 'the device does not take' : 'may be truncated';
+    const detail = `${part} ring at ${address} lies in memory that ${what}: share RAM sealed against shrinking`;
     throw new VirtqueueError('ERR_VIRTQ_MEMORY', 'frontend', detail, at);
   }
   const start = config.addressSpace === 'user' ? region.userAddr : region.gpa;

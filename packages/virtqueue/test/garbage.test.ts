@@ -107,4 +107,66 @@ describe('garbage in the ring', () => {
     ]);
     for (const [verdict, count] of verdicts) expect(count, verdict).to.be.greaterThan(20);
   });
+
+  it(`never takes a chain back twice, or more than there are, in ${ROUNDS} rings that change while the queue is stopped`, () => {
+    using _leaks = leakCheck();
+    using ram = new TestMemory(sys, { size: MiB, gpa: MiB });
+    using soft = new TestMemory(sys, { size: MiB, gpa: 2 * MiB, file: 'unsealed' });
+    using memory = new GuestMemory(sys);
+    for (const one of [ram, soft]) one.addTo(memory);
+    const rnd = random(0x7a6e_ba);
+    const verdicts = new Map<string, number>();
+    const note = (what: string): unknown => verdicts.set(what, (verdicts.get(what) ?? 0) + 1);
+    for (let round = 0; round < ROUNDS; round++) {
+      const ring = new TestRing(ram, SIZE);
+      for (let i = 0; i < SIZE; i++) ring.setDesc(i, { addr: MiB + rnd(MiB - 256), len: rnd(200), flags: 2 * rnd(2) });
+      for (let i = 0; i < SIZE; i++) ring.setHead(i, i);
+      const base = rnd(65536);
+      ring.usedIdx = base;
+      ring.availIdx = base + rnd(SIZE + 1);
+      const first = new SplitQueue(memory, ring.config({ base }));
+      const heads: number[] = [];
+      for (let chain = first.next(); chain !== null; chain = first.next()) {
+        if (rnd(3) === 0) first.complete(chain, 0);
+        else heads.push(first.keep(chain));
+      }
+      expect([first.outstanding, first.healthy]).to.deep.equal([heads.length, true]);
+      first.stop();
+      const changed = rnd(3) !== 0;
+      for (let i = 0; changed && i < SIZE; i++) if (rnd(3) === 0) ring.setDesc(i, descriptor(rnd, SIZE));
+      if (rnd(8) === 0) ring.usedIdx = rnd(65536);
+      const { usedIdx } = ring;
+      const errors = ring.errors.length;
+      const second = new SplitQueue(memory, ring.config({ base: first.base }));
+      const most = second.outstanding;
+      const back: Chain[] = [];
+      for (const head of [...heads, ...heads, rnd(SIZE), rnd(65536)]) {
+        const chain = second.takeBack(head);
+        if (chain === null) continue;
+        checkPieces(chain);
+        expect(back.every((other) => other.head !== chain.head)).to.equal(true);
+        back.push(chain);
+        note('taken back');
+      }
+      const refused = ring.errors.slice(errors);
+      for (const error of refused) note(error.code);
+      const returned = refused.filter((error) => error.code === 'ERR_VIRTQ_BUFFER').length;
+      expect([second.inFlight, (ring.usedIdx - usedIdx) & 0xffff]).to.deep.equal([back.length, returned]);
+      expect(back.length + returned).to.be.at.most(most);
+      expect(refused.length - returned).to.equal(second.healthy ? 0 : 1);
+      if (!changed && usedIdx === ((first.base - heads.length) & 0xffff))
+        expect(back.length).to.be.at.least(heads.length);
+      if (second.healthy) for (const chain of back) second.complete(chain, chain.writeBytes);
+      second.stop();
+    }
+    for (const code of [
+      'taken back',
+      'ERR_VIRTQ_BUFFER',
+      'ERR_VIRTQ_CHAIN_LOOP',
+      'ERR_VIRTQ_INDIRECT',
+      'ERR_VIRTQ_NEXT',
+    ]) {
+      expect(verdicts.get(code) ?? 0, code).to.be.greaterThan(20);
+    }
+  });
 });

@@ -1,7 +1,16 @@
 /** One test for each rule of a ring's set-up that a front-end can break. */
+import { GuestMemory } from '@oriel/guest-memory';
 import { TestMemory } from '@oriel/guest-memory/testing';
+import { EFAULT } from '@oriel/sys';
 import { expect } from 'chai';
-import { type SplitQueueConfig, VirtqueueError } from '../src/index.ts';
+import {
+  SplitQueue,
+  type SplitQueueConfig,
+  VirtqueueError,
+  VRING_DESC_F_INDIRECT,
+  VRING_DESC_F_NEXT,
+  VRING_DESC_F_WRITE,
+} from '../src/index.ts';
 import { TestRing } from '../src/testing/index.ts';
 import { MiB, onStage, SIZE, type Stage, sys } from './stage.ts';
 
@@ -54,6 +63,34 @@ describe('a hostile front-end', () => {
       const used = stage.ram.userAddr + MiB - 4 - 8 * SIZE;
       expect(codeOf(() => stage.open({ used, eventIdx: true }))).to.equal('ERR_VIRTQ_ADDRESS frontend');
       expect(codeOf(() => stage.open({ used, eventIdx: false }))).to.equal('nothing thrown');
+    });
+  });
+
+  it('REJECT: a ring in memory that the device does not take; buffers there answer EFAULT', () => {
+    onStage(({ ram, ring, data }) => {
+      using other = new TestMemory(sys, { gpa: 16 * MiB });
+      using memory = new GuestMemory(sys, { needs: () => memory.regions.length === 0 });
+      ram.addTo(memory);
+      other.addTo(memory);
+      const away = new TestRing(other, SIZE);
+      for (const part of ['desc', 'avail', 'used'] as const) {
+        const config = ring.config({ [part]: other.userOf(away[part]) });
+        expect(codeOf(() => new SplitQueue(memory, config))).to.equal('ERR_VIRTQ_MEMORY frontend');
+      }
+      ring.setDesc(0, { addr: other.gpa, len: 8, flags: VRING_DESC_F_NEXT, next: 1 });
+      ring.setDesc(1, { addr: data, len: 4, flags: VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, next: 2 });
+      ring.setDesc(2, { addr: other.gpa, len: 8, flags: VRING_DESC_F_WRITE });
+      ring.offer(0);
+      const chain = new SplitQueue(memory, ring.config()).next()!;
+      const bytes = new Uint8Array(12);
+      const iov = new Uint32Array(8);
+      expect([chain.read(0, bytes, 0, 8), chain.write(0, bytes, 0, 12)]).to.deep.equal([-EFAULT, -EFAULT]);
+      expect([chain.readIovec(0, 8, iov, 2), chain.writeIovec(4, 8, iov, 2)]).to.deep.equal([-EFAULT, -EFAULT]);
+      expect(chain.write(0, bytes, 0, 4)).to.equal(4);
+      ring.setDesc(3, { addr: other.gpa, len: 16, flags: VRING_DESC_F_INDIRECT });
+      ring.offer(3);
+      const queue = new SplitQueue(memory, ring.config({ base: 1 }));
+      expect([queue.next(), ring.errors.map((error) => error.code)]).to.deep.equal([null, ['ERR_VIRTQ_INDIRECT']]);
     });
   });
 

@@ -78,6 +78,7 @@ export class BackendConnection implements Disposable {
       maxSlots: profile.maxMemSlots,
       changed: () => handler.memoryChanged(),
       release: (unmap) => (handler.releaseMemory === undefined ? unmap() : handler.releaseMemory(unmap)),
+      needs: (file) => handler.needsMemory?.(file) ?? true,
     });
     this.memory = this.#table.memory;
     this.#rings = this.#makeRings();
@@ -252,18 +253,23 @@ export class BackendConnection implements Disposable {
   }
 
   #setBackChannel(message: IncomingMessage): null {
-    const socket = message.fds.take(0);
-    if (this.#options.sys.socket.isListening(socket.fd) !== 0) {
-      socket.close();
-      throw new VhostUserError('ERR_VU_DESCRIPTOR', 'frontend', 'back channel is no connected socket');
-    }
-    this.#backChannel.attach(socket);
+    this.#backChannel.attach(this.#connectedSocket(message, 'back channel'));
     return null;
   }
 
   #setGpuSocket(message: IncomingMessage): null {
-    this.#handler.setGpuSocket!(message.fds.take(0));
+    this.#handler.setGpuSocket!(this.#connectedSocket(message, 'display channel'));
     return null;
+  }
+
+  /** The descriptor of a message that hands over a channel. @throws VhostUserError ERR_VU_DESCRIPTOR; it is closed then */
+  #connectedSocket(message: IncomingMessage, what: string): Fd {
+    const socket = message.fds.take(0);
+    if (this.#options.sys.socket.isListening(socket.fd) !== 0) {
+      socket.close();
+      throw new VhostUserError('ERR_VU_DESCRIPTOR', 'frontend', `${what} is no connected socket`);
+    }
+    return socket;
   }
 
   #reset(): void {

@@ -1,4 +1,5 @@
 /** What a back-end has to answer: the floor above implements it, the connection calls it. */
+import type { RegionFile } from '@oriel/guest-memory';
 import type { Fd } from '@oriel/sys';
 import type { FeatureSet } from '../features.ts';
 
@@ -34,6 +35,11 @@ export interface BackendHandler {
   writeConfig(offset: number, from: Uint8Array): void;
   /** SET_FEATURES: accepted bits, a subset of what was offered (bit 30 removed). */
   setFeatures(features: FeatureSet): void;
+  /**
+   * Asked of each region of a memory table: false where its memory is not needed, so that its descriptor is closed and no
+   * more than its place is remembered. Absent: all are needed.
+   */
+  needsMemory?(file: RegionFile): boolean;
   /** The memory table changed (already in effect in `memory`). */
   memoryChanged(): void;
   /**
@@ -52,7 +58,7 @@ export interface BackendHandler {
   suspended(): void;
   /** RESET_DEVICE, or SET_STATUS 0 where it is a reset. Rings are stopped already. */
   reset(): void;
-  /** GPU_SET_SOCKET; given away. Absent: the message is refused. */
+  /** GPU_SET_SOCKET: a connected socket, given away. Absent: the message is refused. */
   setGpuSocket?(socket: Fd): void;
   /** The connection ended (reason for the log). Rings were stopped; the memory is about to be cleared. */
   disconnected(reason: string): void;

@@ -1,5 +1,5 @@
 /** The memory table (messages 5, 36, 37, 38) over guest-memory, and word of its changes to the fences. */
-import { GuestMemory, GuestMemoryError, type RegionDescription } from '@oriel/guest-memory';
+import { GuestMemory, GuestMemoryError, type RegionDescription, type RegionFile } from '@oriel/guest-memory';
 import type { Fd, Sys } from '@oriel/sys';
 import type { IncomingMessage } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
@@ -15,6 +15,8 @@ export interface MemoryTableOptions {
   readonly changed: () => void;
   /** Unmaps what left the table: see `BackendHandler.releaseMemory`. */
   readonly release: (unmap: () => void) => void;
+  /** Whether the memory of a region is needed: see `BackendHandler.needsMemory`. */
+  readonly needs: (file: RegionFile) => boolean;
 }
 
 /** Owns the guest's memory and keeps it as the front-end says. */
@@ -30,8 +32,8 @@ export class MemoryTable {
   readonly #changed: () => void;
   #settledGeneration: number;
 
-  constructor({ sys, maxSlots, changed, release }: MemoryTableOptions) {
-    this.memory = new GuestMemory(sys, { maxRegions: maxSlots, release });
+  constructor({ sys, maxSlots, changed, release, needs }: MemoryTableOptions) {
+    this.memory = new GuestMemory(sys, { maxRegions: maxSlots, release, needs });
     this.#maxSlots = maxSlots;
     this.#changed = changed;
     this.#settledGeneration = this.memory.generation;

@@ -143,6 +143,28 @@ export class MockFrontend implements Disposable {
     this.frontend.wait((done) => this.frontend.removeMemoryRegion(region, done));
   }
 
+  /**
+   * Gives the back-end a display channel (GPU_SET_SOCKET).
+   * @returns the front-end's end of it
+   * @throws VhostUserError what the back-end refused
+   */
+  openDisplay(): Fd {
+    const { fd, socket } = this.#options.sys;
+    const pair = new Int32Array(2);
+    check(socket.socketpair(pair), 'socketpair');
+    using theirs = new Fd(fd, pair[1]!);
+    const ours = new Fd(fd, pair[0]!);
+    try {
+      this.frontend.wait((done) =>
+        this.frontend.request('GPU_SET_SOCKET', new Uint8Array(0), [theirs.fd], (error) => done(error)),
+      );
+      return ours;
+    } catch (error) {
+      ours.close();
+      throw error;
+    }
+  }
+
   /** The user address, as the back-end knows it, of a GPA in RAM. */
   userAddress(gpa: number): number {
     return gpa - MockFrontend.RAM_GPA + MockFrontend.RAM_USER;

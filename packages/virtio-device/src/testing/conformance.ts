@@ -1,10 +1,10 @@
 /** What every device must bear, as a list of checks: no test runner is assumed. */
-import type { EventLoop, Sys } from '@oriel/sys';
 import { leakCheck } from '@oriel/sys/testing';
 import { profiles } from '@oriel/vhost-user';
 import { checkDefinition } from '../definition.ts';
 import type { VirtioDevice } from '../device.ts';
-import { MockHost, type MockHostOptions } from './mock-host.ts';
+import { Bench, type BenchCheck, type ConformanceOptions, expect, PATIENT_TURNS } from './bench.ts';
+import { heldChecks } from './held-checks.ts';
 
 /** One check. `run` rejects when the device fails it. */
 export interface ConformanceCheck {
@@ -12,78 +12,13 @@ export interface ConformanceCheck {
   readonly run: () => Promise<void>;
 }
 
-/** A request that the device answers with success. */
-export interface SampleRequest {
-  readonly queue: number;
-  readonly readable: readonly Uint8Array[];
-  readonly writable: readonly number[];
-  /** Judges the answer. @throws when it is wrong */
-  readonly verify?: (reply: { readonly written: number; readonly bytes: Uint8Array }) => void;
-}
-
-/** What the checks need. */
-export interface ConformanceOptions {
-  readonly sys: Sys;
-  readonly makeLoop: () => EventLoop;
-  /** Requests that a fresh driver sends in this order (a session's opening first); each must be answered. */
-  readonly requests?: readonly SampleRequest[];
-  /** Further options of the machine. */
-  readonly host?: Omit<MockHostOptions, 'sys' | 'loop'>;
-}
-
-const HOSTILE_WAIT_TURNS = 20;
 const OUTSIDE_GPA = 0x7fff_0000_0000;
-
-function expect(condition: boolean, claim: string): void {
-  if (!condition) {
-    throw new Error(claim);
-  }
-}
 
 function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
   return left.length === right.length && left.every((byte, index) => byte === right[index]);
 }
 
-/** One device in one machine, for the time of one check. */
-class Bench implements Disposable {
-  readonly device: VirtioDevice;
-  readonly host: MockHost;
-  readonly #loop: EventLoop;
-  readonly #requests: readonly SampleRequest[];
-
-  constructor(makeDevice: () => VirtioDevice, options: ConformanceOptions) {
-    this.#loop = options.makeLoop();
-    if (this.#loop.driver === 'node') {
-      this.#loop.run();
-    }
-    this.#requests = options.requests ?? [];
-    this.device = makeDevice();
-    this.host = new MockHost(this.device, { ...options.host, sys: options.sys, loop: this.#loop });
-  }
-
-  /** Sends the sample requests and judges the answers. */
-  async exercise(): Promise<void> {
-    for (const { queue, readable, writable, verify } of this.#requests) {
-      verify?.(await this.host.request(queue, readable, writable));
-    }
-  }
-
-  async turns(count: number): Promise<void> {
-    for (let turn = 0; turn < count; turn++) {
-      await this.host.turn();
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.host[Symbol.dispose]();
-    this.device[Symbol.dispose]();
-    this.#loop[Symbol.dispose]();
-  }
-}
-
-type Check = (bench: Bench) => Promise<void>;
-
-const checks: readonly { readonly name: string; readonly check: Check }[] = [
+const checks: readonly BenchCheck[] = [
   {
     name: 'declares what VIRTIO allows',
     async check({ device }) {
@@ -138,6 +73,25 @@ const checks: readonly { readonly name: string; readonly check: Check }[] = [
     },
   },
   {
+    name: 'answers once what a pause came between',
+    async check(bench) {
+      const { host } = bench;
+      host.attach();
+      host.start();
+      for (const request of bench.requests) {
+        await bench.send(request);
+        host.pause();
+        await bench.turns(2);
+        host.start();
+        await bench.answered(request);
+      }
+      await bench.turns(2);
+      for (const { queue } of bench.requests) {
+        expect(host.driver(queue).take() === null, `queue ${queue}: answered twice`);
+      }
+    },
+  },
+  {
     name: 'touches nothing while its queues are stopped',
     async check(bench) {
       const { host, device } = bench;
@@ -150,7 +104,7 @@ const checks: readonly { readonly name: string; readonly check: Check }[] = [
       host.pause();
       const before = host.ram.u8.slice();
       const sent = host.transport.sent.length;
-      await bench.turns(HOSTILE_WAIT_TURNS);
+      await bench.turns(PATIENT_TURNS);
       expect(sameBytes(before, host.ram.u8), 'guest memory changed');
       expect(host.transport.sent.length === sent, 'a mapping message was sent');
     },
@@ -196,7 +150,7 @@ const checks: readonly { readonly name: string; readonly check: Check }[] = [
           host.driver(index).send([new Uint8Array(128).fill(fill)], [64]);
         }
       }
-      await bench.turns(HOSTILE_WAIT_TURNS);
+      await bench.turns(PATIENT_TURNS);
       host.reset();
       host.start();
       await bench.exercise();
@@ -219,7 +173,7 @@ const checks: readonly { readonly name: string; readonly check: Check }[] = [
         driver.sendRaw([{ gpa: OUTSIDE_GPA, len: 64, writable: false }]);
         driver.sendRaw([{ gpa: gpa + host.ram.size - 8, len: 64, writable: true }]);
       }
-      await bench.turns(HOSTILE_WAIT_TURNS);
+      await bench.turns(PATIENT_TURNS);
       host.reset();
       host.start();
       await bench.exercise();
@@ -234,7 +188,7 @@ const checks: readonly { readonly name: string; readonly check: Check }[] = [
       for (let index = 0; index < device.queueCount; index++) {
         host.driver(index).breakRing();
       }
-      await bench.turns(HOSTILE_WAIT_TURNS);
+      await bench.turns(PATIENT_TURNS);
       host.reset();
       host.start();
       await bench.exercise();
@@ -279,7 +233,8 @@ export function deviceConformance(
   makeDevice: () => VirtioDevice,
   options: ConformanceOptions,
 ): readonly ConformanceCheck[] {
-  return checks.map(({ name, check }) => ({
+  const all = options.held === undefined ? checks : [...checks, ...heldChecks(options.held)];
+  return all.map(({ name, check }) => ({
     name,
     async run() {
       const leaks = leakCheck();

@@ -3,12 +3,8 @@
  * must pass.
  * @packageDocumentation
  */
-export {
-  type ConformanceCheck,
-  type ConformanceOptions,
-  deviceConformance,
-  type SampleRequest,
-} from './conformance.ts';
+export type { ConformanceOptions, HeldRequest, SampleRequest } from './bench.ts';
+export { type ConformanceCheck, deviceConformance } from './conformance.ts';
 export { type DriverMemory, type DriverPlace, type DriverReply, MockDriver } from './mock-driver.ts';
 export { MockHost, type MockHostOptions } from './mock-host.ts';
 export { TimedTransport, type TransportBehaviour } from './timed-transport.ts';

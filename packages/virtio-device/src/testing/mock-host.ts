@@ -71,7 +71,7 @@ export class MockHost implements Disposable {
     this.#offload = new LazyOffload(sys, loop, options.offload);
     this.transport = new TimedTransport(loop);
     this.ram = new TestMemory(sys, { size: device.queueCount * this.#bytesPerQueue });
-    this.memory = new GuestMemory(sys);
+    this.memory = new GuestMemory(sys, { needs: (file) => device.needsMemory?.(file) ?? true });
     this.#callFds = new Int32Array(device.queueCount).fill(-1);
     for (let index = 0; index < device.queueCount; index++) {
       this.#kicks.push(new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd')));
@@ -127,6 +127,23 @@ export class MockHost implements Disposable {
       new ConnectionHost({ sys, loop, log, memory: this.memory, regions, offload: this.#offload, configChanged }),
     );
     this.#attached = true;
+  }
+
+  /**
+   * Gives the device a display channel, as front-ends do before each start.
+   * @returns the front-end's end of it
+   * @throws RangeError for a device without `setDisplaySocket`
+   */
+  openDisplay(): Fd {
+    if (this.device.setDisplaySocket === undefined) {
+      throw new RangeError(`device ${this.device.name} has no display`);
+    }
+    const { fd, socket } = this.#options.sys;
+    const pair = new Int32Array(2);
+    check(socket.socketpair(pair), 'socketpair');
+    const ours = new Fd(fd, pair[0]!);
+    this.device.setDisplaySocket(new Fd(fd, pair[1]!));
+    return ours;
   }
 
   /** Starts every queue where it stopped: at base 0 the first time and after `reset()`. */
@@ -268,7 +285,7 @@ export class MockHost implements Disposable {
       ringError: (broken) => this.brokenQueues.push(broken),
     };
     const ring = new Ring(context, { index, size, desc, avail, used, base, kickFd: this.#kicks[index]!.fd });
-    this.device.startQueue(index, ring.queue, base === 0);
+    this.device.startQueue(index, ring.queue, base === 0 && ring.queue.outstanding === 0);
     this.#rings[index] = ring;
     ring.listen();
   }
@@ -282,7 +299,7 @@ export class MockHost implements Disposable {
     this.device.stopQueue(index);
     if (ring.queue.inFlight > 0) {
       throw new RangeError(
-        `queue ${index} stopped with ${ring.queue.inFlight} chains that were neither completed nor unfetched`,
+        `queue ${index} stopped with ${ring.queue.inFlight} chains that were neither completed, unfetched nor kept`,
       );
     }
     this.#bases[index] = ring.stop();
