@@ -1,0 +1,90 @@
+/** Context types: what a guest program finds behind CONTEXT_INIT, a plug-in of the device named by its capset. */
+import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
+import type { GpuStatus } from '../protocol/values.ts';
+
+/** What a context may use. */
+export interface ContextHost {
+  readonly sys: Sys;
+  readonly loop: EventLoop;
+  readonly log: Logger;
+  readonly offload: Offload;
+  /** The guest's number of the context, 1 and up. */
+  readonly ctxId: number;
+  /** A resource that is attached to this context, or null. */
+  resource(resourceId: number): ContextResource | null;
+}
+
+/** A resource as a context sees it. Valid while it is attached. */
+export interface ContextResource {
+  readonly id: number;
+  /** Bytes of the blob; 0 for what is no blob. */
+  readonly size: number;
+  /** Host memory of a HOST3D blob, lent: a descriptor (-1: none) and where in it the blob begins, bytes. */
+  readonly fd: number;
+  readonly fdOffset: number;
+  /** Guest pages there are, bytes; 0 when there are none. */
+  readonly backingSize: number;
+  /** Copies from and to the guest pages. @returns 0, -EINVAL outside of them, -EFAULT when the memory is gone */
+  readBacking(offset: number, to: Uint8Array, toOffset: number, len: number): number;
+  writeBacking(offset: number, from: Uint8Array, fromOffset: number, len: number): number;
+}
+
+/** What RESOURCE_CREATE_BLOB asks of a context. */
+export interface BlobRequest {
+  readonly resourceId: number;
+  /** The guest's name of the host object, 64 bits. */
+  readonly blobIdLo: number;
+  readonly blobIdHi: number;
+  /** Bytes, a safe integer above 0. */
+  readonly size: number;
+  /** VIRTIO_GPU_BLOB_FLAG_USE_*. */
+  readonly flags: number;
+}
+
+/** Host memory behind a HOST3D blob. The device disposes it when the resource is gone and nothing maps it any more. */
+export interface HostBlob extends Disposable {
+  /** Sealed against shrinking or otherwise of a fixed size, open for reading and writing. */
+  readonly fd: number;
+  /** Bytes into the file; a multiple of the page size. */
+  readonly fdOffset: number;
+  /** Bytes that can be mapped from there, a multiple of the page size. */
+  readonly size: number;
+  /** VIRTIO_GPU_MAP_CACHE_*. */
+  readonly mapInfo: number;
+  /** For pictures of the window and logs. */
+  readonly label: string;
+}
+
+/** One context of one guest program. */
+export interface Context extends Disposable {
+  /**
+   * Executes the commands of a SUBMIT_3D. `commands` is lent for the call. `done` comes once, at once or later; submits
+   * that are not done are executed in order.
+   */
+  submit(commands: Uint8Array, done: (status: GpuStatus) => void): void;
+  /**
+   * A fence on `ring` (0 to 63; -1: the global timeline) behind everything submitted so far. `done` comes once, at once or
+   * later, unless the context ends first. Fences of one ring complete in order; the device sees to it.
+   */
+  fence(ring: number, done: () => void): void;
+  /** Makes or finds the host object of a HOST3D blob. */
+  createBlob(request: BlobRequest): HostBlob | GpuStatus;
+  /** A resource came or goes; absent: nothing to do. */
+  attach?(resource: ContextResource): void;
+  detach?(resource: ContextResource): void;
+  /** CTX_DESTROY, reset or the end of the connection. Fences that are not done are signalled by the device. */
+  [Symbol.dispose](): void;
+}
+
+/** A kind of context. One object serves all guests' contexts of its kind. */
+export interface ContextType {
+  /** 1 to 63; Linux uses only those up to 31. */
+  readonly capsetId: number;
+  readonly name: string;
+  /** Answer of GET_CAPSET_INFO. */
+  readonly maxVersion: number;
+  /** Answer of GET_CAPSET: the same at each call, since drivers keep it. */
+  readonly capset: Uint8Array;
+  /** @param debugName - the guest program's name @returns the context, or why there is none */
+  create(host: ContextHost, debugName: string): Context | GpuStatus;
+}

@@ -1,0 +1,231 @@
+/** Blobs in the host-visible region: the life of a mapping from MAP_BLOB to UNMAP_BLOB. */
+import { type FileIdentity, fileIdentity } from '@oriel/guest-memory';
+import type { ShmRegion } from '@oriel/shm-region';
+import { ECANCELED, ENOSPC, errnoName, type Sys } from '@oriel/sys';
+import type { Complaints } from '../complaints.ts';
+import {
+  type GpuStatus,
+  VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
+  VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
+  VIRTIO_GPU_RESP_ERR_UNSPEC,
+  VIRTIO_GPU_RESP_OK_NODATA,
+} from '../protocol/values.ts';
+import type { Resource } from '../resources/resource.ts';
+
+/** Comes once with the answer. */
+type Done = (status: GpuStatus) => void;
+
+interface Mapping {
+  readonly resource: Resource;
+  readonly shmOffset: number;
+  readonly len: number;
+  /** The blob's file, as the front-end will announce it. */
+  readonly file: FileIdentity | null;
+  state: 'mapping' | 'live' | 'unmapping';
+  /** Waits for the answer of the map. */
+  mapped: Done | null;
+  /** Wait for the end of the mapping. */
+  readonly unmapped: Done[];
+  /** A stop came first: the region is to be asked again when it may send. */
+  due: boolean;
+}
+
+/** Settings. */
+export interface BlobMappingsOptions {
+  readonly sys: Pick<Sys, 'file'>;
+  readonly complaints: Complaints;
+  /** Most mappings at a time. */
+  readonly maxMappings: number;
+  /** The region may not send now: `resume` is to be called when it may. */
+  readonly onDue: () => void;
+}
+
+/** The mappings of a device's blobs; at most one a blob. */
+export class BlobMappings {
+  readonly #options: BlobMappingsOptions;
+  readonly #mappings = new Map<Resource, Mapping>();
+  /** Resources whose last map failed: Linux unmaps them all the same. */
+  readonly #failed = new WeakSet<Resource>();
+  #region: ShmRegion | null = null;
+
+  constructor(options: BlobMappingsOptions) {
+    this.#options = options;
+  }
+
+  /** Mappings that exist or are under way. */
+  get size(): number {
+    return this.#mappings.size;
+  }
+
+  /** Where a resource is mapped, bytes; -1 when it is not. */
+  offsetOf(resource: Resource): number {
+    const mapping = this.#mappings.get(resource);
+    return mapping?.state === 'live' ? mapping.shmOffset : -1;
+  }
+
+  /** True for the file of a blob that is in the window: the front-end gives it back as a memory region. */
+  owns(dev: number, ino: number): boolean {
+    for (const { file } of this.#mappings.values())
+      if (file !== null && file.ino === ino && file.dev === dev) return true;
+    return false;
+  }
+
+  attach(region: ShmRegion | null): void {
+    this.#region = region;
+  }
+
+  /** RESOURCE_MAP_BLOB at `shmOffset`. `done` comes once; the mapping is then visible to the guest, or there is none. */
+  map(resource: Resource, shmOffset: number, done: Done): void {
+    const region = this.#region;
+    const { host } = resource;
+    const mappable = (resource.blobFlags & VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE) !== 0;
+    if (region === null || host === null || !mappable || this.#mappings.has(resource)) {
+      done(VIRTIO_GPU_RESP_ERR_UNSPEC);
+      return;
+    }
+    const { pageSize } = region.limits;
+    const len = Math.ceil(resource.size / pageSize) * pageSize;
+    if (this.#mappings.size >= Math.min(this.#options.maxMappings, region.limits.maxMappings)) {
+      this.#full(region);
+      this.#failed.add(resource);
+      done(VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+      return;
+    }
+    const mapping: Mapping = {
+      resource,
+      shmOffset,
+      len,
+      file: fileIdentity(this.#options.sys, host.fd),
+      state: 'mapping',
+      mapped: done,
+      unmapped: [],
+      due: false,
+    };
+    this.#mappings.set(resource, mapping);
+    this.#ask(region, mapping);
+  }
+
+  /** RESOURCE_UNMAP_BLOB. `done` comes once, when the guest does not see the memory any more. */
+  unmap(resource: Resource, done: Done): void {
+    const mapping = this.#mappings.get(resource);
+    if (mapping === undefined || mapping.state === 'unmapping') {
+      done(this.#failed.has(resource) ? VIRTIO_GPU_RESP_OK_NODATA : VIRTIO_GPU_RESP_ERR_UNSPEC);
+      return;
+    }
+    this.#release(mapping, done);
+  }
+
+  /** The resource goes: `done` comes when nothing of it is mapped. At once when nothing was. */
+  drop(resource: Resource, done: () => void): void {
+    const mapping = this.#mappings.get(resource);
+    if (mapping === undefined) done();
+    else if (mapping.state === 'unmapping') mapping.unmapped.push(done);
+    else this.#release(mapping, done);
+  }
+
+  /** The rings run again: what a stop cut short is asked for anew. */
+  resume(): void {
+    const region = this.#region;
+    if (region === null) return;
+    for (const mapping of [...this.#mappings.values()]) {
+      if (!mapping.due) continue;
+      mapping.due = false;
+      if (mapping.state === 'mapping') this.#ask(region, mapping);
+      else this.#askUnmap(region, mapping);
+    }
+  }
+
+  /**
+   * Forgets all: a reset. Where the front-end keeps mappings over a reset, the region takes them away.
+   * Nobody is called back.
+   */
+  clear(): void {
+    this.#mappings.clear();
+    const region = this.#region;
+    if (region !== null && region.entries().length > 0) region.unmapAll(() => {});
+  }
+
+  #ask(region: ShmRegion, mapping: Mapping): void {
+    const { resource, shmOffset, len } = mapping;
+    const { host } = resource;
+    const request = {
+      fd: host!.fd,
+      fdOffset: host!.fdOffset,
+      shmOffset,
+      len,
+      writable: true,
+      owner: resource,
+      label: `${host!.label}, resource ${resource.id}`,
+    };
+    region.map(request, (error) => this.#mapped(mapping, error));
+  }
+
+  #mapped(mapping: Mapping, error: number): void {
+    const { resource } = mapping;
+    if (this.#mappings.get(resource) !== mapping || mapping.state === 'live') return;
+    if (error === -ECANCELED && mapping.state === 'mapping') {
+      this.#later(mapping);
+      return;
+    }
+    const { mapped } = mapping;
+    mapping.mapped = null;
+    if (error === 0) {
+      this.#failed.delete(resource);
+      if (mapping.state === 'mapping') mapping.state = 'live';
+      mapped?.(VIRTIO_GPU_RESP_OK_NODATA);
+      return;
+    }
+    this.#failed.add(resource);
+    if (mapping.state === 'mapping') this.#mappings.delete(resource);
+    if (error !== -ECANCELED) {
+      const where = `${mapping.len} bytes at ${mapping.shmOffset}`;
+      this.#options.complaints.say(`resource ${resource.id} is not mapped, ${where}: ${errnoName(-error)}`);
+    }
+    if (error === -ENOSPC && this.#region !== null) this.#full(this.#region);
+    mapped?.(error === -ENOSPC ? VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY : VIRTIO_GPU_RESP_ERR_UNSPEC);
+  }
+
+  #release(mapping: Mapping, done: Done): void {
+    mapping.unmapped.push(done);
+    if (mapping.due) {
+      // Its map was never sent.
+      this.#gone(mapping);
+      return;
+    }
+    mapping.state = 'unmapping';
+    this.#askUnmap(this.#region!, mapping);
+  }
+
+  #askUnmap(region: ShmRegion, mapping: Mapping): void {
+    region.unmapOwner(mapping.resource, (error) => {
+      if (this.#mappings.get(mapping.resource) !== mapping) return;
+      if (error === -ECANCELED) {
+        this.#later(mapping);
+        return;
+      }
+      this.#gone(mapping);
+    });
+  }
+
+  #later(mapping: Mapping): void {
+    mapping.due = true;
+    this.#options.onDue();
+  }
+
+  #gone(mapping: Mapping): void {
+    this.#mappings.delete(mapping.resource);
+    const { mapped } = mapping;
+    mapping.mapped = null;
+    mapped?.(VIRTIO_GPU_RESP_ERR_UNSPEC);
+    for (const done of mapping.unmapped) done(VIRTIO_GPU_RESP_OK_NODATA);
+  }
+
+  /** Says what to do about the limit. */
+  #full(region: ShmRegion): void {
+    const most = Math.min(this.#options.maxMappings, region.limits.maxMappings);
+    this.#options.complaints.say(
+      `${this.#mappings.size} blobs are mapped, and ${most} is the most (the front-end bears ` +
+        `${region.limits.maxMappings} in this region): let the guest map fewer, or give this device a larger share`,
+    );
+  }
+}

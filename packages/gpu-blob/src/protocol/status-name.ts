@@ -1,0 +1,23 @@
+/** Errors by name, for people. */
+import {
+  VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID,
+  VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+  VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
+  VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID,
+  VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
+  VIRTIO_GPU_RESP_ERR_UNSPEC,
+} from './values.ts';
+
+const STATUS_NAMES: Readonly<Record<number, string>> = {
+  [VIRTIO_GPU_RESP_ERR_UNSPEC]: 'ERR_UNSPEC',
+  [VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY]: 'ERR_OUT_OF_MEMORY',
+  [VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID]: 'ERR_INVALID_SCANOUT_ID',
+  [VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID]: 'ERR_INVALID_RESOURCE_ID',
+  [VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID]: 'ERR_INVALID_CONTEXT_ID',
+  [VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER]: 'ERR_INVALID_PARAMETER',
+};
+
+/** The specification's name of an error reply, without VIRTIO_GPU_RESP_; its number when it has none. */
+export function statusName(status: number): string {
+  return STATUS_NAMES[status] ?? `0x${status.toString(16)}`;
+}
