@@ -13,6 +13,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'fs-passthrough': 4,
   'fs-dax': 5,
   'gpu-blob': 5,
+  pmem: 5,
 };
 /** Two rooms of one floor, where one stands on the other. */
 const SAME_FLOOR = new Set(['guest-memory -> sys', 'vhost-user -> shm-region']);

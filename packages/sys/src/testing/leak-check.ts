@@ -8,6 +8,12 @@ export interface LeakCheck extends Disposable {
   check(): void;
   /** Same as `check`. */
   [Symbol.dispose](): void;
+  /**
+   * As `check`, once what ends by itself has ended: the threads of helper threads close their own descriptors a moment after
+   * they were told to.
+   * @param timeoutMs - default 5000
+   */
+  settled(timeoutMs?: number): Promise<void>;
 }
 
 interface Holdings {
@@ -44,6 +50,9 @@ function readMaps(): Map<string, number> {
   }
   return maps;
 }
+
+/** How long things may take to end by themselves, ms. */
+const SETTLE_MS = 5000;
 
 function takeStock(): Holdings {
   return { fds: readFds(), maps: readMaps(), owned: liveMappings() };
@@ -83,5 +92,12 @@ export function leakCheck(): LeakCheck {
       throw new Error(`leaked: ${leaks.join('; ')}`);
     }
   };
-  return { check, [Symbol.dispose]: check };
+  const settled = async (timeoutMs = SETTLE_MS): Promise<void> => {
+    const deadline = performance.now() + timeoutMs;
+    while (performance.now() < deadline && leaksBetween(before, takeStock()).length > 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    check();
+  };
+  return { check, settled, [Symbol.dispose]: check };
 }

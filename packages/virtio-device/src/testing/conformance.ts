@@ -242,7 +242,7 @@ export function deviceConformance(
         using bench = new Bench(makeDevice, options);
         await check(bench);
       }
-      leaks.check();
+      await leaks.settled();
     },
   }));
 }
