@@ -4,5 +4,8 @@ export default packageBuild({
   main: 'src/main.ts',
   // Threads and devices are loaded by address, so each is a file of its own beside the program.
   worker: 'src/worker.ts',
+  encoder: 'src/encoder.ts',
   'devices/fs': 'src/devices/fs.ts',
+  'devices/gpu': 'src/devices/gpu.ts',
+  'devices/pmem': 'src/devices/pmem.ts',
 });

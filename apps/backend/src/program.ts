@@ -1,17 +1,42 @@
-/** What the program does with its arguments, up to the start of a device. */
+/** What the program does with its arguments, up to the start of anything. */
 import { CliError } from './cli/cli-error.ts';
+import { ctlOptions } from './cli/ctl-options.ts';
 import { optionsHelp } from './cli/help.ts';
-import type { Command, CommandPlan } from './commands/command.ts';
+import { runOptions } from './cli/run-options.ts';
+import { type ControlCall, ctlCommands, ctlSummary, planCtl } from './commands/ctl.ts';
+import { deviceCommand, devices } from './commands/device-commands.ts';
 import { fsCommand } from './commands/fs.ts';
+import { planRun, type RunCommandPlan, runSummary } from './commands/run.ts';
 
-const commands: Readonly<Record<string, Command>> = { fs: fsCommand };
+/** What the arguments ask for: text to print, devices to serve, or a word with a running program. */
+export type Request =
+  | { readonly kind: 'print'; readonly text: string }
+  | ({ readonly kind: 'run' } & RunCommandPlan)
+  | ({ readonly kind: 'ctl' } & ControlCall);
 
-/** What the arguments ask for: text to print, or a device to run. */
-export type Request = { readonly kind: 'print'; readonly text: string } | ({ readonly kind: 'run' } & CommandPlan);
+const EXAMPLE = `oriel run --control-socket C --device fs,socket-path=S1,shared-dir=D,tag=T --device gpu,socket-path=S2`;
 
 function usage(): string {
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  oriel ${name} OPTIONS   ${summary}\n`);
+  const summaries = Object.fromEntries(Object.entries(devices).map(([name, { summary }]) => [name, summary]));
+  const all = Object.entries({ ...summaries, run: runSummary, ctl: ctlSummary });
+  const lines = all.map(([name, summary]) => `  ${`oriel ${name} OPTIONS`.padEnd(20)}${summary}\n`);
   return `Devices for virtual machines, over vhost-user.\n\n${lines.join('')}\nEach has --help.\n`;
+}
+
+function help(name: string): string | null {
+  const device = deviceCommand(name);
+  if (device !== null) {
+    return `oriel ${name}: ${device.summary}\n\n${optionsHelp(device.options)}`;
+  }
+  if (name === 'run') {
+    const own = 'A device has the options of its own command, and id=NAME; a flag may be KEY=on or KEY=off.';
+    return `oriel run: ${runSummary}\n\n  ${EXAMPLE}\n\n${own}\n\n${optionsHelp(runOptions)}`;
+  }
+  if (name === 'ctl') {
+    const commands = Object.values(ctlCommands).map(({ words, help }) => `  ${words.padEnd(24)}    ${help}\n`);
+    return `oriel ctl: ${ctlSummary}\n\n  oriel ctl --socket PATH COMMAND\n\n${commands.join('')}\n${optionsHelp(ctlOptions)}`;
+  }
+  return null;
 }
 
 /**
@@ -23,16 +48,21 @@ export function readArguments(args: readonly string[]): Request {
   if (name === '--help' || name === '-h') {
     return { kind: 'print', text: usage() };
   }
-  const command = Object.hasOwn(commands, name) ? commands[name]! : null;
+  const device = deviceCommand(name);
   if (args.includes('--print-capabilities')) {
-    return { kind: 'print', text: `${JSON.stringify((command ?? fsCommand).capabilities)}\n` };
+    return { kind: 'print', text: `${JSON.stringify((device ?? fsCommand).capabilities)}\n` };
   }
-  if (command === null) {
+  const helpText = help(name);
+  if (helpText === null) {
     const found = name === '' ? 'no device named' : `unknown device '${name}'`;
-    throw new CliError(`${found}: give one of ${Object.keys(commands).join(', ')}, or --help`);
+    throw new CliError(`${found}: give one of ${[...Object.keys(devices), 'run', 'ctl'].join(', ')}, or --help`);
   }
   if (rest.includes('--help') || rest.includes('-h')) {
-    return { kind: 'print', text: `oriel ${name}: ${command.summary}\n\n${optionsHelp(command.options)}` };
+    return { kind: 'print', text: helpText };
   }
-  return { kind: 'run', ...command.plan(rest, { name }) };
+  if (device !== null) {
+    const { worker, controlSocket, warnings } = device.plan(rest, { name });
+    return { kind: 'run', workers: [worker], controlSocket, log: worker.log, warnings };
+  }
+  return name === 'run' ? { kind: 'run', ...planRun(rest) } : { kind: 'ctl', ...planCtl(rest) };
 }

@@ -37,6 +37,11 @@ export class StopSignals implements Disposable {
     this.#handlers.ask(reason);
   }
 
+  /** The answer came: what is left may take its time. */
+  answered(): void {
+    clearTimeout(this.#timer);
+  }
+
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     for (const signal of SIGNALS) {

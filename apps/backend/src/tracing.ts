@@ -1,6 +1,7 @@
 /** What the packages publish, as log lines: vhost-user messages at debug, requests at trace. Nothing is built unless asked for. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ReplyTrace } from '@oriel/fuse';
+import type { GpuEvent } from '@oriel/gpu-blob';
 import type { Logger } from '@oriel/sys';
 import type { VhostUserEvent } from '@oriel/vhost-user';
 import type { LogLevel } from './logging.ts';
@@ -18,6 +19,10 @@ export function traceTo(log: Logger, level: LogLevel): Disposable {
     subscriptions.set('oriel:fuse:reply', (message) => {
       const { name, nodeid, error, written } = message as ReplyTrace;
       log.trace(name, { nodeid, error, written });
+    });
+    subscriptions.set('oriel:gpu', (message) => {
+      const { type, command, ...fields } = message as GpuEvent;
+      log.trace(`${command} ${type}`, fields);
     });
   }
   for (const [name, handler] of subscriptions) {

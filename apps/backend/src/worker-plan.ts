@@ -1,11 +1,14 @@
 /** What the main thread and a device's thread tell each other: plain data. */
 import type { FrontendProfile } from '@oriel/vhost-user';
+import type { ControlAnswer, ControlRequest, Frame } from './device-module.ts';
 import type { LogSettings } from './logging.ts';
 
-/** Everything a device's thread needs. */
+/** One device: what its thread needs, and what the main thread does for it. */
 export interface WorkerPlan {
   /** Address of the module that makes the device: see `DeviceModule`. */
   readonly module: string;
+  /** The device's kind: the command that serves it. */
+  readonly type: string;
   /** Options for that module. */
   readonly options: unknown;
   readonly frontend: FrontendProfile['name'];
@@ -14,18 +17,36 @@ export interface WorkerPlan {
   /** Group id of the socket file, -1 for none. */
   readonly socketGroup: number;
   readonly fd: number | undefined;
+  /** Where frames are kept. */
+  readonly screenshotDir: string | undefined;
   /** Live mappings; undefined: the front-end's own limit. */
   readonly maxMappings: number | undefined;
   readonly spinNs: number;
+  /** `name` names the device. */
   readonly log: LogSettings;
 }
 
+/** A device's thread begins with this. */
+export interface WorkerData {
+  readonly plan: WorkerPlan;
+  /** An eventfd that is written after each message to the thread: its loop sleeps where no message wakes it. */
+  readonly wakeFd: number;
+}
+
+/** To the device's thread. `shown` answers a `frame`. */
+export type ThreadMessage =
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'request'; readonly id: number; readonly request: ControlRequest }
+  | { readonly kind: 'shown'; readonly id: number };
+
 /**
- * From the device's thread: `ready` once it serves, `counters` whenever `countersFd` was written to; at last `ended` when
- * it stopped as it was told or its front-end left for good, or `failed` with a line for the person who started it.
+ * From the device's thread: `ready` once it serves, then answers and frames; at last `ended` when it stopped as it was told
+ * or its front-end left for good, or `failed` with a line for the person who started it.
  */
 export type WorkerMessage =
-  | { readonly kind: 'ready'; readonly stopFd: number; readonly countersFd: number }
-  | { readonly kind: 'counters'; readonly counters: Readonly<Record<string, number>> }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: ControlAnswer }
+  | { readonly kind: 'refused'; readonly id: number; readonly message: string }
+  | { readonly kind: 'frame'; readonly id: number; readonly frame: Frame }
   | { readonly kind: 'ended' }
   | { readonly kind: 'failed'; readonly message: string };

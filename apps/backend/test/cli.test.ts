@@ -44,7 +44,7 @@ describe('parseOptions', () => {
     expect(values.readonly).to.equal(true);
     expect(values.frontend).to.equal('qemu');
     expect(values['shared-dir']).to.equal(undefined);
-    expect([...given]).to.deep.equal(['tag', 'window', 'readonly']);
+    expect([...given.keys()]).to.deep.equal(['tag', 'window', 'readonly']);
   });
 
   it('takes a value that begins with a dash when it is joined', () => {

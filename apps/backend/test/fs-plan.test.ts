@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { CliError } from '../src/cli/cli-error.ts';
-import type { CommandPlan } from '../src/commands/command.ts';
+import type { DevicePlan } from '../src/commands/command.ts';
 import { fsCommand } from '../src/commands/fs.ts';
 import type { FsDeviceSettings } from '../src/devices/fs.ts';
 import { readArguments } from '../src/program.ts';
@@ -21,7 +21,7 @@ describe('oriel fs, its plan', () => {
   });
   afterEach(() => dir[Symbol.dispose]());
 
-  function plan(...more: string[]): CommandPlan {
+  function plan(...more: string[]): DevicePlan {
     return fsCommand.plan(['--socket-path=/tmp/s', `--shared-dir=${share}`, '--tag=home', ...more], { name: 'fs' });
   }
 

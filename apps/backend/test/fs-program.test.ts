@@ -1,58 +1,13 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { BlockingLoop, check, EPOLLET, EPOLLIN, Fd, openSys } from '@oriel/sys';
+import { check, Fd, openSys } from '@oriel/sys';
 import { type TempDir, tempDir } from '@oriel/sys/testing';
-import { MockFrontend } from '@oriel/vhost-user/testing';
-import { MockDriver } from '@oriel/virtio-device/testing';
 import { expect } from 'chai';
+import { openSession } from './fixtures/fs-session.ts';
 import { Program } from './fixtures/program.ts';
 
 const MAIN = '../../src/main.ts';
 const sys = openSys();
-const IN_HEADER = 40;
-const OUT_HEADER = 16;
-const INIT_IN = 64;
-const INIT_OUT = 64;
-const FUSE_INIT = 26;
-const QUEUE_BYTES = 0x1_0000;
-
-/** `struct fuse_in_header` and `struct fuse_init_in` of a Linux guest. */
-function initRequest(unique: bigint): Uint8Array {
-  const bytes = new Uint8Array(IN_HEADER + INIT_IN);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, bytes.length, true);
-  view.setUint32(4, FUSE_INIT, true);
-  view.setBigUint64(8, unique, true);
-  view.setUint32(IN_HEADER, 7, true);
-  view.setUint32(IN_HEADER + 4, 45, true);
-  return bytes;
-}
-
-/** Opens a FUSE session on the request queue. @returns the reply's header: len, error, unique */
-function openSession(socketPath: string): { tag: string; error: number; unique: bigint } {
-  using loop = new BlockingLoop(sys);
-  const socket = new Fd(sys.fd, check(sys.socket.connectUnix(socketPath), 'connect'));
-  using mock = new MockFrontend({ sys, loop, socket });
-  mock.connect();
-  const config = mock.frontend.wait<Uint8Array>((done) => mock.frontend.getConfig(0, 40, done));
-  const driver = new MockDriver({
-    memory: { u8: mock.ram.u8, gpa: MockFrontend.RAM_GPA },
-    gpa: MockFrontend.RAM_GPA + QUEUE_BYTES,
-    len: QUEUE_BYTES,
-    size: 16,
-    eventIdx: true,
-    kick: () => mock.kick(1),
-  });
-  const { size, desc, avail, used } = driver;
-  const { callFd } = mock.startRing(1, { size, desc, avail, used });
-  using _called = loop.watch(callFd, EPOLLIN | EPOLLET, () => {});
-  driver.send([initRequest(77n)], [OUT_HEADER + INIT_OUT]);
-  let reply = driver.take();
-  mock.runUntil(() => (reply ??= driver.take()) !== null);
-  const view = new DataView(reply!.bytes.buffer);
-  const tag = new TextDecoder().decode(config.subarray(0, 36)).replace(/\0+$/, '');
-  return { tag, error: view.getInt32(4, true), unique: view.getBigUint64(8, true) };
-}
 
 describe('oriel fs, the program', function () {
   this.timeout(20_000);

@@ -26,6 +26,8 @@ describe('traceTo', () => {
         written: 24,
       });
     }
+    channel('oriel:gpu').publish({ type: 'finished', command: 'RESOURCE_MAP_BLOB', status: 0x1106 });
+    expect(lines.at(-1)).to.include('trace fs: RESOURCE_MAP_BLOB finished status=4358');
     const message = { channel: 'back', direction: 'out', name: 'SHMEM_MAP', flags: 9, size: 40, fds: 1 };
     channel('oriel:vhost-user').publish(message);
     expect(lines.filter((line) => line.includes('trace fs: WRITE nodeid=5 error=0 written=24'))).to.have.length(300);

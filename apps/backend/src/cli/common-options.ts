@@ -1,19 +1,30 @@
 /** Options that every device has, as QEMU's conventions for vhost-user back-ends and virtiofsd name them. */
-import { choice, count, flag, optionalCount, text } from './option.ts';
+import { choice, count, flag, type OptionValues, optionalCount, text } from './option.ts';
 
 const MAX_FD = 1 << 20;
 
-/** The socket, the front-end, the thread and the log. */
-export const commonOptions = {
+/** Where the front-end comes in. */
+export const socketOptions = {
   'socket-path': text('PATH', 'listen for the front-end here'),
   fd: optionalCount(3, MAX_FD, 'serve this inherited socket, connected or listening'),
   'socket-group': text('GROUP', 'name or number of a group that may connect, too'),
+};
+
+/** The front-end's kind, the process, its threads and its log: given once, also where one process serves several devices. */
+export const processOptions = {
   frontend: choice(['qemu', 'strict', 'crosvm', 'alioth'], 'qemu', 'the VMM at the other end'),
   'max-mappings': optionalCount(1, 1 << 20, "mappings that this process may hold, at most the front-end's own limit"),
   'spin-us': count(0, 1000, 50, 'longest spin before sleeping, microseconds; 0: never'),
   'rlimit-nofile': optionalCount(64, 1 << 30, 'descriptors that this process may use; the limit of the process'),
+  'control-socket': text('PATH', 'listen for `oriel ctl` here, for this user alone'),
   'log-level': choice(['off', 'error', 'warn', 'info', 'debug', 'trace'], 'info', 'least level of what is logged'),
   'log-format': choice(['text', 'json'], 'text', 'how log lines look'),
   'print-capabilities': flag('print what this program can do as JSON, and exit'),
   help: flag('print this help, and exit'),
 };
+
+/** The options that every device has. */
+export const commonOptions = { ...socketOptions, ...processOptions };
+
+/** Their values. */
+export type CommonOptionValues = OptionValues<typeof commonOptions>;

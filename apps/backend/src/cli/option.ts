@@ -13,6 +13,8 @@ export interface Option<T> {
   readonly fallbackText: string;
   /** @throws CliError */
   readonly parse: (name: string, text: string) => T;
+  /** The option may be given several times: puts the next value to the earlier ones. */
+  merge?(earlier: T, next: T): T;
 }
 
 /** The options of a command by their names. */
@@ -70,6 +72,34 @@ export function count(least: number, most: number, fallback: number, help: strin
 /** A whole number in a range that may be left out. */
 export function optionalCount(least: number, most: number, help: string): Option<number | undefined> {
   return { placeholder: 'N', help, fallback: undefined, fallbackText: '', parse: countParser(least, most) };
+}
+
+/** Values divided by commas, or 'none'. @param parse - one value; what it throws passes through */
+export function list<T>(
+  placeholder: string,
+  fallbackText: string,
+  help: string,
+  parse: (name: string, given: string) => T,
+): Option<readonly T[]> {
+  const parseAll = (name: string, given: string): readonly T[] =>
+    given === 'none' ? [] : given.split(',').map((one) => parse(name, one));
+  return { placeholder, help, fallback: parseAll('', fallbackText), fallbackText, parse: parseAll };
+}
+
+/** An option that may be given several times: its values in their order. */
+export function repeated<T>(
+  placeholder: string,
+  help: string,
+  parse: (name: string, given: string) => T,
+): Option<readonly T[]> {
+  return {
+    placeholder,
+    help,
+    fallback: [],
+    fallbackText: '',
+    parse: (name, given) => [parse(name, given)],
+    merge: (earlier, next) => [...earlier, ...next],
+  };
 }
 
 /** True when given. */

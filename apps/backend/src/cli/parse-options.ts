@@ -6,8 +6,10 @@ import type { OptionTable, OptionValues } from './option.ts';
 /** The arguments of a command as values; what is not given has its default. */
 export interface ParsedOptions<Table extends OptionTable> {
   readonly values: OptionValues<Table>;
-  /** Names that were given. */
-  readonly given: ReadonlySet<string>;
+  /** What was given, by name, as text; '' for flags. */
+  readonly given: ReadonlyMap<string, string>;
+  /** Words that belong to no option. */
+  readonly words: readonly string[];
 }
 
 /**
@@ -15,6 +17,15 @@ export interface ParsedOptions<Table extends OptionTable> {
  * @throws CliError in one line: an unknown option (with the known ones), a missing or a bad value, a stray word
  */
 export function parseOptions<Table extends OptionTable>(table: Table, args: readonly string[]): ParsedOptions<Table> {
+  const parsed = parseWords(table, args);
+  if (parsed.words.length > 0) {
+    throw new CliError(`'${parsed.words[0]}' belongs to no option: options begin with --`);
+  }
+  return parsed;
+}
+
+/** The same where words may stand between the options. @throws CliError */
+export function parseWords<Table extends OptionTable>(table: Table, args: readonly string[]): ParsedOptions<Table> {
   const names = Object.keys(table);
   const options = Object.fromEntries(
     names.map((name) => [
@@ -24,10 +35,12 @@ export function parseOptions<Table extends OptionTable>(table: Table, args: read
   );
   const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true });
   const values: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, table[name]!.fallback]));
-  const given = new Set<string>();
+  const given = new Map<string, string>();
+  const words: string[] = [];
   for (const token of tokens) {
     if (token.kind === 'positional') {
-      throw new CliError(`'${token.value}' belongs to no option: options begin with --`);
+      words.push(token.value);
+      continue;
     }
     if (token.kind === 'option-terminator') {
       continue;
@@ -36,7 +49,7 @@ export function parseOptions<Table extends OptionTable>(table: Table, args: read
     if (option === undefined) {
       throw new CliError(`unknown option ${token.rawName}: known are ${names.map((name) => `--${name}`).join(' ')}`);
     }
-    if (given.has(token.name)) {
+    if (given.has(token.name) && option.merge === undefined) {
       throw new CliError(`--${token.name} is given twice: give it once`);
     }
     if (option.placeholder === null && token.value !== undefined) {
@@ -45,8 +58,9 @@ export function parseOptions<Table extends OptionTable>(table: Table, args: read
     if (option.placeholder !== null && token.value === undefined) {
       throw new CliError(`--${token.name} wants a value: ${option.placeholder}`);
     }
-    given.add(token.name);
-    values[token.name] = option.parse(token.name, token.value ?? '');
+    const value = option.parse(token.name, token.value ?? '');
+    values[token.name] = option.merge === undefined ? value : option.merge(values[token.name], value);
+    given.set(token.name, token.value ?? '');
   }
-  return { values: values as OptionValues<Table>, given };
+  return { values: values as OptionValues<Table>, given, words };
 }

@@ -10,7 +10,7 @@ import { Program } from './fixtures/program.ts';
 
 const VERSION_1 = 1n << 32n;
 
-describe('runDevice, in a real process', function () {
+describe('runDevices, in a real process', function () {
   this.timeout(20_000);
   let dir: TempDir;
   let socketPath: string;

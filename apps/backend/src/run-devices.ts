@@ -1,0 +1,124 @@
+/** The main thread: starts a thread for each device, passes stop requests on, keeps pictures, reports the end. */
+import { type Logger, openSys } from '@oriel/sys';
+import { ControlServer } from './control/control-server.ts';
+import { answerer } from './control/requests.ts';
+import type { Frame } from './device-module.ts';
+import { DeviceThread } from './device-thread.ts';
+import { explain } from './explain.ts';
+import { Pictures } from './screenshots/pictures.ts';
+import { StopSignals } from './signals.ts';
+import type { WorkerPlan } from './worker-plan.ts';
+
+const FAILURE = 1;
+
+/** Devices that one process serves. */
+export interface RunPlan {
+  /** One or more, with names of their own. */
+  readonly workers: readonly WorkerPlan[];
+  /** Where `oriel ctl` is answered; undefined: nowhere. */
+  readonly controlSocket: string | undefined;
+}
+
+/**
+ * Ends the process although a thread may sit in a system call: then `process.exit` would wait for that thread for ever,
+ * while the kernel waits for nobody.
+ */
+function killProcess(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
+
+/** SIGUSR2: what `oriel ctl stats` says, in the log. */
+function logCounters(threads: readonly DeviceThread[]): void {
+  for (const thread of threads) {
+    thread.request({ command: 'stats' }).then(
+      (answer) => thread.log.info('counters', { ...(answer.kind === 'entries' ? answer.entries[0] : {}) }),
+      (error) => thread.log.warn(`no counters: ${explain(error)}`),
+    );
+  }
+}
+
+/** A picture that cannot be kept costs nothing but itself. */
+function keeper(plan: WorkerPlan, pictures: Pictures, log: Logger): (frame: Frame) => Promise<void> {
+  return async (frame) => {
+    try {
+      await pictures.keep(plan.screenshotDir!, frame);
+    } catch (error) {
+      log.warn(explain(error));
+    }
+  };
+}
+
+/**
+ * Runs devices until all have ended or a signal asks for it; when one fails the others stop, too. SIGUSR2 logs counters.
+ * @returns the exit status: 0 when all stopped as asked or their only front-ends left, else 1
+ */
+export async function runDevices({ workers, controlSocket }: RunPlan, log: Logger): Promise<number> {
+  // Modes that a guest asks for are its own business; files of ours are created with a mode of their own.
+  process.umask(0);
+  const sys = openSys();
+  const threads: DeviceThread[] = [];
+  const pictures = new Pictures();
+  let control: ControlServer | undefined;
+  using signals = new StopSignals({
+    ask(reason) {
+      log.info(`stopping: ${reason}`);
+      control?.close();
+      for (const thread of threads) {
+        thread.stop();
+      }
+    },
+    force(reason) {
+      log.error(`killed: ${reason}`);
+      try {
+        control?.close();
+        for (const thread of threads) {
+          thread.removeSocketFile();
+        }
+      } finally {
+        killProcess();
+      }
+    },
+  });
+  const onFault = (error: unknown): void => {
+    log.error(`bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    signals.ask('an error in the main thread');
+  };
+  const onCounters = (): void => logCounters(threads);
+  process.on('uncaughtException', onFault);
+  process.on('SIGUSR2', onCounters);
+  const over = (): void => {
+    if (threads.every((thread) => thread.over)) {
+      signals.answered();
+    }
+  };
+  let status = 0;
+  try {
+    if (controlSocket !== undefined) {
+      control = ControlServer.listen(controlSocket, { sys, log, answer: answerer(threads, pictures) });
+    }
+    for (const plan of workers) {
+      threads.push(new DeviceThread(plan, sys, { frame: keeper(plan, pictures, log), over }));
+    }
+  } catch (error) {
+    log.error(explain(error));
+    status = FAILURE;
+    for (const thread of threads) {
+      thread.stop();
+    }
+  }
+  const ends = threads.map(async (thread) => {
+    const good = await thread.ended;
+    if (!good) {
+      status = FAILURE;
+      if (threads.some((other) => !other.over)) {
+        signals.ask(`${thread.name} failed`);
+      }
+    }
+  });
+  await Promise.all(ends);
+  control?.close();
+  await pictures.close();
+  process.off('SIGUSR2', onCounters);
+  process.off('uncaughtException', onFault);
+  return status;
+}
