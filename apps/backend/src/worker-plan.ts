@@ -21,6 +21,8 @@ export interface WorkerPlan {
   readonly screenshotDir: string | undefined;
   /** Live mappings; undefined: the front-end's own limit. */
   readonly maxMappings: number | undefined;
+  /** False: a memory table of at most 8 regions. */
+  readonly memorySlots: boolean;
   readonly spinNs: number;
   /** `name` names the device. */
   readonly log: LogSettings;

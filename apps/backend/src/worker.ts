@@ -1,7 +1,7 @@
 /** A device's thread: its own system calls, loop and device. All it shares with the main thread is a port and an eventfd. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { BlockingLoop, type Logger, openOffload, openSys } from '@oriel/sys';
-import { profileFor } from '@oriel/vhost-user';
+import { profileFor, withoutMemorySlots } from '@oriel/vhost-user';
 import { serve } from '@oriel/virtio-device';
 import type { DeviceModule } from './device-module.ts';
 import { explain } from './explain.ts';
@@ -13,7 +13,8 @@ import type { WorkerData } from './worker-plan.ts';
 async function run({ plan, wakeFd }: WorkerData, main: MainThread, log: Logger): Promise<void> {
   const { createDevice } = (await import(plan.module)) as DeviceModule;
   const sys = openSys();
-  const profile = profileFor(plan.frontend, sys.mem.pageSize);
+  const full = profileFor(plan.frontend, sys.mem.pageSize);
+  const profile = plan.memorySlots ? full : withoutMemorySlots(full);
   const maxMappings = plan.maxMappings ?? profile.limits.maxMappings;
   using loop = new BlockingLoop(sys, { spinNs: plan.spinNs });
   using offload = openOffload(sys, loop);

@@ -1,7 +1,7 @@
 /** Serves a file as persistent memory to one QEMU. Arguments: the file (a power of two of bytes), the socket. */
 import { PmemDevice, PmemImage } from '@oriel/pmem';
 import { BlockingLoop, openOffload, openSys } from '@oriel/sys';
-import { profileFor } from '@oriel/vhost-user';
+import { profileFor, withoutMemorySlots } from '@oriel/vhost-user';
 import { serve } from '@oriel/virtio-device';
 
 const [path = 'disk.img', socketPath = '/tmp/oriel-pmem.sock'] = process.argv.slice(2);
@@ -15,7 +15,7 @@ using _server = serve(device, {
   loop,
   offload,
   socketPath,
-  profile: profileFor('qemu', sys.mem.pageSize),
+  profile: withoutMemorySlots(profileFor('qemu', sys.mem.pageSize)),
   maxConnections: 1,
   onEvent: (event, detail) => console.log(event, detail),
 });

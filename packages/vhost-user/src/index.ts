@@ -19,7 +19,7 @@ export type { NegotiationWish } from './frontend/negotiate.ts';
 export type { Reply, ReplyHandler } from './frontend/requester.ts';
 export type { RingStart } from './frontend/ring-steps.ts';
 export type { RegionName, SharedRegion } from './frontend/shared-region.ts';
-export { type FrontendProfile, profileFor, profiles } from './profiles.ts';
+export { type FrontendProfile, profileFor, profiles, withoutMemorySlots } from './profiles.ts';
 export {
   BACKEND_MESSAGES,
   type BackendMessageName,

@@ -15,6 +15,8 @@ export interface FrontendProfile {
   readonly maxRegions: number;
   /** Memory slots offered in GET_MAX_MEM_SLOTS. */
   readonly maxMemSlots: number;
+  /** CONFIGURE_MEM_SLOTS is offered: regions come and go one by one. Else each change sends the whole table, of at most 8. */
+  readonly memorySlots: boolean;
   /** How a mapping is known to be visible: the memory-table update that holds it, or the reply itself. */
   readonly visibility: 'memory-update' | 'reply';
   /** After a MAP reply, how long to wait for the memory update before the barrier round trip, ms. */
@@ -63,6 +65,7 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
     limits: CAREFUL,
     maxRegions: 256,
     maxMemSlots: MAX_MEM_SLOTS,
+    memorySlots: true,
     visibility: 'memory-update',
     fenceTimeoutMs: 100,
     resetClears: true,
@@ -80,6 +83,7 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
     limits: CAREFUL,
     maxRegions: 256,
     maxMemSlots: MAX_MEM_SLOTS,
+    memorySlots: true,
     visibility: 'reply',
     fenceTimeoutMs: 0,
     resetClears: true,
@@ -108,6 +112,7 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
     },
     maxRegions: 1,
     maxMemSlots: MAX_MEM_SLOTS,
+    memorySlots: true,
     visibility: 'reply',
     fenceTimeoutMs: 0,
     resetClears: false,
@@ -135,6 +140,7 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
     },
     maxRegions: 1,
     maxMemSlots: MAX_MEM_SLOTS,
+    memorySlots: true,
     visibility: 'reply',
     fenceTimeoutMs: 0,
     resetClears: false,
@@ -151,4 +157,16 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
 export function profileFor(name: FrontendProfile['name'], pageSize: number): FrontendProfile {
   const profile = profiles[name];
   return pageSize === profile.limits.pageSize ? profile : { ...profile, limits: { ...profile.limits, pageSize } };
+}
+
+/** Mappings that fit beside guest RAM (up to four regions) into a table of 8. */
+const MAPPINGS_WITHOUT_SLOTS = 4;
+
+/**
+ * The same front-end with a memory table of at most 8 regions, for a device with a few mappings that live as long as the
+ * driver: QEMU 11.1 ends by SIGSEGV when a guest resets a device with slots while mappings are live, and not so without.
+ */
+export function withoutMemorySlots(profile: FrontendProfile): FrontendProfile {
+  const maxMappings = Math.min(profile.limits.maxMappings, MAPPINGS_WITHOUT_SLOTS);
+  return { ...profile, memorySlots: false, limits: { ...profile.limits, maxMappings } };
 }

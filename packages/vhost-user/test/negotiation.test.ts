@@ -1,6 +1,6 @@
 import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
-import { FeatureSet, profiles } from '../src/index.ts';
+import { FeatureSet, profiles, withoutMemorySlots } from '../src/index.ts';
 import { negotiateRaw, PROTOCOL_FEATURES, runningPrelude, SentFds, u32s, u64s } from './support/prelude.ts';
 import { RecordingHandler } from './support/recording-handler.ts';
 import { RawSetup } from './support/setup.ts';
@@ -41,6 +41,13 @@ describe('BackendConnection, negotiation', () => {
       using setup = new RawSetup({ handler, profile: profiles.alioth });
       expect(value(setup, 15)).to.equal((PROTOCOL_FEATURES & ~(1 << 9) & ~(1 << 22)) | (1 << 21));
     }
+  });
+
+  it('offers no memory slots where they are not wanted', () => {
+    const profile = withoutMemorySlots(profiles.qemu);
+    expect(profile.limits.maxMappings).to.equal(4);
+    using setup = new RawSetup({ profile });
+    expect(value(setup, 15)).to.equal(PROTOCOL_FEATURES & ~(1 << 15));
   });
 
   it('tells the device of the features without bit 30', () => {

@@ -81,6 +81,8 @@ interface OwnPart {
   readonly type: string;
   readonly options: unknown;
   readonly screenshotDir?: string;
+  /** Default true. */
+  readonly memorySlots?: boolean;
 }
 
 /** A plan from the options that every device has. @throws CliError */
@@ -96,6 +98,7 @@ export function workerPlan(values: CommonOptionValues, log: Pick<LogSettings, 'n
     fd: values.fd,
     screenshotDir: own.screenshotDir,
     maxMappings: values['max-mappings'],
+    memorySlots: own.memorySlots ?? true,
     spinNs: values['spin-us'] * 1000,
     log: { name: log.name, level: values['log-level'], format: values['log-format'] },
   };

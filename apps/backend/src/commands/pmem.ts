@@ -47,8 +47,9 @@ function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): DevicePl
     file: imageFile(required(values.file, 'file', 'FILE'), powerOfTwoRegions),
     queueSize: values['queue-size'],
   };
+  const own = { type: 'pmem', options, memorySlots: values['memory-slots'] === 'on' };
   const warnings: string[] = [];
-  return { worker: workerPlan(values, log, { type: 'pmem', options }), controlSocket: controlPath(values), warnings };
+  return { worker: workerPlan(values, log, own), controlSocket: controlPath(values), warnings };
 }
 
 /** `oriel pmem`. */

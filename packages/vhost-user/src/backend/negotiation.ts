@@ -163,9 +163,11 @@ function offeredProtocolFeatures(handler: BackendHandler, profile: FrontendProfi
     VHOST_USER_PROTOCOL_F_BACKEND_REQ,
     VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD,
     VHOST_USER_PROTOCOL_F_RESET_DEVICE,
-    VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
     VHOST_USER_PROTOCOL_F_STATUS,
   );
+  if (profile.memorySlots) {
+    offered = offered.with(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
+  }
   if (handler.configSize > 0) {
     offered = offered.with(VHOST_USER_PROTOCOL_F_CONFIG);
   }
