@@ -1,6 +1,6 @@
 /** The virtio-gpu device (VIRTIO 1.3, 5.7). */
 import type { RegionFile } from '@oriel/guest-memory';
-import { type Fd, type Logger, type Sys, silentLogger } from '@oriel/sys';
+import { type Fd, type Logger, silentLogger } from '@oriel/sys';
 import { FeatureSet } from '@oriel/vhost-user';
 import type { DeviceHost, RegionDeclaration, VirtioDevice } from '@oriel/virtio-device';
 import type { Chain, DeviceQueue } from '@oriel/virtqueue';
@@ -14,24 +14,20 @@ import { type Gpu, PENDING } from './control/gpu.ts';
 import type { Request } from './control/request.ts';
 import { RequestBuffer } from './control/request-buffer.ts';
 import { Requests } from './control/requests.ts';
+import { Turns } from './control/turns.ts';
 import { gpuChannel, publish } from './diagnostics.ts';
-import { DisplayChannel } from './display/channel.ts';
-import { Outputs } from './display/outputs.ts';
 import type { DisplaySink } from './display/sink.ts';
-import { GpuError } from './errors.ts';
+import { blobAlignmentFor, offeredFeatures } from './features.ts';
+import { forAll } from './for-all.ts';
 import { BlobMappings } from './mapping/blob-mappings.ts';
 import { checkOptions, type GpuDeviceOptions, type OutputSize } from './options.ts';
 import { statusName } from './protocol/status-name.ts';
 import {
   CONTROL_QUEUE,
+  VIRTIO_GPU_CMD_RESOURCE_FLUSH,
   VIRTIO_GPU_EVENT_DISPLAY,
-  VIRTIO_GPU_F_BLOB_ALIGNMENT,
-  VIRTIO_GPU_F_CONTEXT_INIT,
-  VIRTIO_GPU_F_EDID,
-  VIRTIO_GPU_F_RESOURCE_BLOB,
-  VIRTIO_GPU_F_RESOURCE_UUID,
-  VIRTIO_GPU_F_VIRGL,
-  VIRTIO_GPU_MAX_SCANOUTS,
+  VIRTIO_GPU_MAX_RINGS,
+  VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
   VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
   VIRTIO_GPU_RESP_ERR_UNSPEC,
   VIRTIO_GPU_RESP_OK_NODATA,
@@ -40,31 +36,14 @@ import {
 } from './protocol/values.ts';
 import type { Renderer } from './render/renderer.ts';
 import { ResourceTable } from './resources/table.ts';
-import { Cursors } from './scanouts/cursor.ts';
-import { Scanouts } from './scanouts/scanouts.ts';
+import { Displays } from './scanouts/displays.ts';
+import type { GpuStats } from './stats.ts';
 
 const QUEUES = 2;
-/** Linux pages of 4 KiB fit every mapping; a host with larger ones must tell the guest. */
-const GUEST_PAGE = 4096;
 /** How long mapping requests wait before they are tried again, ms. */
 const RESUME_MS = 20;
 /** Errors begin here. */
 const FIRST_ERROR = VIRTIO_GPU_RESP_ERR_UNSPEC;
-
-/** Figures of a device. */
-export interface GpuStats {
-  readonly resources: number;
-  readonly contexts: number;
-  readonly mappings: number;
-  /** Host memory that resources hold, bytes. */
-  readonly hostmem: number;
-  /** Requests without an answer. */
-  readonly waiting: number;
-  readonly commands: number;
-  /** Commands answered with an error. */
-  readonly errors: number;
-  readonly flushes: number;
-}
 
 export class GpuDevice implements VirtioDevice, Gpu {
   readonly name = 'gpu';
@@ -78,26 +57,17 @@ export class GpuDevice implements VirtioDevice, Gpu {
   accepted = new FeatureSet();
   readonly log: Logger;
   readonly complaints: Complaints;
-  readonly outputs: Outputs;
-  readonly scanouts = new Scanouts();
-  readonly cursors = new Cursors();
+  readonly displays: Displays;
   readonly capsets: Capsets;
   readonly contexts: Contexts;
   readonly resources: ResourceTable;
   readonly mappings: BlobMappings;
   readonly renderer: Renderer | null;
   readonly buffer = new RequestBuffer();
-  readonly #sys: Sys;
   readonly #space: ConfigSpace;
-  readonly #ownSink: DisplaySink | null;
   readonly #requests: Requests;
-  #channel: DisplayChannel | null = null;
+  readonly #turns: Turns;
   #host: DeviceHost | null = null;
-  /** Displays that read pixels now; no command is taken meanwhile. */
-  #holds = 0;
-  /** Changes at each reset, so that what was held before does not count. */
-  #epoch = 0;
-  #deferred = false;
   #resuming = false;
   #commands = 0;
   #errors = 0;
@@ -107,13 +77,11 @@ export class GpuDevice implements VirtioDevice, Gpu {
   constructor(options: GpuDeviceOptions) {
     const settings = checkOptions(options);
     const { sys, hostVisible, contextTypes } = settings;
-    this.#sys = sys;
     this.log = options.log ?? silentLogger;
     this.complaints = new Complaints(this.log, sys.loop);
     this.maxQueueSize = settings.queueSize;
-    this.#ownSink = options.sink ?? null;
     this.renderer = options.renderer ?? null;
-    this.outputs = new Outputs(settings.outputs);
+    this.displays = new Displays({ sys, log: this.log, outputs: settings.outputs, sink: options.sink ?? null });
     this.capsets = new Capsets(contextTypes);
     this.contexts = new Contexts(this.capsets, settings.maxContexts);
     this.resources = new ResourceTable({
@@ -128,20 +96,20 @@ export class GpuDevice implements VirtioDevice, Gpu {
       onDue: () => this.#resumeLater(),
     });
     this.#requests = new Requests(QUEUES, this.complaints);
-    this.shmRegions = hostVisible > 0 ? [{ shmid: VIRTIO_GPU_SHM_ID_HOST_VISIBLE, size: hostVisible }] : [];
-    const aligned = hostVisible > 0 && sys.mem.pageSize > GUEST_PAGE;
-    this.#space = new ConfigSpace({
-      numScanouts: this.outputs.numScanouts,
-      numCapsets: this.capsets.count,
-      blobAlignment: aligned ? sys.mem.pageSize : 0,
+    this.#turns = new Turns({
+      clock: sys.loop,
+      requests: this.#requests,
+      take: (index, chain) => this.#take(index, chain),
+      budget: settings.queueSize,
     });
-    // Linux wants VIRGL for contexts and HOST3D blobs, whatever renders.
-    const bits = [VIRTIO_GPU_F_EDID, VIRTIO_GPU_F_RESOURCE_UUID, VIRTIO_GPU_F_RESOURCE_BLOB];
-    if (this.capsets.count > 0 || this.renderer !== null) bits.push(VIRTIO_GPU_F_VIRGL, VIRTIO_GPU_F_CONTEXT_INIT);
-    if (aligned) bits.push(VIRTIO_GPU_F_BLOB_ALIGNMENT);
-    this.features = FeatureSet.of(...bits);
-    this.scanouts.setSink(this.#ownSink);
-    this.cursors.setSink(this.#ownSink);
+    this.shmRegions = hostVisible > 0 ? [{ shmid: VIRTIO_GPU_SHM_ID_HOST_VISIBLE, size: hostVisible }] : [];
+    const blobAlignment = blobAlignmentFor(hostVisible, sys.mem.pageSize);
+    this.#space = new ConfigSpace({
+      numScanouts: this.displays.outputs.numScanouts,
+      numCapsets: this.capsets.count,
+      blobAlignment,
+    });
+    this.features = offeredFeatures(this.capsets.count > 0 || this.renderer !== null, blobAlignment);
   }
 
   /** The configuration space now: `struct virtio_gpu_config`. */
@@ -164,12 +132,7 @@ export class GpuDevice implements VirtioDevice, Gpu {
 
   /** What shows the displays now: the front-end's channel, else the sink of the options. */
   get sink(): DisplaySink | null {
-    return this.#channel ?? this.#ownSink;
-  }
-
-  /** A front-end that has its own displays also knows their number. */
-  get scanoutCount(): number {
-    return this.#channel === null ? this.outputs.numScanouts : VIRTIO_GPU_MAX_SCANOUTS;
+    return this.displays.sink;
   }
 
   /** @throws Error while no front-end is there: a bug */
@@ -184,16 +147,14 @@ export class GpuDevice implements VirtioDevice, Gpu {
    * ERR_GPU_DISPLAY while the front-end's display channel decides
    */
   setOutputs(sizes: readonly OutputSize[]): void {
-    if (this.#channel !== null) {
-      throw new GpuError('ERR_GPU_DISPLAY', 'the front-end decides about its displays: resize them there');
-    }
-    if (!this.outputs.set(sizes)) return;
+    if (!this.displays.setOutputs(sizes)) return;
     this.#space.raise(VIRTIO_GPU_EVENT_DISPLAY);
     this.#host?.configChanged();
   }
 
   attach(host: DeviceHost): void {
     this.#host = host;
+    this.#turns.attach(host.loop);
     this.mappings.attach(this.shmRegions.length > 0 ? host.region(VIRTIO_GPU_SHM_ID_HOST_VISIBLE) : null);
   }
 
@@ -214,75 +175,59 @@ export class GpuDevice implements VirtioDevice, Gpu {
   }
 
   setDisplaySocket(socket: Fd): void {
-    this.#closeChannel();
-    const { loop } = this.host;
-    const channel: DisplayChannel = new DisplayChannel({
-      sys: this.#sys,
-      loop,
-      socket,
-      log: this.log,
-      onClosed: (reason) => {
-        this.log.debug(`gpu: the display channel ended: ${reason}`);
-        if (this.#channel === channel) this.#closeChannel();
-      },
-    });
-    this.#channel = channel;
-    this.#setSink(channel);
+    this.displays.openChannel(socket, this.host.loop);
   }
 
   startQueue(index: number, queue: DeviceQueue, fresh: boolean): void {
     this.#requests.start(index, queue, fresh);
-    if (index === CONTROL_QUEUE) this.mappings.resume();
+    if (index !== CONTROL_QUEUE) return;
+    this.mappings.resume();
+    this.contexts.resume();
   }
 
   process(index: number, budget: number): boolean {
-    const queue = this.#requests.queue(index);
-    if (queue === null) return false;
-    return this.#requests.turn(queue, () => {
-      for (let taken = 0; taken < budget; taken++) {
-        if (this.#holds > 0 && index === CONTROL_QUEUE) return false;
-        const chain = queue.next();
-        if (chain === null) return false;
-        this.#take(index, chain);
-      }
-      return true;
-    });
+    return this.#turns.run(index, budget);
   }
 
   stopQueue(index: number): void {
+    if (index === CONTROL_QUEUE) this.contexts.suspend();
     this.#requests.stop(index);
   }
 
   reset(): void {
-    this.#epoch++;
-    this.#holds = 0;
-    this.#channel?.settle();
     this.#requests.clear();
-    this.scanouts.clear();
-    this.cursors.clear();
-    this.contexts.clear();
-    this.mappings.clear();
-    this.resources.clear();
+    this.#turns.reset();
     this.#space.reset();
+    forAll(
+      [
+        () => this.displays.reset(),
+        () => this.contexts.clear(),
+        () => this.mappings.clear(),
+        () => this.resources.clear((resource) => this.mappings.retire(resource)),
+      ],
+      (end) => end(),
+    );
   }
 
   detach(): void {
     this.reset();
-    this.#closeChannel();
+    this.displays.closeChannel();
     this.mappings.attach(null);
+    this.#turns.attach(null);
     this.#host = null;
   }
 
   [Symbol.dispose](): void {
     this.reset();
-    this.#closeChannel();
-    this.resources[Symbol.dispose]();
+    this.displays.closeChannel();
+    this.mappings.attach(null);
   }
 
   finish(request: Request, serial: number, status: number): void {
     if (request.serial !== serial) return;
     if (request.replyType !== 0) return;
     request.replyType = status;
+    if (request.type === VIRTIO_GPU_CMD_RESOURCE_FLUSH && status < FIRST_ERROR) this.#flushes++;
     if (status >= FIRST_ERROR) {
       this.#errors++;
       this.complaints.say(`${commandName(request.type)} of context ${request.ctxId} is refused: ${statusName(status)}`);
@@ -302,13 +247,7 @@ export class GpuDevice implements VirtioDevice, Gpu {
   }
 
   hold(): () => void {
-    const epoch = this.#epoch;
-    this.#holds++;
-    return () => {
-      if (this.#epoch !== epoch) return;
-      this.#holds--;
-      if (this.#holds === 0) this.#later();
-    };
+    return this.#turns.hold();
   }
 
   contextGone(ctxId: number): void {
@@ -341,20 +280,8 @@ export class GpuDevice implements VirtioDevice, Gpu {
     if (index !== CONTROL_QUEUE) return handleCursor(this, request, view);
     const command = COMMANDS.get(request.type);
     if (command === undefined || request.length < command.length) return VIRTIO_GPU_RESP_ERR_UNSPEC;
+    if (request.fenced && request.ring >= VIRTIO_GPU_MAX_RINGS) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     return command.handle(this, request, view);
-  }
-
-  #setSink(sink: DisplaySink | null): void {
-    this.scanouts.setSink(sink);
-    this.cursors.setSink(sink);
-  }
-
-  #closeChannel(): void {
-    const channel = this.#channel;
-    if (channel === null) return;
-    this.#channel = null;
-    this.#setSink(this.#ownSink);
-    channel[Symbol.dispose]();
   }
 
   /**
@@ -367,16 +294,6 @@ export class GpuDevice implements VirtioDevice, Gpu {
     this.#host.loop.timer(RESUME_MS, () => {
       this.#resuming = false;
       if (this.#requests.queue(CONTROL_QUEUE) !== null) this.mappings.resume();
-    });
-  }
-
-  /** Commands that waited for a display are taken behind the events at hand. */
-  #later(): void {
-    if (this.#deferred || this.#host === null) return;
-    this.#deferred = true;
-    this.#host.loop.defer(() => {
-      this.#deferred = false;
-      if (this.process(CONTROL_QUEUE, this.maxQueueSize)) this.#later();
     });
   }
 }

@@ -17,7 +17,7 @@ export {
   MemoryContextType,
   type MemoryObject,
 } from './contexts/memory-type.ts';
-export { GpuDevice, type GpuStats } from './device.ts';
+export { GpuDevice } from './device.ts';
 export type { GpuEvent } from './diagnostics.ts';
 export { DisplayChannel, type DisplayChannelOptions } from './display/channel.ts';
 export { makeEdid } from './display/edid.ts';
@@ -40,3 +40,4 @@ export type {
   Resource3dRequest,
   Transfer3dRequest,
 } from './render/renderer.ts';
+export type { GpuStats } from './stats.ts';

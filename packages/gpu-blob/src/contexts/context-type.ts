@@ -1,4 +1,9 @@
-/** Context types: what a guest program finds behind CONTEXT_INIT, a plug-in of the device named by its capset. */
+/**
+ * Context types: what a guest program finds behind CONTEXT_INIT, a plug-in of the device named by its capset.
+ *
+ * All calls come on the device's loop. What a guest can cause must be answered with a status: an exception is a bug of the
+ * plug-in, and ends the program.
+ */
 import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
 import type { GpuStatus } from '../protocol/values.ts';
 
@@ -14,7 +19,7 @@ export interface ContextHost {
   resource(resourceId: number): ContextResource | null;
 }
 
-/** A resource as a context sees it. Valid while it is attached. */
+/** A resource as a context sees it. Valid while it is attached; afterwards it has no memory. */
 export interface ContextResource {
   readonly id: number;
   /** Bytes of the blob; 0 for what is no blob. */
@@ -24,7 +29,10 @@ export interface ContextResource {
   readonly fdOffset: number;
   /** Guest pages there are, bytes; 0 when there are none. */
   readonly backingSize: number;
-  /** Copies from and to the guest pages. @returns 0, -EINVAL outside of them, -EFAULT when the memory is gone */
+  /**
+   * Copies from and to the guest pages.
+   * @returns 0; -EINVAL outside of them; -EFAULT when the memory is gone; -EAGAIN while the VM stands still (see `suspend`)
+   */
   readBacking(offset: number, to: Uint8Array, toOffset: number, len: number): number;
   writeBacking(offset: number, from: Uint8Array, fromOffset: number, len: number): number;
 }
@@ -37,17 +45,22 @@ export interface BlobRequest {
   readonly blobIdHi: number;
   /** Bytes, a safe integer above 0. */
   readonly size: number;
+  /** VIRTIO_GPU_BLOB_MEM_HOST3D, or HOST3D_GUEST: there are guest pages too. */
+  readonly blobMem: number;
   /** VIRTIO_GPU_BLOB_FLAG_USE_*. */
   readonly flags: number;
 }
 
 /** Host memory behind a HOST3D blob. The device disposes it when the resource is gone and nothing maps it any more. */
 export interface HostBlob extends Disposable {
-  /** Sealed against shrinking or otherwise of a fixed size, open for reading and writing. */
+  /**
+   * Sealed against shrinking or otherwise of a fixed size, open for reading and writing; reading must not block. A file that
+   * is too short by the time it is mapped is refused then; one that shrinks later costs the guest its pages.
+   */
   readonly fd: number;
   /** Bytes into the file; a multiple of the page size. */
   readonly fdOffset: number;
-  /** Bytes that can be mapped from there, a multiple of the page size. */
+  /** Bytes that can be mapped from there, a multiple of the page size; at least what was asked for. */
   readonly size: number;
   /** VIRTIO_GPU_MAP_CACHE_*. */
   readonly mapInfo: number;
@@ -58,13 +71,14 @@ export interface HostBlob extends Disposable {
 /** One context of one guest program. */
 export interface Context extends Disposable {
   /**
-   * Executes the commands of a SUBMIT_3D. `commands` is lent for the call. `done` comes once, at once or later; submits
-   * that are not done are executed in order.
+   * Executes the commands of a SUBMIT_3D. `commands` is lent for the call. `done` comes once, at once or later, in any order;
+   * a second call, and one after the end of the context, does nothing.
    */
   submit(commands: Uint8Array, done: (status: GpuStatus) => void): void;
   /**
-   * A fence on `ring` (0 to 63; -1: the global timeline) behind everything submitted so far. `done` comes once, at once or
-   * later, unless the context ends first. Fences of one ring complete in order; the device sees to it.
+   * A fence on `ring` (0 to 63; -1: the global timeline, on which every program of the guest waits) behind everything submitted
+   * so far. Called when the command that carries it is done. `done` comes once, at once or later, unless the context ends
+   * first; it may come while the VM stands still. Fences of one ring complete in order; the device sees to it.
    */
   fence(ring: number, done: () => void): void;
   /** Makes or finds the host object of a HOST3D blob. */
@@ -72,7 +86,16 @@ export interface Context extends Disposable {
   /** A resource came or goes; absent: nothing to do. */
   attach?(resource: ContextResource): void;
   detach?(resource: ContextResource): void;
-  /** CTX_DESTROY, reset or the end of the connection. Fences that are not done are signalled by the device. */
+  /**
+   * The VM stands still: guest pages can be neither read nor written until `resume`. For contexts that act by themselves, as
+   * on what comes from a socket; absent: nothing to do.
+   */
+  suspend?(): void;
+  resume?(): void;
+  /**
+   * CTX_DESTROY, reset or the end of the connection: all resources are detached, without a word. Fences that are not done are
+   * signalled by the device.
+   */
   [Symbol.dispose](): void;
 }
 

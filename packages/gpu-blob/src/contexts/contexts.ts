@@ -1,5 +1,6 @@
 /** The contexts of a guest, and which resources are attached to which. */
 import type { DeviceHost } from '@oriel/virtio-device';
+import { forAll } from '../for-all.ts';
 import {
   type GpuStatus,
   VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID,
@@ -8,9 +9,12 @@ import {
   VIRTIO_GPU_RESP_OK_NODATA,
 } from '../protocol/values.ts';
 import type { Resource } from '../resources/resource.ts';
-import { AttachedResource } from './attached.ts';
+import { AttachedResource, type MemoryGate } from './attached.ts';
 import type { Capsets } from './capsets.ts';
 import type { Context, ContextHost, ContextResource } from './context-type.ts';
+
+/** Attachments of all contexts together: each costs about 100 bytes, and contexts times resources is too many. */
+const MAX_ATTACHMENTS = 65536;
 
 interface Entry {
   readonly context: Context;
@@ -18,18 +22,28 @@ interface Entry {
 }
 
 /** Contexts by the guest's numbers. */
-export class Contexts {
+export class Contexts implements MemoryGate {
   readonly #capsets: Capsets;
   readonly #most: number;
+  readonly #mostAttachments: number;
   readonly #entries = new Map<number, Entry>();
+  #attachments = 0;
+  #running = false;
 
-  constructor(capsets: Capsets, most: number) {
+  /** @param most - contexts at a time @param mostAttachments - for trials; default 65536 */
+  constructor(capsets: Capsets, most: number, mostAttachments = MAX_ATTACHMENTS) {
     this.#capsets = capsets;
     this.#most = most;
+    this.#mostAttachments = mostAttachments;
   }
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** True while the VM runs: contexts may touch guest pages. */
+  get running(): boolean {
+    return this.#running;
   }
 
   get(ctxId: number): Context | null {
@@ -65,7 +79,12 @@ export class Contexts {
     const entry = this.#entries.get(ctxId);
     if (entry === undefined) return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
     this.#entries.delete(ctxId);
-    entry.context[Symbol.dispose]();
+    this.#attachments -= entry.attached.size;
+    try {
+      entry.context[Symbol.dispose]();
+    } finally {
+      entry.attached.clear();
+    }
     return VIRTIO_GPU_RESP_OK_NODATA;
   }
 
@@ -74,7 +93,9 @@ export class Contexts {
     const entry = this.#entries.get(ctxId);
     if (entry === undefined) return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
     if (!entry.attached.has(resource.id)) {
-      const attached = new AttachedResource(resource);
+      if (this.#attachments >= this.#mostAttachments) return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+      this.#attachments++;
+      const attached = new AttachedResource(resource, this);
       entry.attached.set(resource.id, attached);
       entry.context.attach?.(attached);
     }
@@ -94,15 +115,30 @@ export class Contexts {
     for (const entry of this.#entries.values()) this.#detach(entry, resourceId);
   }
 
+  /** The rings stop. */
+  suspend(): void {
+    if (!this.#running) return;
+    for (const { context } of this.#entries.values()) context.suspend?.();
+    this.#running = false;
+  }
+
+  /** The rings run. */
+  resume(): void {
+    if (this.#running) return;
+    this.#running = true;
+    for (const { context } of this.#entries.values()) context.resume?.();
+  }
+
   /** Ends all contexts. */
   clear(): void {
-    for (const ctxId of [...this.#entries.keys()]) this.destroy(ctxId);
+    forAll([...this.#entries.keys()], (ctxId) => this.destroy(ctxId));
   }
 
   #detach(entry: Entry, resourceId: number): void {
     const attached = entry.attached.get(resourceId);
     if (attached === undefined) return;
     entry.attached.delete(resourceId);
+    this.#attachments--;
     entry.context.detach?.(attached);
   }
 }

@@ -51,7 +51,7 @@ export const resourceCreateBlob: Handler = (gpu, request, view) => {
   if (reserved !== VIRTIO_GPU_RESP_OK_NODATA) return reserved;
   let host: HostBlob | null = null;
   if (onHost) {
-    const made = makeHostBlob(gpu, request, view, size);
+    const made = makeHostBlob(gpu, request, view, hostBytes);
     if (typeof made === 'number') {
       gpu.resources.hostmem.give(hostBytes);
       return made;
@@ -61,8 +61,8 @@ export const resourceCreateBlob: Handler = (gpu, request, view) => {
   return gpu.resources.addBlob({ id, blobMem, blobFlags, size, backing, host, hostBytes });
 };
 
-/** Asks the context of the request's header for the host object. */
-function makeHostBlob(gpu: Gpu, request: Request, view: DataView, size: number): HostBlob | GpuStatus {
+/** Asks the context of the request's header for the host object. @param pages - bytes that a mapping would have */
+function makeHostBlob(gpu: Gpu, request: Request, view: DataView, pages: number): HostBlob | GpuStatus {
   const context = gpu.contexts.get(request.ctxId);
   if (context === null) return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
   const resourceId = ResourceCreateBlob.resourceId.get(view, 0);
@@ -70,11 +70,12 @@ function makeHostBlob(gpu: Gpu, request: Request, view: DataView, size: number):
     resourceId,
     blobIdLo: ResourceCreateBlob.blobId.lo(view, 0),
     blobIdHi: ResourceCreateBlob.blobId.hi(view, 0),
-    size,
+    size: ResourceCreateBlob.size.get(view, 0),
+    blobMem: ResourceCreateBlob.blobMem.get(view, 0),
     flags: ResourceCreateBlob.blobFlags.get(view, 0),
   });
-  if (typeof blob !== 'number' && blob.size < size) {
-    gpu.complaints.say(`resource ${resourceId} wants ${size} bytes of a host object of ${blob.size}`);
+  if (typeof blob !== 'number' && blob.size < pages) {
+    gpu.complaints.say(`resource ${resourceId} wants ${pages} bytes of a host object of ${blob.size}`);
     blob[Symbol.dispose]();
     return VIRTIO_GPU_RESP_ERR_UNSPEC;
   }
@@ -86,7 +87,6 @@ export const resourceMapBlob: Handler = (gpu, request, view) => {
   const resource = gpu.resources.get(ResourceMapBlob.resourceId.get(view, 0));
   if (resource === undefined) return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
   const offset = ResourceMapBlob.offset.get(view, 0);
-  if (!Number.isSafeInteger(offset)) return VIRTIO_GPU_RESP_ERR_UNSPEC;
   const { serial } = request;
   gpu.mappings.map(resource, offset, (status) => {
     if (request.serial !== serial) return;

@@ -19,6 +19,7 @@ import {
   VIRTIO_GPU_RESP_ERR_UNSPEC,
   VIRTIO_GPU_RESP_OK_CAPSET,
   VIRTIO_GPU_RESP_OK_CAPSET_INFO,
+  VIRTIO_GPU_RESP_OK_NODATA,
 } from '../protocol/values.ts';
 import { type Gpu, type Handler, PENDING } from './gpu.ts';
 import { makeReply } from './reply.ts';
@@ -63,7 +64,7 @@ export const ctxCreate: Handler = (gpu, request, view) => {
 
 export const ctxDestroy: Handler = (gpu, request) => {
   const status = gpu.contexts.destroy(request.ctxId);
-  gpu.contextGone(request.ctxId);
+  if (status === VIRTIO_GPU_RESP_OK_NODATA) gpu.contextGone(request.ctxId);
   return status;
 };
 

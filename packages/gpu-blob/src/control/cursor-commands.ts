@@ -12,8 +12,8 @@ import type { Handler } from './gpu.ts';
 export const handleCursor: Handler = (gpu, request, view) => {
   const known = request.type === VIRTIO_GPU_CMD_UPDATE_CURSOR || request.type === VIRTIO_GPU_CMD_MOVE_CURSOR;
   if (!known || request.length < UpdateCursor.byteLength) return VIRTIO_GPU_RESP_ERR_UNSPEC;
-  if (UpdateCursor.scanoutId.get(view, 0) >= gpu.scanoutCount) return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
+  if (UpdateCursor.scanoutId.get(view, 0) >= gpu.displays.scanoutCount) return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
   return request.type === VIRTIO_GPU_CMD_UPDATE_CURSOR
-    ? gpu.cursors.update(view, gpu.resources)
-    : gpu.cursors.move(view);
+    ? gpu.displays.cursors.update(view, gpu.resources)
+    : gpu.displays.cursors.move(view);
 };

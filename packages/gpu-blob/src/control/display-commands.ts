@@ -1,6 +1,6 @@
 /** Outputs, EDID, scanouts and flushes (VIRTIO 1.3, 5.7.6.8). */
 
-import { putDisplayInfo } from '../display/outputs.ts';
+import { MAX_OUTPUT_PIXELS, putDisplayInfo } from '../display/outputs.ts';
 import type { Box, Output } from '../display/sink.ts';
 import { GetEdid, ResourceFlush, RespDisplayInfo, RespEdid, SetScanout, SetScanoutBlob } from '../protocol/layout.ts';
 import {
@@ -23,13 +23,13 @@ import type { Request } from './request.ts';
 
 /** GET_DISPLAY_INFO: what the display channel says, or the device's own outputs. */
 export const getDisplayInfo: Handler = (gpu, request) => {
-  const { sink } = gpu;
-  if (sink?.queryOutputs === undefined) return displayInfo(request, gpu.outputs.list());
+  const { sink } = gpu.displays;
+  if (sink?.queryOutputs === undefined) return displayInfo(request, gpu.displays.outputs.list());
   const { serial } = request;
   sink.queryOutputs((outputs) => {
     if (request.serial !== serial) return;
     // A channel that ended meanwhile: the device's own outputs are better than none.
-    gpu.finish(request, serial, displayInfo(request, outputs ?? gpu.outputs.list()));
+    gpu.finish(request, serial, displayInfo(request, outputs ?? gpu.displays.outputs.list()));
   });
   return PENDING;
 };
@@ -42,8 +42,8 @@ function displayInfo(request: Request, outputs: readonly Output[]): number {
 export const getEdid: Handler = (gpu, request, view) => {
   const scanout = GetEdid.scanout.get(view, 0);
   if (!gpu.accepted.has(VIRTIO_GPU_F_EDID)) return VIRTIO_GPU_RESP_ERR_UNSPEC;
-  if (scanout >= gpu.scanoutCount) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-  const { sink } = gpu;
+  if (scanout >= gpu.displays.scanoutCount) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+  const { sink } = gpu.displays;
   if (sink?.queryEdid === undefined) return ownEdid(gpu, request, scanout);
   const { serial } = request;
   sink.queryEdid(scanout, (block) => {
@@ -54,8 +54,8 @@ export const getEdid: Handler = (gpu, request, view) => {
 };
 
 function ownEdid(gpu: Gpu, request: Request, scanout: number): number {
-  if (scanout >= gpu.outputs.numScanouts) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-  return edid(request, gpu.outputs.edid(scanout));
+  if (scanout >= gpu.displays.outputs.numScanouts) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+  return edid(request, gpu.displays.outputs.edid(scanout));
 }
 
 function edid(request: Request, block: Uint8Array): number {
@@ -69,17 +69,17 @@ function edid(request: Request, block: Uint8Array): number {
 /** SET_SCANOUT: shows a 2D or 3D resource; resource 0 switches the scanout off. */
 export const setScanout: Handler = (gpu, _request, view) => {
   const scanout = SetScanout.scanoutId.get(view, 0);
-  if (scanout >= gpu.scanoutCount) return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
+  if (scanout >= gpu.displays.scanoutCount) return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
   const resourceId = SetScanout.resourceId.get(view, 0);
   if (resourceId === 0) {
-    gpu.scanouts.off(scanout);
+    gpu.displays.scanouts.off(scanout);
     return VIRTIO_GPU_RESP_OK_NODATA;
   }
   const resource = gpu.resources.get(resourceId);
   if (resource === undefined) return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
   const part = scanoutPart(view);
   if (!shown(part, resource.width, resource.height)) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-  gpu.scanouts.show(scanout, resource, part, null);
+  gpu.displays.scanouts.show(scanout, resource, part, null);
   return VIRTIO_GPU_RESP_OK_NODATA;
 };
 
@@ -87,10 +87,10 @@ export const setScanout: Handler = (gpu, _request, view) => {
 export const setScanoutBlob: Handler = (gpu, _request, view) => {
   const scanout = SetScanoutBlob.scanoutId.get(view, 0);
   if (!gpu.accepted.has(VIRTIO_GPU_F_RESOURCE_BLOB)) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-  if (scanout >= gpu.scanoutCount) return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
+  if (scanout >= gpu.displays.scanoutCount) return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
   const resourceId = SetScanoutBlob.resourceId.get(view, 0);
   if (resourceId === 0) {
-    gpu.scanouts.off(scanout);
+    gpu.displays.scanouts.off(scanout);
     return VIRTIO_GPU_RESP_OK_NODATA;
   }
   const resource = gpu.resources.get(resourceId);
@@ -107,7 +107,7 @@ export const setScanoutBlob: Handler = (gpu, _request, view) => {
   if (!shown(part, framebuffer.width, framebuffer.height)) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
   const status = checkFramebuffer(resource, framebuffer);
   if (status !== VIRTIO_GPU_RESP_OK_NODATA) return status;
-  gpu.scanouts.show(scanout, resource, part, framebuffer);
+  gpu.displays.scanouts.show(scanout, resource, part, framebuffer);
   return VIRTIO_GPU_RESP_OK_NODATA;
 };
 
@@ -128,7 +128,7 @@ export const resourceFlush: Handler = (gpu, request, view) => {
   const { serial } = request;
   let over = false;
   let release: (() => void) | null = null;
-  const read = gpu.scanouts.flush(resource, part, () => {
+  const read = gpu.displays.scanouts.flush(resource, part, () => {
     over = true;
     if (release === null) return;
     release();
@@ -151,7 +151,9 @@ function scanoutPart(view: DataView): Box {
   };
 }
 
-/** True for a part that a scanout may show. */
+/** True for a part that a scanout may show: what an output can have, since displays keep a picture of that size. */
 function shown(part: Box, width: number, height: number): boolean {
-  return part.width >= MIN_SCANOUT && part.height >= MIN_SCANOUT && partFits(part, width, height);
+  const least = Math.min(part.width, part.height);
+  const most = Math.max(part.width, part.height);
+  return least >= MIN_SCANOUT && most <= MAX_OUTPUT_PIXELS && partFits(part, width, height);
 }

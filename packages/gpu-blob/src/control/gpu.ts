@@ -5,14 +5,11 @@ import type { DeviceHost } from '@oriel/virtio-device';
 import type { Complaints } from '../complaints.ts';
 import type { Capsets } from '../contexts/capsets.ts';
 import type { Contexts } from '../contexts/contexts.ts';
-import type { Outputs } from '../display/outputs.ts';
-import type { DisplaySink } from '../display/sink.ts';
 import type { BlobMappings } from '../mapping/blob-mappings.ts';
 import type { GpuStatus } from '../protocol/values.ts';
 import type { Renderer } from '../render/renderer.ts';
 import type { ResourceTable } from '../resources/table.ts';
-import type { Cursors } from '../scanouts/cursor.ts';
-import type { Scanouts } from '../scanouts/scanouts.ts';
+import type { Displays } from '../scanouts/displays.ts';
 import type { Request } from './request.ts';
 import type { RequestBuffer } from './request-buffer.ts';
 
@@ -26,12 +23,7 @@ export interface Gpu {
   /** Device features that the driver accepted. */
   readonly accepted: FeatureSet;
   readonly host: DeviceHost;
-  readonly outputs: Outputs;
-  /** Scanouts that may be used: 0 to 16. */
-  readonly scanoutCount: number;
-  readonly sink: DisplaySink | null;
-  readonly scanouts: Scanouts;
-  readonly cursors: Cursors;
+  readonly displays: Displays;
   readonly capsets: Capsets;
   readonly contexts: Contexts;
   readonly resources: ResourceTable;
@@ -44,7 +36,7 @@ export interface Gpu {
    * @param serial - of the request when it was handled
    */
   finish(request: Request, serial: number, status: number): void;
-  /** No command is taken until the returned function was called: pixels are lent to a display. */
+  /** No command of the control queue is taken until the returned function was called: pixels are lent to a display. */
   hold(): () => void;
   /** A context is gone: what it had is answered. */
   contextGone(ctxId: number): void;

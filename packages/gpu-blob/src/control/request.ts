@@ -1,10 +1,12 @@
 /** One request of the driver, from its chain to its reply. */
 import type { Chain } from '@oriel/virtqueue';
 import { CtrlHdr } from '../protocol/layout.ts';
-import { VIRTIO_GPU_FLAG_FENCE, VIRTIO_GPU_FLAG_INFO_RING_IDX, VIRTIO_GPU_MAX_RINGS } from '../protocol/values.ts';
+import { VIRTIO_GPU_FLAG_FENCE, VIRTIO_GPU_FLAG_INFO_RING_IDX } from '../protocol/values.ts';
 
 /** The global timeline: fences without INFO_RING_IDX. */
 export const GLOBAL_RING = -1;
+/** What `ring_idx` can say; most of it is refused. */
+const RINGS_ON_THE_WIRE = 256;
 
 /** A request that was taken from a queue. Objects are reused: `serial` tells one use from the next. */
 export class Request {
@@ -39,7 +41,7 @@ export class Request {
     return (this.flags & VIRTIO_GPU_FLAG_FENCE) !== 0;
   }
 
-  /** The ring of the timeline: 0 to 63, or GLOBAL_RING. */
+  /** The ring of the timeline: 0 to 63 (up to 255 as the driver said it), or GLOBAL_RING. */
   get ring(): number {
     return (this.flags & VIRTIO_GPU_FLAG_INFO_RING_IDX) !== 0 ? this.ringIdx : GLOBAL_RING;
   }
@@ -47,7 +49,7 @@ export class Request {
   /** The timeline as one number: 0 for the global one. */
   get timeline(): number {
     const { ring } = this;
-    return ring === GLOBAL_RING ? 0 : this.ctxId * VIRTIO_GPU_MAX_RINGS + ring + 1;
+    return ring === GLOBAL_RING ? 0 : this.ctxId * RINGS_ON_THE_WIRE + ring + 1;
   }
 
   /** Begins a use. */

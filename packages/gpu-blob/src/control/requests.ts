@@ -40,15 +40,14 @@ export class Requests {
     return this.#queues[index] ?? null;
   }
 
-  /** Runs `body` as a turn of a queue. */
-  turn(queue: DeviceQueue, body: () => boolean): boolean {
+  /** A turn of a queue begins: what is answered in it is announced at its end. */
+  beginTurn(queue: DeviceQueue): void {
     this.#turn = queue;
-    try {
-      return body();
-    } finally {
-      this.#turn = null;
-      queue.flush();
-    }
+  }
+
+  endTurn(queue: DeviceQueue): void {
+    this.#turn = null;
+    queue.flush();
   }
 
   /** Makes a request of a chain whose first `length` bytes are at the start of `view`. */

@@ -67,13 +67,12 @@ export const resourceCreate3d: Handler = (gpu, _request, view) => {
 export const resourceUnref: Handler = (gpu, request, view) => {
   const resource = gpu.resources.remove(ResourceUnref.resourceId.get(view, 0));
   if (resource === undefined) return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-  gpu.scanouts.forget(resource);
+  gpu.displays.scanouts.forget(resource);
   gpu.contexts.forget(resource.id);
   const { serial } = request;
   let inCall = true;
   let over = false;
   gpu.mappings.drop(resource, () => {
-    resource[Symbol.dispose]();
     over = true;
     if (!inCall) gpu.finish(request, serial, VIRTIO_GPU_RESP_OK_NODATA);
   });

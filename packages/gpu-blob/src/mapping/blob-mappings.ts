@@ -1,8 +1,10 @@
-/** Blobs in the host-visible region: the life of a mapping from MAP_BLOB to UNMAP_BLOB. */
+/** Blobs in the host-visible region: the life of a mapping from MAP_BLOB to UNMAP_BLOB, and of its memory beyond that. */
 import { type FileIdentity, fileIdentity } from '@oriel/guest-memory';
 import type { ShmRegion } from '@oriel/shm-region';
-import { ECANCELED, ENOSPC, errnoName, type Sys } from '@oriel/sys';
+import { ECANCELED, EINVAL, ENOSPC, errnoName, type Sys } from '@oriel/sys';
 import type { Complaints } from '../complaints.ts';
+import type { HostBlob } from '../contexts/context-type.ts';
+import { forAll } from '../for-all.ts';
 import {
   type GpuStatus,
   VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
@@ -11,12 +13,16 @@ import {
   VIRTIO_GPU_RESP_OK_NODATA,
 } from '../protocol/values.ts';
 import type { Resource } from '../resources/resource.ts';
+import { fileFault } from './blob-file.ts';
+import { Leftovers } from './leftovers.ts';
+import { isFree } from './place.ts';
 
 /** Comes once with the answer. */
 type Done = (status: GpuStatus) => void;
 
 interface Mapping {
   readonly resource: Resource;
+  readonly host: HostBlob;
   readonly shmOffset: number;
   readonly len: number;
   /** The blob's file, as the front-end will announce it. */
@@ -26,13 +32,15 @@ interface Mapping {
   mapped: Done | null;
   /** Wait for the end of the mapping. */
   readonly unmapped: Done[];
+  /** The resource was given away: it is disposed at the end of the mapping. */
+  dropped: boolean;
   /** A stop came first: the region is to be asked again when it may send. */
   due: boolean;
 }
 
 /** Settings. */
 export interface BlobMappingsOptions {
-  readonly sys: Pick<Sys, 'file'>;
+  readonly sys: Pick<Sys, 'fd' | 'file' | 'mem'>;
   readonly complaints: Complaints;
   /** Most mappings at a time. */
   readonly maxMappings: number;
@@ -44,12 +52,14 @@ export interface BlobMappingsOptions {
 export class BlobMappings {
   readonly #options: BlobMappingsOptions;
   readonly #mappings = new Map<Resource, Mapping>();
+  readonly #leftovers: Leftovers;
   /** Resources whose last map failed: Linux unmaps them all the same. */
   readonly #failed = new WeakSet<Resource>();
   #region: ShmRegion | null = null;
 
   constructor(options: BlobMappingsOptions) {
     this.#options = options;
+    this.#leftovers = new Leftovers(options.onDue);
   }
 
   /** Mappings that exist or are under way. */
@@ -70,8 +80,10 @@ export class BlobMappings {
     return false;
   }
 
+  /** The region of a connection; null at its end, when nothing can be mapped any more. */
   attach(region: ShmRegion | null): void {
     this.#region = region;
+    if (region === null) this.#leftovers.clear();
   }
 
   /** RESOURCE_MAP_BLOB at `shmOffset`. `done` comes once; the mapping is then visible to the guest, or there is none. */
@@ -85,20 +97,31 @@ export class BlobMappings {
     }
     const { pageSize } = region.limits;
     const len = Math.ceil(resource.size / pageSize) * pageSize;
-    if (this.#mappings.size >= Math.min(this.#options.maxMappings, region.limits.maxMappings)) {
-      this.#full(region);
+    const { sys, complaints } = this.#options;
+    const free = isFree(region, this.#mappings.values(), shmOffset, len);
+    const fault = free ? fileFault(sys, host, len, region.limits) : 'there is no room for it';
+    if (fault !== null) {
+      complaints.say(`resource ${resource.id} is not mapped, ${len} bytes at ${shmOffset}: ${fault}`);
+      this.#failed.add(resource);
+      done(VIRTIO_GPU_RESP_ERR_UNSPEC);
+      return;
+    }
+    if (this.#isFull(region)) {
+      this.#sayFull(region);
       this.#failed.add(resource);
       done(VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
       return;
     }
     const mapping: Mapping = {
       resource,
+      host,
       shmOffset,
       len,
-      file: fileIdentity(this.#options.sys, host.fd),
+      file: fileIdentity(sys, host.fd),
       state: 'mapping',
       mapped: done,
       unmapped: [],
+      dropped: false,
       due: false,
     };
     this.#mappings.set(resource, mapping);
@@ -115,11 +138,16 @@ export class BlobMappings {
     this.#release(mapping, done);
   }
 
-  /** The resource goes: `done` comes when nothing of it is mapped. At once when nothing was. */
+  /** Takes a resource that goes: disposes it when nothing of it is mapped, at once when nothing was; then `done` comes. */
   drop(resource: Resource, done: () => void): void {
     const mapping = this.#mappings.get(resource);
-    if (mapping === undefined) done();
-    else if (mapping.state === 'unmapping') mapping.unmapped.push(done);
+    if (mapping === undefined) {
+      resource[Symbol.dispose]();
+      done();
+      return;
+    }
+    mapping.dropped = true;
+    if (mapping.state === 'unmapping') mapping.unmapped.push(done);
     else this.#release(mapping, done);
   }
 
@@ -127,6 +155,7 @@ export class BlobMappings {
   resume(): void {
     const region = this.#region;
     if (region === null) return;
+    this.#leftovers.resume();
     for (const mapping of [...this.#mappings.values()]) {
       if (!mapping.due) continue;
       mapping.due = false;
@@ -136,26 +165,35 @@ export class BlobMappings {
   }
 
   /**
-   * Forgets all: a reset. Where the front-end keeps mappings over a reset, the region takes them away.
-   * Nobody is called back.
+   * Forgets all: a reset. Where the front-end keeps mappings over a reset, the region takes them away. Nobody is called back.
+   * The resources of the table are given to `retire` next.
    */
   clear(): void {
+    const mappings = [...this.#mappings.values()];
     this.#mappings.clear();
     const region = this.#region;
-    if (region !== null && region.entries().length > 0) region.unmapAll(() => {});
+    if (region !== null) this.#leftovers.takeFrom(region);
+    forAll(mappings, ({ resource, dropped }) => {
+      if (dropped) this.retire(resource);
+    });
+  }
+
+  /** Disposes a resource, at a reset: now, or when the front-end has let go of it. */
+  retire(resource: Resource): void {
+    if (!this.#leftovers.has(resource)) resource[Symbol.dispose]();
   }
 
   #ask(region: ShmRegion, mapping: Mapping): void {
-    const { resource, shmOffset, len } = mapping;
-    const { host } = resource;
+    const { resource, host, shmOffset, len } = mapping;
     const request = {
-      fd: host!.fd,
-      fdOffset: host!.fdOffset,
+      fd: host.fd,
+      fdOffset: host.fdOffset,
       shmOffset,
       len,
       writable: true,
       owner: resource,
-      label: `${host!.label}, resource ${resource.id}`,
+      label: `${host.label}, resource ${resource.id}`,
+      before: () => (fileFault(this.#options.sys, host, len, region.limits) === null ? 0 : -EINVAL),
     };
     region.map(request, (error) => this.#mapped(mapping, error));
   }
@@ -181,7 +219,7 @@ export class BlobMappings {
       const where = `${mapping.len} bytes at ${mapping.shmOffset}`;
       this.#options.complaints.say(`resource ${resource.id} is not mapped, ${where}: ${errnoName(-error)}`);
     }
-    if (error === -ENOSPC && this.#region !== null) this.#full(this.#region);
+    if (error === -ENOSPC && this.#region !== null) this.#sayFull(this.#region);
     mapped?.(error === -ENOSPC ? VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY : VIRTIO_GPU_RESP_ERR_UNSPEC);
   }
 
@@ -214,17 +252,30 @@ export class BlobMappings {
 
   #gone(mapping: Mapping): void {
     this.#mappings.delete(mapping.resource);
+    if (mapping.dropped) mapping.resource[Symbol.dispose]();
     const { mapped } = mapping;
     mapping.mapped = null;
     mapped?.(VIRTIO_GPU_RESP_ERR_UNSPEC);
     for (const done of mapping.unmapped) done(VIRTIO_GPU_RESP_OK_NODATA);
   }
 
+  /** Mappings on their way out make room: the region sends what comes behind them later. */
+  #isFull(region: ShmRegion): boolean {
+    const most = this.#most(region);
+    if (this.#mappings.size < most) return false;
+    let staying = 0;
+    for (const { state } of this.#mappings.values()) if (state !== 'unmapping') staying++;
+    return staying >= most;
+  }
+
+  #most(region: ShmRegion): number {
+    return Math.min(this.#options.maxMappings, region.limits.maxMappings);
+  }
+
   /** Says what to do about the limit. */
-  #full(region: ShmRegion): void {
-    const most = Math.min(this.#options.maxMappings, region.limits.maxMappings);
+  #sayFull(region: ShmRegion): void {
     this.#options.complaints.say(
-      `${this.#mappings.size} blobs are mapped, and ${most} is the most (the front-end bears ` +
+      `${this.#mappings.size} blobs are mapped, and ${this.#most(region)} is the most (the front-end bears ` +
         `${region.limits.maxMappings} in this region): let the guest map fewer, or give this device a larger share`,
     );
   }

@@ -49,6 +49,8 @@ export interface RendererResource extends Disposable {
   /** For SET_SCANOUT and RESOURCE_FLUSH, pixels. */
   readonly width: number;
   readonly height: number;
+  /** RESOURCE_ATTACH_BACKING and RESOURCE_DETACH_BACKING (null), for renderers that copy inside a SUBMIT_3D. */
+  pagesChanged?(pages: GuestPages | null): void;
   transferToHost(request: Transfer3dRequest, pages: GuestPages): GpuStatus;
   transferFromHost(request: Transfer3dRequest, pages: GuestPages): GpuStatus;
   /** Pixels of a part, or null when they cannot be read. */

@@ -104,6 +104,7 @@ export class Resource implements Disposable {
     if (backing.size < this.size) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (!this.#budgets.ranges.take(backing.ranges)) return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
     this.#backing = backing;
+    this.renderer?.pagesChanged?.(backing);
     return VIRTIO_GPU_RESP_OK_NODATA;
   }
 
@@ -112,6 +113,7 @@ export class Resource implements Disposable {
     if (this.#backing === null) return VIRTIO_GPU_RESP_ERR_UNSPEC;
     this.#budgets.ranges.give(this.#backing.ranges);
     this.#backing = null;
+    this.renderer?.pagesChanged?.(null);
     return VIRTIO_GPU_RESP_OK_NODATA;
   }
 

@@ -2,6 +2,7 @@
 import { isSafeUnsigned } from '@oriel/layout';
 import type { Sys } from '@oriel/sys';
 import type { HostBlob } from '../contexts/context-type.ts';
+import { forAll } from '../for-all.ts';
 import {
   BYTES_PER_PIXEL,
   type GpuStatus,
@@ -18,8 +19,9 @@ import { orderOf } from './formats.ts';
 import { HostPixels } from './host-pixels.ts';
 import { Resource, type ResourceBudgets } from './resource.ts';
 
-/** Largest 2D resource, bytes. */
+/** Largest 2D resource, bytes, and its largest width and height: rows are copied one by one, so they must not be billions. */
 const MAX_2D_BYTES = 2 ** 32;
+const MAX_2D_PIXELS = 65536;
 /** 16 GiB of guest pages that all lie apart, 64 MiB of host memory. */
 const DEFAULT_MAX_RANGES = 4 * 1024 * 1024;
 
@@ -93,7 +95,8 @@ export class ResourceTable implements Disposable {
   create2d(id: number, format: number, width: number, height: number): GpuStatus {
     if (this.#taken(id)) return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
     const bytes = width * height * BYTES_PER_PIXEL;
-    if (orderOf(format) === null || bytes === 0 || bytes > MAX_2D_BYTES) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+    const wrong = bytes === 0 || bytes > MAX_2D_BYTES || Math.max(width, height) > MAX_2D_PIXELS;
+    if (wrong || orderOf(format) === null) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     const { pageSize } = this.#sys.mem;
     const hostBytes = Math.ceil(bytes / pageSize) * pageSize;
     const status = this.reserve(id, hostBytes);
@@ -169,7 +172,7 @@ export class ResourceTable implements Disposable {
   clear(dispose: (resource: Resource) => void = (resource) => resource[Symbol.dispose]()): void {
     const gone = [...this.#resources.values()];
     this.#resources.clear();
-    for (const resource of gone) dispose(resource);
+    forAll(gone, dispose);
   }
 
   [Symbol.dispose](): void {

@@ -30,6 +30,15 @@ export class Scanouts {
     });
   }
 
+  /** The sink knows by now which dma-bufs it takes: those that it was not given are offered again. */
+  offerDmaBufs(): void {
+    this.#scanouts.forEach((scanout, index) => {
+      if (scanout === null || scanout.dmaBuf || scanout.resource.renderer?.dmaBuf === undefined) return;
+      this.#announce(index, scanout);
+      if (scanout.dmaBuf) this.#push(index, scanout, scanout.part, () => {});
+    });
+  }
+
   show(index: number, resource: Resource, part: Box, framebuffer: Framebuffer | null): void {
     const scanout = { resource, part, framebuffer, dmaBuf: false };
     this.#scanouts[index] = scanout;
@@ -65,12 +74,20 @@ export class Scanouts {
       open--;
       if (open === 0) done();
     };
+    /** For one sink: it counts once, whatever it does. */
+    const closeOnce = (): (() => void) => {
+      let closed = false;
+      return () => {
+        if (!closed) close();
+        closed = true;
+      };
+    };
     this.#scanouts.forEach((scanout, index) => {
       if (scanout?.resource !== resource) return;
       const seen = intersection(part, scanout.part);
       if (seen === null) return;
       open++;
-      if (!this.#push(index, scanout, seen, close)) good = false;
+      if (!this.#push(index, scanout, seen, closeOnce())) good = false;
     });
     close();
     return good;

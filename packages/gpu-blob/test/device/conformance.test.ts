@@ -1,8 +1,10 @@
 import { BlockingLoop, NodeLoop } from '@oriel/sys';
 import { leakCheck } from '@oriel/sys/testing';
-import { deviceConformance, type SampleRequest } from '@oriel/virtio-device/testing';
+import { deviceConformance, type HeldRequest, type SampleRequest } from '@oriel/virtio-device/testing';
 import {
   CONTROL_QUEUE,
+  type ContextHost,
+  type ContextType,
   CtrlHdr,
   CURSOR_QUEUE,
   GpuDevice,
@@ -19,10 +21,11 @@ import {
   encodeResourceCreateBlob,
   encodeResourceMapBlob,
   encodeResourceUnmapBlob,
+  encodeSubmit3d,
   replySize,
   typeOf,
 } from '../../src/testing/index.ts';
-import { sys, WINDOW } from './rig.ts';
+import { SlowContext, sys, WINDOW } from './rig.ts';
 
 /** A command, and that it succeeds or is at least answered. */
 function sample(command: Uint8Array, verdict: 'succeeds' | 'is answered', queue = CONTROL_QUEUE): SampleRequest {
@@ -39,11 +42,32 @@ function sample(command: Uint8Array, verdict: 'succeeds' | 'is answered', queue 
   };
 }
 
+const SLOW_CAPSET = 9;
+const SLOW_CTX = 2;
+/** The context that was made last. */
+let waiting: SlowContext | null = null;
+const slow: ContextType = {
+  capsetId: SLOW_CAPSET,
+  name: 'slow',
+  maxVersion: 0,
+  capset: new Uint8Array(0),
+  create: (host: ContextHost) => {
+    waiting = new SlowContext(host);
+    return waiting;
+  },
+};
+/** A command whose fence is reached when the test says so. */
+const held: HeldRequest = {
+  ...sample(encodeSubmit3d(new Uint8Array(4), { ctxId: SLOW_CTX, fence: { idLo: 1, ringIdx: 0 } }), 'succeeds'),
+  release: () => waiting?.fences.shift()?.done(),
+};
+
 const blob = { resourceId: 2, blobMem: VIRTIO_GPU_BLOB_MEM_HOST3D, size: 1 << 20 };
 // What was made once is there the second time: only the first and the last are sure to succeed.
 const requests = [
   sample(encodeGetDisplayInfo(), 'succeeds'),
   sample(encodeCtxCreate({ contextInit: MEMORY_CAPSET_ID }, { ctxId: 1 }), 'is answered'),
+  sample(encodeCtxCreate({ contextInit: SLOW_CAPSET }, { ctxId: SLOW_CTX }), 'is answered'),
   sample(encodeResourceCreateBlob(blob, { ctxId: 1 }), 'is answered'),
   sample(encodeResourceMapBlob({ resourceId: 2, offset: 0 }), 'is answered'),
   sample(encodeResourceUnmapBlob(2), 'is answered'),
@@ -61,9 +85,9 @@ for (const [driver, makeLoop] of Object.entries(drivers)) {
       new GpuDevice({
         sys,
         hostVisible: WINDOW,
-        contextTypes: [new MemoryContextType({ sys })],
+        contextTypes: [new MemoryContextType({ sys }), slow],
         sink: new HeadlessSink(),
       });
-    for (const { name, run } of deviceConformance(make, { sys, makeLoop, requests })) it(name, run);
+    for (const { name, run } of deviceConformance(make, { sys, makeLoop, requests, held })) it(name, run);
   });
 }

@@ -1,5 +1,5 @@
 /** Host blobs and renderer resources for the tests of resources. */
-import { check, Fd, MFD_CLOEXEC, type Sys } from '@oriel/sys';
+import { check, Fd, MFD_ALLOW_SEALING, MFD_CLOEXEC, type Sys } from '@oriel/sys';
 import type { HostBlob } from '../../../src/contexts/context-type.ts';
 import type { Box, PixelSource } from '../../../src/display/sink.ts';
 import { type GpuStatus, VIRTIO_GPU_RESP_OK_NODATA } from '../../../src/protocol/values.ts';
@@ -17,7 +17,10 @@ export class FileBlob implements HostBlob {
 
   constructor(sys: Sys, content: Uint8Array, fdOffset = 0) {
     this.#sys = sys;
-    this.#file = new Fd(sys.fd, check(sys.mem.memfdCreate('oriel-test-blob', MFD_CLOEXEC), 'memfd_create'));
+    this.#file = new Fd(
+      sys.fd,
+      check(sys.mem.memfdCreate('oriel-test-blob', MFD_CLOEXEC | MFD_ALLOW_SEALING), 'memfd_create'),
+    );
     this.size = content.length;
     this.fdOffset = fdOffset;
     check(sys.fd.pwrite(this.#file.fd, content, content.length, fdOffset), 'pwrite');
