@@ -1,8 +1,7 @@
 /** The driver's process as the bench sees it. */
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { onCpu } from './cpu.ts';
-import type { DriverAnswer, DriverCommand } from './driver/protocol.ts';
+import type { AnyCommand, DriverAnswer } from './driver/protocol.ts';
 import type { RunResult } from './driver/runner.ts';
 import { BenchError } from './errors.ts';
 import { NODE_FLAGS } from './node-flags.ts';
@@ -11,16 +10,15 @@ import { NODE_FLAGS } from './node-flags.ts';
 const GRACE_MS = 60_000;
 
 /** A driver that is told what to do. */
-export class DriverProcess implements Disposable {
+export class DriverProcess<C extends AnyCommand> implements Disposable {
   readonly #child: ChildProcess;
   #answer: ((answer: DriverAnswer) => void) | null = null;
   /** Why it is not there any more; '' while it is. */
   #ended = '';
 
-  /** @param cpu - where it runs @param flags - more flags of Node, such as `--cpu-prof` */
-  constructor(cpu: number, flags: readonly string[] = []) {
+  /** @param main - path of its program @param cpu - where it runs @param flags - more flags of Node, such as `--cpu-prof` */
+  constructor(main: string, cpu: number, flags: readonly string[] = []) {
     const [execPath, ...rest] = onCpu(cpu, [process.execPath, ...NODE_FLAGS, ...flags]) as [string, ...string[]];
-    const main = fileURLToPath(new URL('./driver/main.ts', import.meta.url));
     this.#child = fork(main, [], { execPath, execArgv: rest, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child.on('message', (answer: DriverAnswer) => this.#answer?.(answer));
     const ended = (message: string) => {
@@ -35,9 +33,9 @@ export class DriverProcess implements Disposable {
    * Has a command carried out.
    * @throws BenchError ERR_BENCH_ANSWER with the driver's words, ERR_BENCH_TIMEOUT; the driver is then of no more use
    */
-  async call(command: DriverCommand): Promise<RunResult | null> {
+  async call(command: C): Promise<RunResult | null> {
     if (this.#ended !== '') throw new BenchError('ERR_BENCH_PEER', this.#ended);
-    const limitMs = GRACE_MS + (command.kind === 'run' ? command.seconds * 1000 : 0);
+    const limitMs = GRACE_MS + (command.seconds ?? 0) * 1000;
     const answer = await new Promise<DriverAnswer>((resolve, reject) => {
       const timer = setTimeout(() => {
         const what = `${command.kind} at ${command.side}`;

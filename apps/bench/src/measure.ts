@@ -22,6 +22,7 @@ export interface MeasureOptions {
 export interface Summary {
   readonly opsPerSecond: number;
   readonly p50Us: number;
+  readonly p99Us: number;
   /** NaN where the back-end's process is not known. */
   readonly cpuUsPerOp: number;
   readonly driverCpuUsPerOp: number;
@@ -63,6 +64,7 @@ export function summarize(runs: readonly RunResult[]): Summary {
   return {
     opsPerSecond: of((run) => run.ops / run.seconds),
     p50Us: of((run) => run.p50Us),
+    p99Us: of((run) => run.p99Us),
     cpuUsPerOp: of((run) => (run.backendCpuUs < 0 ? Number.NaN : run.backendCpuUs / run.ops)),
     driverCpuUsPerOp: of((run) => run.driverCpuUs / run.ops),
     kicksPerOp: of((run) => run.kicks / run.ops),

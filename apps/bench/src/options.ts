@@ -1,7 +1,9 @@
 /** The options of the bench. */
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SLOTS } from './driver/work.ts';
 import { BenchError } from './errors.ts';
+import { GPU_WORKLOADS } from './gpu/workloads.ts';
 import { WORKLOADS } from './workloads.ts';
 
 /** What to measure, and how. */
@@ -10,9 +12,12 @@ export interface BenchOptions {
   readonly rounds: number;
   /** Of each run. */
   readonly seconds: number;
-  /** Operations under way at the same time. */
+  /** Operations under way at the same time, of file systems. */
   readonly depths: readonly number[];
+  /** Of file systems; none: that part is left out. */
   readonly workloads: readonly string[];
+  /** Of virtio-gpu; none: that part is left out. */
+  readonly gpuWorkloads: readonly string[];
   readonly cores: 'one' | 'two';
   /** Where the figures go as JSON. */
   readonly json: string | undefined;
@@ -21,7 +26,7 @@ export interface BenchOptions {
   /** Folder that is shared; a new one on tmpfs when undefined. */
   readonly shareDir: string | undefined;
   readonly spinUs: number | undefined;
-  /** Folder for CPU profiles of our back-end. */
+  /** Folder for CPU profiles of our back-ends. */
   readonly profile: string | undefined;
 }
 
@@ -31,28 +36,26 @@ const MAX_SECONDS = 600;
 /** Text of `--help`. */
 export const USAGE = `npm run bench -- [OPTIONS]
 
+  --part fs|gpu       one of the parts (both)
+  --only LIST         some workloads:
+                      ${Object.keys(WORKLOADS).join(', ')};
+                      ${Object.keys(GPU_WORKLOADS).join(', ')}
   --rounds N          runs of each workload, depth and back-end; the median counts (5)
   --seconds S         length of a run (0.5)
-  --depth LIST        operations at the same time, 1 to ${SLOTS} (1,32)
-  --only LIST         some of: ${Object.keys(WORKLOADS).join(', ')}
+  --depth LIST        operations at the same time of fs, 1 to ${SLOTS} (1,32)
   --cores one|two     driver and back-end on one CPU, or each on its own (one)
-  --spin-us N         longest spin of oriel fs before it sleeps (its default)
+  --spin-us N         longest spin of oriel before it sleeps (its default)
   --json FILE         write all figures there
   --peer-socket PATH  measure the server that listens there in place of virtiofsd; needs --share
   --share DIR         folder that is shared, on tmpfs (a new one in /dev/shm)
-  --profile DIR       write a CPU profile of oriel fs there
+  --profile DIR       write CPU profiles of oriel there
 `;
 
 /** Reads the arguments. @returns null for --help @throws BenchError ERR_BENCH_USAGE in one line that says what to change */
 export function readOptions(args: readonly string[]): BenchOptions | null {
   const values = parse(args);
   if (values.help === true) return null;
-  const workloads = values.only === undefined ? Object.keys(WORKLOADS) : values.only.split(',');
-  for (const name of workloads) {
-    if (!Object.hasOwn(WORKLOADS, name)) {
-      throw usage(`--only ${name}: give some of ${Object.keys(WORKLOADS).join(', ')}`);
-    }
-  }
+  const [workloads, gpuWorkloads] = selected(values.part, values.only);
   const cores = values.cores ?? 'one';
   if (cores !== 'one' && cores !== 'two') throw usage(`--cores ${cores}: give one or two`);
   const { json, 'peer-socket': peerSocket, share: shareDir, profile } = values;
@@ -68,6 +71,7 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
     seconds,
     depths,
     workloads,
+    gpuWorkloads,
     cores,
     json,
     peerSocket,
@@ -75,6 +79,26 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
     spinUs: spin === undefined ? undefined : wholeNumber('spin-us', spin, 0, 1000),
     profile,
   };
+}
+
+/** Flags of Node for our back-ends. */
+export function profileFlags({ profile }: Pick<BenchOptions, 'profile'>): readonly string[] {
+  return profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`];
+}
+
+/** Names of workloads of both parts. @throws BenchError ERR_BENCH_USAGE when none is left, or one is unknown */
+function selected(part: string | undefined, only: string | undefined): [string[], string[]] {
+  if (part !== undefined && part !== 'fs' && part !== 'gpu') throw usage(`--part ${part}: give fs or gpu`);
+  const fs = part === 'gpu' ? [] : Object.keys(WORKLOADS);
+  const gpu = part === 'fs' ? [] : Object.keys(GPU_WORKLOADS);
+  if (only === undefined) return [fs, gpu];
+  const names = only.split(',');
+  for (const name of names) {
+    if (!fs.includes(name) && !gpu.includes(name)) {
+      throw usage(`--only ${name}: give some of ${[...fs, ...gpu].join(', ')}`);
+    }
+  }
+  return [names.filter((name) => fs.includes(name)), names.filter((name) => gpu.includes(name))];
 }
 
 const text = { type: 'string' } as const;
@@ -88,6 +112,7 @@ function parse(args: readonly string[]) {
         seconds: text,
         depth: text,
         only: text,
+        part: text,
         cores: text,
         'spin-us': text,
         json: text,

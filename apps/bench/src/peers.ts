@@ -21,7 +21,7 @@ export interface Peer {
   stop(): Promise<void>;
 }
 
-/** What a back-end is started with. */
+/** What a back-end of file systems is started with. */
 export interface PeerOptions {
   readonly cpu: number;
   readonly shareDir: string;
@@ -29,9 +29,9 @@ export interface PeerOptions {
   readonly socketPath: string;
 }
 
-/** More of our own back-end. */
-export interface OrielOptions extends PeerOptions {
-  /** As `oriel fs --spin-us`; undefined: its default. */
+/** What our own back-ends are started with. */
+export interface OrielOptions extends Omit<PeerOptions, 'shareDir'> {
+  /** As `oriel --spin-us`; undefined: its default. */
   readonly spinUs: number | undefined;
   /** More flags of Node, such as `--cpu-prof`. */
   readonly flags?: readonly string[];
@@ -41,15 +41,14 @@ const BACKEND = fileURLToPath(new URL('../../backend/', import.meta.url));
 const LISTENING = /listening|Waiting for vhost-user socket connection/;
 
 /** Starts `oriel fs` from the sources of this checkout, without a window. @throws GuestError with its words */
-export async function startOriel(options: OrielOptions): Promise<Peer> {
-  const { cpu, shareDir, socketPath, spinUs, flags = [] } = options;
-  const command = [
-    ...[process.execPath, ...NODE_FLAGS, ...flags, join(BACKEND, 'src/main.ts'), 'fs'],
-    ...['--socket-path', socketPath, '--shared-dir', shareDir, '--tag', 'bench', '--window', '0', '--cache', 'auto'],
-    ...(spinUs === undefined ? [] : ['--spin-us', String(spinUs)]),
-  ];
-  const { version } = JSON.parse(readFileSync(join(BACKEND, 'package.json'), 'utf8')) as { version: string };
-  return started('oriel', version, socketPath, HostProcess.start(onCpu(cpu, command), { name: 'oriel fs' }));
+export function startOrielFs(options: OrielOptions & PeerOptions): Promise<Peer> {
+  const share = ['--shared-dir', options.shareDir, '--tag', 'bench', '--window', '0', '--cache', 'auto'];
+  return startOriel('fs', share, options);
+}
+
+/** Starts `oriel gpu` from the sources of this checkout. @throws GuestError with its words */
+export function startOrielGpu(options: OrielOptions): Promise<Peer> {
+  return startOriel('gpu', ['--outputs', '1920x1080'], options);
 }
 
 /** Starts the virtiofsd of the guest's tree, without a sandbox. @throws GuestError with its words */
@@ -65,6 +64,18 @@ export async function startVirtiofsd(environment: GuestEnvironment, options: Pee
 export function attach(socketPath: string): Peer {
   const lost = new Promise<never>(() => {});
   return { name: 'peer', version: '', socketPath, pid: listenerOf(resolve(socketPath)), lost, stop: async () => {} };
+}
+
+async function startOriel(device: string, args: readonly string[], options: OrielOptions): Promise<Peer> {
+  const { cpu, socketPath, spinUs, flags = [] } = options;
+  const command = [
+    ...[process.execPath, ...NODE_FLAGS, ...flags, join(BACKEND, 'src/main.ts'), device],
+    ...['--socket-path', socketPath, ...args],
+    ...(spinUs === undefined ? [] : ['--spin-us', String(spinUs)]),
+  ];
+  const { version } = JSON.parse(readFileSync(join(BACKEND, 'package.json'), 'utf8')) as { version: string };
+  const program = HostProcess.start(onCpu(cpu, command), { name: `oriel ${device}` });
+  return started('oriel', version, socketPath, program);
 }
 
 async function started(name: string, version: string, socketPath: string, program: HostProcess): Promise<Peer> {

@@ -1,17 +1,26 @@
 /** What the bench prints and writes. */
 import type { RunResult } from './driver/runner.ts';
+import { compare, type GpuReport } from './gpu/gpu-report.ts';
 import type { Machine } from './machine.ts';
 import { type CaseResult, ratio, type Summary } from './measure.ts';
 import { geometricMean } from './median.ts';
 import type { BenchOptions } from './options.ts';
+import { alignColumns, figure } from './table.ts';
 import { CPU_TARGET, SHALLOW_TARGET, WORKLOADS } from './workloads.ts';
 
-/** Everything that one invocation found. */
+/** Everything that one invocation found; a part that was not wanted is null. */
 export interface Report {
   readonly machine: Machine;
   readonly options: BenchOptions;
+  readonly fs: FsReport | null;
+  readonly gpu: GpuReport | null;
+}
+
+/** What the part about file systems found. */
+export interface FsReport {
   /** Name and version of each back-end; ours first, then the peer, if there is one. */
   readonly sides: readonly { readonly name: string; readonly version: string }[];
+  readonly depths: readonly number[];
   readonly cases: readonly CaseResult[];
 }
 
@@ -36,15 +45,8 @@ export function judge(result: CaseResult, ours: string, peer: string): Verdict {
   return { ops, cpu, target, met: ops >= target && !(cpu > CPU_TARGET) };
 }
 
-/** Three significant digits, with separators. */
-export function figure(value: number): string {
-  if (!Number.isFinite(value)) return '-';
-  const rounded = Number(value.toPrecision(3));
-  return rounded >= 1000 ? Math.round(value).toLocaleString('en-US') : String(rounded);
-}
-
-/** The report as a Markdown table, which reads well as text. */
-export function formatTable(report: Report): string {
+/** The part about file systems as a Markdown table. */
+export function formatFsTable(report: FsReport): string {
   const [ours, peer] = report.sides.map(({ name }) => name) as [string, string?];
   const sideColumns = (name: string) => [`${name} ops/s`, 'p50 µs', 'cpu µs/op'];
   const header = ['workload', 'QD'];
@@ -70,10 +72,11 @@ export function formatTable(report: Report): string {
   return alignColumns([header, ...rows]);
 }
 
-/** What stands above the table: machine, back-ends, method. */
+/** What stands above the tables: machine, back-ends, method. */
 export function formatHead(report: Report): string {
-  const { machine, options, sides } = report;
-  const versions = sides.map(({ name, version }) => `${name} ${version}`.trim()).join(', ');
+  const { machine, options, fs, gpu } = report;
+  const own = gpu === null ? [] : [{ name: gpu.ours, version: gpu.version }];
+  const versions = (fs?.sides ?? own).map(({ name, version }) => `${name} ${version}`.trim()).join(', ');
   const cores = options.cores === 'one' ? 'driver and back-end on one CPU' : 'driver and back-end on a CPU each';
   return [
     `${machine.cpu}, ${machine.cpus} CPUs, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}, load ${machine.load.toFixed(2)}`,
@@ -81,29 +84,24 @@ export function formatHead(report: Report): string {
   ].join('\n');
 }
 
-/** The report as JSON. */
-export function toJson(report: Report): string {
-  const [ours, peer] = report.sides.map(({ name }) => name) as [string, string?];
-  const cases = report.cases.map((one) => (peer === undefined ? one : { ...one, verdict: judge(one, ours, peer) }));
-  return `${JSON.stringify({ ...report, cases }, null, 2)}\n`;
+/** The report as JSON, with the ratios of each case. */
+export function toJson({ machine, options, fs, gpu }: Report): string {
+  const [ours, peer] = fs === null ? [] : fs.sides.map(({ name }) => name);
+  const judged = (one: CaseResult) =>
+    ours === undefined || peer === undefined ? one : { ...one, verdict: judge(one, ours, peer) };
+  const parts = {
+    fs: fs === null ? null : { ...fs, cases: fs.cases.map(judged) },
+    gpu: gpu === null ? null : { ...gpu, cases: gpu.cases.map((one) => ({ ...one, ratios: compare(one, gpu.ours) })) },
+  };
+  return `${JSON.stringify({ machine, options, ...parts }, null, 2)}\n`;
 }
 
-function means(report: Report, ours: string, peer: string, columns: number): string[][] {
-  return report.options.depths.map((depth) => {
+function means(report: FsReport, ours: string, peer: string, columns: number): string[][] {
+  return report.depths.map((depth) => {
     const verdicts = report.cases.filter((one) => one.depth === depth).map((one) => judge(one, ours, peer));
     const cpu = geometricMean(verdicts.map((verdict) => verdict.cpu));
     const row = ['geometric mean', String(depth), ...Array<string>(columns - 6).fill('')];
     const ops = geometricMean(verdicts.map((verdict) => verdict.ops));
     return [...row, ops.toFixed(2), Number.isNaN(cpu) ? '-' : cpu.toFixed(2), '', ''];
   });
-}
-
-function alignColumns(rows: readonly string[][]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const lines = rows.map((row) => {
-    const cells = row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)));
-    return `| ${cells.join(' | ')} |`;
-  });
-  const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
-  return [lines[0]!, rule, ...lines.slice(1)].join('\n');
 }

@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { placementFor } from '../src/cpu.ts';
-import { startOriel } from '../src/peers.ts';
+import { Floor } from '../src/gpu/floor/floor.ts';
+import { GPU_WORKLOADS } from '../src/gpu/workloads.ts';
+import { startOrielFs } from '../src/peers.ts';
 import { makeShare } from '../src/share.ts';
 import { WORKLOADS } from '../src/workloads.ts';
 
@@ -22,15 +24,28 @@ describe('npm run bench', function () {
   it('measures every workload against a server that listens already', async () => {
     makeShare(dir);
     const socketPath = join(dir, 'peer.sock');
-    const peer = await startOriel({ cpu: placementFor('one').backend, shareDir: dir, socketPath, spinUs: 0 });
+    const peer = await startOrielFs({ cpu: placementFor('one').backend, shareDir: dir, socketPath, spinUs: 0 });
     try {
       const json = join(dir, 'out.json');
-      const args = ['--rounds', '1', '--seconds', '0.01', '--depth', '2', '--share', dir, '--peer-socket', socketPath];
+      const args = [
+        '--rounds',
+        '1',
+        '--seconds',
+        '0.01',
+        '--depth',
+        '2',
+        '--part',
+        'fs',
+        '--share',
+        dir,
+        '--peer-socket',
+        socketPath,
+      ];
       const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args, '--json', json], {
         encoding: 'utf8',
       });
       expect(status, stderr).to.equal(0);
-      const { sides, cases } = JSON.parse(readFileSync(json, 'utf8'));
+      const { sides, cases } = JSON.parse(readFileSync(json, 'utf8')).fs;
       expect(sides.map(({ name }: { name: string }) => name)).to.deep.equal(['oriel', 'peer']);
       expect(cases.map(({ workload }: { workload: string }) => workload)).to.deep.equal(Object.keys(WORKLOADS));
       for (const { workload, rounds } of cases) {
@@ -44,6 +59,31 @@ describe('npm run bench', function () {
       }
     } finally {
       await peer.stop();
+    }
+  });
+
+  it('measures every workload of virtio-gpu against its floors', () => {
+    const json = join(dir, 'out.json');
+    const args = ['--part', 'gpu', '--rounds', '1', '--seconds', '0.01', '--json', json];
+    const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+    expect(status, stderr).to.equal(0);
+    const { fs, gpu } = JSON.parse(readFileSync(json, 'utf8'));
+    expect(fs).to.equal(null);
+    const measured = gpu.cases.map(
+      ({ workload, depth }: { workload: string; depth: number }) => `${workload} ${depth}`,
+    );
+    const wanted = Object.entries(GPU_WORKLOADS).flatMap(([name, { depths }]) =>
+      depths.map((depth) => `${name} ${depth}`),
+    );
+    expect(measured).to.deep.equal(wanted);
+    for (const { workload, rounds } of gpu.cases) {
+      const floors = Floor.possible ? GPU_WORKLOADS[workload]!.floors : [];
+      expect(Object.keys(rounds[0]).sort()).to.deep.equal(['oriel', ...floors].sort());
+      for (const run of Object.values(rounds[0]) as { ops: number; p50Us: number; p99Us: number }[]) {
+        expect(run.ops, workload).to.be.at.least(1);
+        expect(run.p99Us, workload).to.be.at.least(run.p50Us);
+      }
+      expect(stdout).to.include(`| ${workload} `);
     }
   });
 

@@ -1,12 +1,14 @@
 import { expect } from 'chai';
 import type { RunResult } from '../src/driver/runner.ts';
+import { formatGpuTable } from '../src/gpu/gpu-report.ts';
 import { measure, ratio } from '../src/measure.ts';
-import { figure, formatTable, judge, type Report, toJson } from '../src/report.ts';
+import { formatFsTable, judge, type Report, toJson } from '../src/report.ts';
+import { figure } from '../src/table.ts';
 
 const CASE = { workload: 'getattr', depth: 32 };
 
 function result(ops: number, backendCpuUs = ops): RunResult {
-  return { ops, seconds: 1, p50Us: 5, backendCpuUs, driverCpuUs: ops, kicks: 0, sleeps: 0 };
+  return { ops, seconds: 1, p50Us: 5, p99Us: 9, backendCpuUs, driverCpuUs: ops, kicks: 0, sleeps: 0 };
 }
 
 /** A run of two sides; ours does more each time, the peer always 100. */
@@ -24,14 +26,22 @@ async function reportOf(peerCpuUs?: number): Promise<Report> {
   const { found } = await measured(peerCpuUs);
   const machine = { cpu: 'CPU', cpus: 2, memoryGiB: 8, kernel: '7.3', arch: 'x64', node: 'v24', load: 0.1 };
   const options = {
-    ...{ rounds: 3, seconds: 1, depths: [32], workloads: ['getattr'], cores: 'one' as const, json: undefined },
+    ...{
+      rounds: 3,
+      seconds: 1,
+      depths: [32],
+      workloads: ['getattr'],
+      gpuWorkloads: [],
+      cores: 'one' as const,
+      json: undefined,
+    },
     ...{ peerSocket: undefined, shareDir: undefined, spinUs: undefined, profile: undefined },
   };
   const sides = [
     { name: 'ours', version: '1' },
     { name: 'peer', version: '2' },
   ];
-  return { machine, options, sides, cases: [found] };
+  return { machine, options, fs: { sides, depths: [32], cases: [found] }, gpu: null };
 }
 
 describe('measure', () => {
@@ -65,9 +75,9 @@ describe('judge', () => {
   });
 });
 
-describe('formatTable', () => {
+describe('formatFsTable', () => {
   it('has a row for each case, the peer first', async () => {
-    expect(formatTable(await reportOf()).split('\n')).to.deep.equal([
+    expect(formatFsTable((await reportOf()).fs!).split('\n')).to.deep.equal([
       '| workload       | QD | peer ops/s | p50 µs | cpu µs/op | ours ops/s | p50 µs | cpu µs/op | ops ratio | cpu ratio | wanted |     |',
       '|----------------|---:|-----------:|-------:|----------:|-----------:|-------:|----------:|----------:|----------:|-------:|----:|',
       '| getattr        | 32 |        100 |      5 |         2 |        600 |      5 |         1 |      6.00 |      0.50 |   1.50 | met |',
@@ -76,8 +86,8 @@ describe('formatTable', () => {
   });
 
   it('has no ratios without a peer', async () => {
-    const report = await reportOf();
-    const [header, , row] = formatTable({ ...report, sides: report.sides.slice(0, 1) }).split('\n');
+    const { fs } = await reportOf();
+    const [header, , row] = formatFsTable({ ...fs!, sides: fs!.sides.slice(0, 1) }).split('\n');
     expect(header).to.equal('| workload | QD | ours ops/s | p50 µs | cpu µs/op |');
     expect(row).to.equal('| getattr  | 32 |        600 |      5 |         1 |');
   });
@@ -95,8 +105,43 @@ describe('formatTable', () => {
 
 describe('toJson', () => {
   it('keeps every round, and the verdict', async () => {
-    const { cases } = JSON.parse(toJson(await reportOf()));
+    const { cases } = JSON.parse(toJson(await reportOf())).fs;
     expect(cases[0].rounds[0].ours).to.deep.equal(result(300));
     expect(cases[0].verdict).to.deep.equal({ ops: 6, cpu: 0.5, target: 1.5, met: true });
+  });
+
+  it('has the ratios of each floor', async () => {
+    const { found } = await measured();
+    const gpu = { ours: 'ours', version: '1', cases: [found] };
+    const { fs, gpu: part } = JSON.parse(toJson({ ...(await reportOf()), fs: null, gpu }));
+    expect(fs).to.equal(null);
+    expect(part.cases[0].ratios).to.deep.equal([{ floor: 'peer', ops: 6, p50: null, p99: null }]);
+  });
+});
+
+describe('formatGpuTable', () => {
+  it('has a row for each floor of a case, with times where the depth is the same', async () => {
+    const { found } = await measured();
+    const [round] = found.rounds;
+    const two = {
+      ...{ workload: 'map-4k', depth: 1, summary: { ...found.summary, other: found.summary['peer']! } },
+      rounds: [{ ...round!, other: round!['peer']! }],
+    };
+    expect(formatGpuTable({ ours: 'ours', version: '1', cases: [found, two] }).split('\n')).to.deep.equal([
+      '| workload | QD | ops/s | p50 µs | p99 µs | cpu µs/op | floor | ops/s | p50 µs | p99 µs | cpu µs/op | ops ratio | p50 ratio | p99 ratio |',
+      '|----------|---:|------:|-------:|-------:|----------:|------:|------:|-------:|-------:|----------:|----------:|----------:|----------:|',
+      '| getattr  | 32 |   600 |      5 |      9 |         1 |  peer |   100 |      5 |      9 |         2 |      6.00 |         - |         - |',
+      '| map-4k   |  1 |   600 |      5 |      9 |         1 |  peer |   100 |      5 |      9 |         2 |      3.00 |      1.00 |      1.00 |',
+      '|          |    |       |        |        |           | other |   100 |      5 |      9 |         2 |      3.00 |      1.00 |      1.00 |',
+    ]);
+  });
+
+  it('leaves the floor out where it could not be measured', async () => {
+    const { found } = await measured();
+    const [round] = found.rounds;
+    const summary = { ours: found.summary['ours']! };
+    const alone = { ...found, summary, rounds: [{ ours: round!['ours']! }] };
+    const [, , row] = formatGpuTable({ ours: 'ours', version: '1', cases: [alone] }).split('\n');
+    expect(row!.match(/ - /g)).to.have.length(8);
   });
 });

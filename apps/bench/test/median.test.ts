@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { geometricMean, median } from '../src/median.ts';
+import { geometricMean, median, percentile } from '../src/median.ts';
 
 describe('median', () => {
   it('is the middle value, or the mean of two', () => {
@@ -13,6 +13,17 @@ describe('median', () => {
     const values = [3, 1, 2];
     median(values);
     expect(values).to.deep.equal([3, 1, 2]);
+  });
+});
+
+describe('percentile', () => {
+  it('is the least value that so many of a hundred do not exceed', () => {
+    const values = Array.from({ length: 200 }, (_, i) => 200 - i);
+    expect(percentile(values, 99)).to.equal(198);
+    expect(percentile(values, 100)).to.equal(200);
+    expect(percentile([7], 99)).to.equal(7);
+    expect(percentile([], 99)).to.be.NaN;
+    expect(values[0]).to.equal(200);
   });
 });
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { BenchError } from '../src/errors.ts';
+import { GPU_WORKLOADS } from '../src/gpu/workloads.ts';
 import { readOptions } from '../src/options.ts';
 import { WORKLOADS } from '../src/workloads.ts';
 
@@ -10,6 +11,7 @@ describe('readOptions', () => {
       seconds: 0.5,
       depths: [1, 32],
       workloads: Object.keys(WORKLOADS),
+      gpuWorkloads: Object.keys(GPU_WORKLOADS),
       cores: 'one',
       spinUs: undefined,
     });
@@ -22,10 +24,19 @@ describe('readOptions', () => {
       seconds: 0.1,
       depths: [4, 8],
       workloads: ['lookup', 'read-4k'],
+      gpuWorkloads: [],
       cores: 'two',
       spinUs: 0,
       json: 'x.json',
     });
+  });
+
+  it('runs one part, or what is named of both', () => {
+    const gpuWorkloads = Object.keys(GPU_WORKLOADS);
+    expect(readOptions(['--part', 'gpu'])).to.deep.include({ workloads: [], gpuWorkloads });
+    expect(readOptions(['--part', 'fs'])).to.deep.include({ workloads: Object.keys(WORKLOADS), gpuWorkloads: [] });
+    const both = { workloads: ['create'], gpuWorkloads: ['map-4k'] };
+    expect(readOptions(['--only', 'map-4k,create'])).to.deep.include(both);
   });
 
   it('gives null for --help', () => {
@@ -40,6 +51,8 @@ describe('readOptions', () => {
     ['--depth', '33'],
     ['--depth', '1,'],
     ['--only', 'getattr,toString'],
+    ['--part', 'pmem'],
+    ['--part', 'fs', '--only', 'map-4k'],
     ['--cores', 'three'],
     ['--spin-us', '-1'],
     ['--peer-socket', '/tmp/x.sock'],

@@ -1,8 +1,9 @@
-/** The driver's process: guest and front-end for all back-ends, one run at a time, told what to do over IPC. */
+/** The driver's process for file systems: guest and front-end for all back-ends, one run at a time, told what to do over IPC. */
 import { openSys } from '@oriel/sys';
 import { WORKLOADS } from '../workloads.ts';
-import type { DriverAnswer, DriverCommand } from './protocol.ts';
+import type { DriverCommand } from './protocol.ts';
 import { Runner, type RunResult } from './runner.ts';
+import { serveCommands } from './serve.ts';
 import { Session } from './session.ts';
 import type { Work } from './work.ts';
 
@@ -32,13 +33,4 @@ function carryOut(command: DriverCommand): RunResult | null {
   return runner.run(works.get(command.workload)!, command.depth, command.seconds, command.pid);
 }
 
-process.on('message', (command: DriverCommand) => {
-  let answer: DriverAnswer;
-  try {
-    answer = { kind: 'done', result: carryOut(command) };
-  } catch (error) {
-    answer = { kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
-  }
-  process.send!(answer);
-});
-process.on('disconnect', () => process.exit());
+serveCommands(carryOut);

@@ -9,6 +9,7 @@ import type { DriverBuffer } from '@oriel/virtqueue';
 import { BenchError } from '../errors.ts';
 import { type GuestRam, PAGE, RAM_GPA } from './ram.ts';
 import type { RequestQueue } from './request-queue.ts';
+import type { Prepared } from './work.ts';
 
 const IN = FuseInHeader.byteLength;
 const OUT = FuseOutHeader.byteLength;
@@ -23,7 +24,7 @@ export interface MessageData {
 }
 
 /** Which operation a request belongs to, and how it is sent. */
-export class Message {
+export class Message implements Prepared {
   readonly slot: number;
   readonly queue: RequestQueue;
   /** Head of its chain. */

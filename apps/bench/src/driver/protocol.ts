@@ -1,20 +1,36 @@
-/** What the bench and its driver process say to each other. */
+/** What the bench and its driver processes say to each other. */
 import type { RunResult } from './runner.ts';
 
-/** A command; each gets one answer. `side` names a back-end. */
+/** What every command has. */
+export interface AnyCommand {
+  readonly kind: string;
+  /** The back-end that it is about. */
+  readonly side: string;
+  /** Length of a run. */
+  readonly seconds?: number;
+}
+
+/** Makes the workload ready, and runs its verification pass. */
+export interface PrepareCommand extends AnyCommand {
+  readonly kind: 'prepare';
+  readonly workload: string;
+}
+
+/** Runs a workload once; this alone has a result. */
+export interface RunCommand extends AnyCommand {
+  readonly kind: 'run';
+  readonly workload: string;
+  readonly depth: number;
+  readonly seconds: number;
+  /** Process of the back-end, or 0. */
+  readonly pid: number;
+}
+
+/** A command to the driver of file systems. */
 export type DriverCommand =
   | { readonly kind: 'connect'; readonly side: string; readonly socketPath: string; readonly shareDir: string }
-  /** Makes the workload ready, and runs its verification pass. */
-  | { readonly kind: 'prepare'; readonly side: string; readonly workload: string }
-  | {
-      readonly kind: 'run';
-      readonly side: string;
-      readonly workload: string;
-      readonly depth: number;
-      readonly seconds: number;
-      /** Process of the back-end, or 0. */
-      readonly pid: number;
-    };
+  | PrepareCommand
+  | RunCommand;
 
 /** The answer to a command; only a `run` has a result. */
 export type DriverAnswer =

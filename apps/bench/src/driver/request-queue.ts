@@ -3,6 +3,7 @@ import { check, Fd, type Sys } from '@oriel/sys';
 import { type DriverBuffer, layoutSplitRing, SplitDriver } from '@oriel/virtqueue';
 import type { Message } from './message.ts';
 import { type GuestRam, RAM_GPA } from './ram.ts';
+import type { Prepared } from './work.ts';
 
 /** How a queue is made. */
 export interface RequestQueueOptions {
@@ -14,12 +15,12 @@ export interface RequestQueueOptions {
 }
 
 /** A ring and its messages by head. */
-export class RequestQueue implements Disposable {
+export class RequestQueue<M extends Prepared = Message> implements Disposable {
   readonly index: number;
   readonly size: number;
   readonly ring: SplitDriver;
   /** The message at each head that has one. */
-  readonly messages: Message[] = [];
+  readonly messages: M[] = [];
   readonly kick: Fd;
   /** Kicks sent. */
   kicks = 0;
@@ -63,7 +64,7 @@ export class RequestQueue implements Disposable {
   }
 
   /** Prepares a message's chain. @returns its head @throws RangeError when the ring is full */
-  prepare(message: Message, buffers: readonly DriverBuffer[]): number {
+  prepare(message: M, buffers: readonly DriverBuffer[]): number {
     const head = this.ring.prepare(buffers);
     if (head < 0) throw new RangeError(`no descriptors left in a ring of ${this.size}`);
     this.messages[head] = message;

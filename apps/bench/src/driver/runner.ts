@@ -1,9 +1,9 @@
 /** The timed loop: keeps a number of operations under way, and sleeps when nothing is left to take. */
 import { readCpuNs } from '../cpu.ts';
-import { median } from '../median.ts';
+import { median, percentile } from '../median.ts';
 import type { Message } from './message.ts';
-import type { Session } from './session.ts';
-import { SLOTS, type Work } from './work.ts';
+import type { RequestQueue } from './request-queue.ts';
+import { type Prepared, SLOTS, type Work } from './work.ts';
 
 /** What one run measured. */
 export interface RunResult {
@@ -11,6 +11,8 @@ export interface RunResult {
   readonly seconds: number;
   /** Median time from the start of an operation to its end. */
   readonly p50Us: number;
+  /** The time that 99 of 100 operations do not exceed. */
+  readonly p99Us: number;
   /** CPU time that the back-end took; -1 where its process is not known. */
   readonly backendCpuUs: number;
   /** CPU time that the driver took. */
@@ -24,11 +26,17 @@ export interface RunResult {
 const MAX_SAMPLES = 1 << 16;
 
 /** What a runner needs of a session. */
-export type Lane = Pick<Session, 'requests' | 'hiprio' | 'sleep'>;
+export interface Lane<M extends Prepared = Message> {
+  readonly requests: RequestQueue<M>;
+  /** Looked at beside the other: FORGET for a file system, the cursor for a display. */
+  readonly hiprio: RequestQueue<M>;
+  /** Sleeps until the back-end calls. */
+  sleep(): void;
+}
 
 /** Runs workloads at one session. */
-export class Runner {
-  readonly #session: Lane;
+export class Runner<M extends Prepared = Message> {
+  readonly #session: Lane<M>;
   readonly #startedMs = new Float64Array(SLOTS);
   readonly #samplesMs = new Float64Array(MAX_SAMPLES);
   #sampleCount = 0;
@@ -38,12 +46,12 @@ export class Runner {
   #deadlineMs = 0;
   #stopping = false;
 
-  constructor(session: Lane) {
+  constructor(session: Lane<M>) {
     this.#session = session;
   }
 
   /** The workload's verification pass. @throws BenchError ERR_BENCH_ANSWER */
-  verify(work: Work): void {
+  verify(work: Work<M>): void {
     work.verify((slot) => {
       this.#prepare(0);
       this.#begin(work, slot);
@@ -56,7 +64,7 @@ export class Runner {
    * @param backendPid - process whose CPU time is measured; 0: none
    * @throws BenchError ERR_BENCH_ANSWER for the first wrong answer
    */
-  run(work: Work, depth: number, seconds: number, backendPid: number): RunResult {
+  run(work: Work<M>, depth: number, seconds: number, backendPid: number): RunResult {
     const session = this.#session;
     const kicks = session.requests.kicks + session.hiprio.kicks;
     const backendNs = backendPid === 0 ? 0 : readCpuNs(backendPid);
@@ -67,10 +75,12 @@ export class Runner {
     const sleeps = this.#drain(work);
     const elapsedMs = performance.now() - startMs;
     const { user, system } = process.cpuUsage(driver);
+    const samplesMs = this.#samplesMs.subarray(0, Math.min(this.#sampleCount, MAX_SAMPLES));
     return {
       ops: this.#ops,
       seconds: elapsedMs / 1000,
-      p50Us: median(this.#samplesMs.subarray(0, Math.min(this.#sampleCount, MAX_SAMPLES))) * 1000,
+      p50Us: median(samplesMs) * 1000,
+      p99Us: percentile(samplesMs, 99) * 1000,
       backendCpuUs: backendPid === 0 ? -1 : (readCpuNs(backendPid) - backendNs) / 1000,
       driverCpuUs: user + system,
       kicks: session.requests.kicks + session.hiprio.kicks - kicks,
@@ -88,7 +98,7 @@ export class Runner {
     this.#stopping = deadlineMs === 0;
   }
 
-  #begin(work: Work, slot: number): void {
+  #begin(work: Work<M>, slot: number): void {
     if (--this.#untilSample === 0) {
       this.#untilSample = work.sampleEvery;
       this.#startedMs[slot] = performance.now();
@@ -99,7 +109,7 @@ export class Runner {
   }
 
   /** Goes on until no operation is under way. @returns how often it slept */
-  #drain(work: Work): number {
+  #drain(work: Work<M>): number {
     const session = this.#session;
     const requests = session.requests;
     const hiprio = session.hiprio;
@@ -126,7 +136,7 @@ export class Runner {
     }
   }
 
-  #take(work: Work, message: Message, used: number): void {
+  #take(work: Work<M>, message: M, used: number): void {
     const next = work.answered(message, used);
     if (next !== null) {
       next.queue.ring.addPrepared(next.head);
