@@ -50,7 +50,7 @@ function options() {
 
 function row(cells: readonly string[]): string {
   const [name, ...figures] = cells as [string, ...string[]];
-  return `${name.padEnd(8)}${figures.map((cell) => cell.padStart(12)).join('')}`;
+  return `${name.padEnd(12)}${figures.map((cell) => cell.padStart(12)).join('')}`;
 }
 
 function table(reports: readonly SoakReport[]): string {

@@ -1,29 +1,39 @@
 /**
- * `npm start`: a back-end process serves a directory to a virtual machine in this process, which checks every byte.
+ * `npm start`: back-end processes serve a directory and a GPU to a virtual machine in this process, which checks every byte.
  * `npm start -- --vm`: the same share in a real Linux guest under QEMU, with its shell.
  */
 import { parseArgs } from 'node:util';
-import { startOriel } from './src/demo/oriel-program.ts';
+import { startGpu, startOriel } from './src/demo/oriel-program.ts';
+import { SampleGpu } from './src/demo/sample-gpu.ts';
 import { SampleShare } from './src/demo/sample-share.ts';
 
-const USAGE = `npm start            a directory served to a virtual machine in this process: no QEMU, no root
-npm start -- --vm    the same in a real Linux guest under QEMU, with its shell
+const USAGE = `npm start            a directory and a GPU served to a virtual machine in this process: no QEMU, no root
+npm start -- --vm    the directory in a real Linux guest under QEMU, with its shell
 `;
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
 async function loopback(): Promise<void> {
-  const { tour } = await import('./src/demo/tour.ts');
   using share = new SampleShare();
-  await using backend = await startOriel({ ...share, tag: 'share', window: '32M' });
-  print('Oriel serves a directory of the host to a virtual machine.');
+  using gpu = new SampleGpu();
+  await using files = await startOriel({ ...share, tag: 'share', window: '32M' });
+  await using display = await startGpu({ ...gpu, hostVisible: '256M', outputs: '640x480' });
+  const { tour } = await import('./src/demo/tour.ts');
+  const { checkPicture, gpuTour } = await import('./src/demo/gpu-tour.ts');
+  print('Oriel serves a directory of the host, and a GPU, to a virtual machine.');
   print('');
-  print(`  back-end  process ${backend.pid}: oriel fs --shared-dir=${share.sharedDir} --window=32M`);
-  print(`  machine   process ${process.pid}: guest memory, driver and front-end of our own; no QEMU, no root`);
-  print('  between   one vhost-user socket; guest memory and mapped files travel as descriptors');
+  print(`  back-end  process ${files.pid}: oriel fs --shared-dir=${share.sharedDir} --window=32M`);
+  print(`  back-end  process ${display.pid}: oriel gpu --host-visible=256M --outputs=640x480`);
+  print(`  machine   process ${process.pid}: guest memory, drivers and front-end of our own; no QEMU, no root`);
+  print('  between   vhost-user sockets; guest memory, mapped files and blobs travel as descriptors');
   print('');
   tour(share, print);
+  print('');
+  const pixels = gpuTour(gpu, print);
+  // Whatever picture it still owes is written when it ends.
+  await display.stop();
+  checkPicture(gpu.picturePath, pixels, print);
   print('');
   print('All bytes agree. Next: npm start -- --vm boots a real Linux guest with such a share.');
 }

@@ -4,7 +4,7 @@
  */
 import { Window, type WindowEntry, type WireMapping } from '@oriel/shm-region';
 import { EFAULT, type EventLoop, type Fd, type Logger, type LoopTimer, type Sys } from '@oriel/sys';
-import type { MemoryTable, TableRegion } from './memory-table.ts';
+import type { TableDone, TableRegion } from './memory-table.ts';
 
 /** How the front-end treats requests; may be changed at any time. */
 export interface WindowBehaviour {
@@ -31,8 +31,30 @@ export interface WindowStats {
   bytesWritten: number;
 }
 
-/** Where the window lies in the guest: above all memory, as the BAR of a PCI device. */
+/** Where the first window lies in the guest: above all memory, as the BAR of a PCI device. */
 export const WINDOW_GPA = 0x80_0000_0000;
+
+/** Who is told of mappings. */
+export interface WindowTable {
+  has(region: TableRegion): boolean;
+  add(region: TableRegion, done: TableDone): void;
+  remove(region: TableRegion, done: TableDone): void;
+}
+
+/** How a window is made. */
+export interface GuestWindowOptions {
+  readonly shmid: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Where it lies in the guest. */
+  readonly gpa: number;
+  readonly log: Logger;
+}
+
+interface Update {
+  readonly send: () => void;
+  readonly timer: LoopTimer;
+}
 
 interface Change {
   readonly apply: () => void;
@@ -42,6 +64,8 @@ interface Change {
 /** A DAX window in the front-end's process. Its bytes are reached only by system calls, which survive a truncated file. */
 export class GuestWindow implements Disposable {
   readonly size: number;
+  /** Where it lies in the guest. */
+  readonly gpa: number;
   readonly behaviour: WindowBehaviour = {
     update: 'after-reply',
     changeDelayMs: 0,
@@ -53,15 +77,21 @@ export class GuestWindow implements Disposable {
   readonly updateErrors: Error[] = [];
   readonly #loop: EventLoop;
   readonly #window: Window;
-  readonly #table: MemoryTable;
+  readonly #table: WindowTable;
   readonly #regions = new Map<number, TableRegion>();
+  /** Unmapped, and the back-end was not told yet. */
+  readonly #leaving = new Set<TableRegion>();
   /** Mappings that the guest cannot see yet: answered, not carried out. */
   readonly #hidden = new Set<number>();
   #change: Change | null = null;
-  readonly #updates = new Set<LoopTimer>();
+  #ended = false;
+  /** Memory updates that wait, in the order of the changes. */
+  readonly #updates: Update[] = [];
 
-  constructor(sys: Sys, loop: EventLoop, table: MemoryTable, shmid: number, size: number, log: Logger) {
+  constructor(sys: Sys, loop: EventLoop, table: WindowTable, options: GuestWindowOptions) {
+    const { shmid, size, gpa, log } = options;
     this.size = size;
+    this.gpa = gpa;
     this.#loop = loop;
     this.#table = table;
     this.#window = new Window(sys, { shmid, size, log });
@@ -74,7 +104,7 @@ export class GuestWindow implements Disposable {
 
   /** SHMEM_MAP. @returns 0 or a negative errno */
   map(request: WireMapping, fd: Fd): number {
-    this.#settle();
+    this.settle();
     using owned = fd;
     const refusal = this.behaviour.refuse('map', request);
     if (refusal !== 0) return this.#refused(refusal);
@@ -85,7 +115,7 @@ export class GuestWindow implements Disposable {
     const { shmOffset, len, fdOffset } = request;
     this.#hidden.add(shmOffset);
     const region = {
-      gpa: WINDOW_GPA + shmOffset,
+      gpa: this.gpa + shmOffset,
       size: len,
       userAddr: this.#window.addr + shmOffset,
       mmapOffset: fdOffset,
@@ -101,7 +131,7 @@ export class GuestWindow implements Disposable {
 
   /** SHMEM_UNMAP. @returns 0 or a negative errno */
   unmap(request: WireMapping): number {
-    this.#settle();
+    this.settle();
     const refusal = this.behaviour.refuse('unmap', request);
     if (refusal !== 0) return this.#refused(refusal);
     const error = this.#window.unmap(request);
@@ -109,13 +139,23 @@ export class GuestWindow implements Disposable {
     this.stats.unmaps++;
     const region = this.#regions.get(request.shmOffset)!;
     this.#regions.delete(request.shmOffset);
+    this.#leaving.add(region);
     this.#schedule(() => this.#update(() => this.#withdraw(region)));
     return 0;
   }
 
+  /** Carries out now what was answered: QEMU does one request at a time, and has done all of them before the rings stop. */
+  settle(): void {
+    const change = this.#change;
+    if (change === null) return;
+    this.#change = null;
+    change.timer?.[Symbol.dispose]();
+    change.apply();
+  }
+
   /** Virtio reset: everything is unmapped. The back-end hears of it by `announceReset`, at the next start. */
   clear(): void {
-    this.#settle();
+    this.settle();
     this.#window.clear();
   }
 
@@ -132,7 +172,7 @@ export class GuestWindow implements Disposable {
       if (mapped.has(shmOffset)) continue;
       this.#regions.delete(shmOffset);
       pending++;
-      if (this.#table.regions.includes(region)) this.#table.remove(region, one);
+      if (this.#table.has(region)) this.#table.remove(region, one);
       else {
         region.fd.close();
         one(null);
@@ -156,13 +196,15 @@ export class GuestWindow implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#ended = true;
     this.#change?.timer?.[Symbol.dispose]();
     this.#change = null;
-    for (const timer of this.#updates) timer[Symbol.dispose]();
-    for (const region of this.#regions.values()) {
-      if (!this.#table.regions.includes(region)) region.fd.close();
+    for (const { timer } of this.#updates.splice(0)) timer[Symbol.dispose]();
+    for (const region of [...this.#regions.values(), ...this.#leaving]) {
+      if (!this.#table.has(region)) region.fd.close();
     }
     this.#regions.clear();
+    this.#leaving.clear();
     this.#window[Symbol.dispose]();
   }
 
@@ -181,25 +223,33 @@ export class GuestWindow implements Disposable {
 
   #announce(region: TableRegion): void {
     // It may be gone again: a reset, or an UNMAP that overtook the update.
-    if (this.#regions.get(region.gpa - WINDOW_GPA) === region) this.#table.add(region, this.#updated);
+    if (this.#regions.get(region.gpa - this.gpa) === region) this.#table.add(region, this.#updated);
   }
 
   #withdraw(region: TableRegion): void {
-    if (this.#table.regions.includes(region)) this.#table.remove(region, this.#updated);
+    this.#leaving.delete(region);
+    if (this.#table.has(region)) this.#table.remove(region, this.#updated);
     else region.fd.close();
   }
 
   #update(send: () => void): void {
     const { updateDelayMs } = this.behaviour;
     if (updateDelayMs === 0) {
+      this.#sendUpdates(this.#updates.length);
       send();
       return;
     }
-    const timer = this.#loop.timer(updateDelayMs, () => {
-      this.#updates.delete(timer);
+    const timer = this.#loop.timer(updateDelayMs, () => this.#sendUpdates(this.#updates.indexOf(update) + 1));
+    const update: Update = { send, timer };
+    this.#updates.push(update);
+  }
+
+  /** The first `count`: an update never overtakes another. */
+  #sendUpdates(count: number): void {
+    for (const { send, timer } of this.#updates.splice(0, count)) {
+      timer[Symbol.dispose]();
       send();
-    });
-    this.#updates.add(timer);
+    }
   }
 
   /** Carries a change out behind the answer, which is sent when the handler returns. */
@@ -211,23 +261,15 @@ export class GuestWindow implements Disposable {
     const change: Change = { apply, timer: null };
     this.#change = change;
     const run = (): void => {
-      if (this.#change === change) this.#settle();
+      if (this.#change === change) this.settle();
     };
     const { changeDelayMs } = this.behaviour;
     if (changeDelayMs > 0) change.timer = this.#loop.timer(changeDelayMs, run);
     else this.#loop.defer(run);
   }
 
-  /** One request at a time, as QEMU: the change of the one before is carried out first. */
-  #settle(): void {
-    const change = this.#change;
-    if (change === null) return;
-    this.#change = null;
-    change.timer?.[Symbol.dispose]();
-    change.apply();
-  }
-
+  /** What the end of this VM itself cuts short is no refusal. */
   readonly #updated = (error: Error | null): void => {
-    if (error !== null) this.updateErrors.push(error);
+    if (error !== null && !this.#ended) this.updateErrors.push(error);
   };
 }

@@ -8,8 +8,9 @@ import { VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from '@oriel/vir
 import { LoopbackError } from './errors.ts';
 import { GuestQueue, type PendingChain } from './guest-queue.ts';
 import { GuestRam } from './guest-ram.ts';
-import { GuestWindow } from './guest-window.ts';
-import { holding, MemoryTable } from './memory-table.ts';
+import { GuestWindow, WINDOW_GPA } from './guest-window.ts';
+import { Machine, type Member } from './machine.ts';
+import { holding, MemoryTable, type TableDone, type TableRegion } from './memory-table.ts';
 import { connectSocket, type LoopbackOptions, wishes } from './options.ts';
 import { PausableLoop } from './pausable-loop.ts';
 
@@ -20,6 +21,9 @@ const DEFAULT_RAM = 16 << 20;
 const DEFAULT_QUEUE_SIZE = 128;
 const DEFAULT_TIMEOUT_MS = 5000;
 const NS_PER_MS = 1e6;
+
+/** Bytes between the windows of a machine's devices. */
+const WINDOW_STEP = 0x20_0000_0000;
 
 /** The connection's second watch: the main channel is its first. */
 const BACK_CHANNEL = 1;
@@ -36,9 +40,13 @@ export class LoopbackVm implements Disposable {
   readonly #options: LoopbackOptions;
   readonly #channels: PausableLoop;
   readonly #table: MemoryTable;
+  readonly #machine: Machine;
+  readonly #member: Member;
   readonly #bases: number[] = [];
   /** Mapping requests that came while the rings were stopped, and were refused; QEMU 11.1 dies of one. */
   requestsWhileStopped = 0;
+  /** How often the device said that its configuration space changed. */
+  configChanges = 0;
   #window: GuestWindow | null = null;
   #state: LoopbackState = 'stopped';
   /** Why the connection ended; '' while it is there. */
@@ -51,8 +59,9 @@ export class LoopbackVm implements Disposable {
     this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     using cleanup = new DisposableStack();
     cleanup.use(socket);
-    this.loop = cleanup.use(new BlockingLoop(sys));
-    this.ram = cleanup.use(new GuestRam(sys, { size: ramSize, file: ramFile }));
+    const { beside } = options;
+    this.loop = beside?.loop ?? options.loop ?? cleanup.use(new BlockingLoop(sys));
+    this.ram = beside?.ram ?? cleanup.use(new GuestRam(sys, { size: ramSize, file: ramFile }));
     this.#channels = new PausableLoop(this.loop);
     this.connection = new FrontendConnection({
       sys,
@@ -66,6 +75,9 @@ export class LoopbackVm implements Disposable {
           return this.#tooLate();
         },
         shmemUnmap: (request) => (this.#state === 'running' ? this.window.unmap(request) : this.#tooLate()),
+        configChange: () => {
+          this.configChanges++;
+        },
         disconnected: (reason) => {
           this.#gone = reason;
         },
@@ -76,6 +88,16 @@ export class LoopbackVm implements Disposable {
       holding(this.connection, () => this.holdBackChannel()),
       options.memorySlots ?? true,
     );
+    this.#machine = beside === undefined ? new Machine() : beside.#machine;
+    const vm = this;
+    this.#member = {
+      table: this.#table,
+      get told() {
+        return vm.#table.regions.length > 0;
+      },
+      hold: () => this.#channels.pause(BACK_CHANNEL),
+    };
+    this.#machine.members.push(this.#member);
   }
 
   /**
@@ -102,7 +124,7 @@ export class LoopbackVm implements Disposable {
     return this.#gone;
   }
 
-  /** The device's shared memory region 0. @throws LoopbackError ERR_LOOPBACK_DEVICE when it has none */
+  /** The device's shared memory region of the lowest shmid. @throws LoopbackError ERR_LOOPBACK_DEVICE when it has none */
   get window(): GuestWindow {
     if (this.#window === null) throw new LoopbackError('ERR_LOOPBACK_DEVICE', 'the device has no shared memory region');
     return this.#window;
@@ -117,13 +139,20 @@ export class LoopbackVm implements Disposable {
     return this.ask<Uint8Array>((done) => this.connection.getConfig(offset, len, done));
   }
 
+  /** Writes into the device's configuration space. @throws VhostUserError when the device refuses */
+  writeConfig(offset: number, bytes: Uint8Array): void {
+    this.ask((done) => this.connection.setConfig(offset, bytes, done));
+  }
+
   /** Starts the rings: the driver is ready. Also goes on after `pause`. */
   start(): void {
     this.#expect('stopped', 'paused');
+    if (this.#state === 'stopped') this.ask((done) => this.#announceReset(done));
     this.#mainLoopTurn();
     if (this.#table.regions.length === 0) {
       const { gpa, size, userAddr, file } = this.ram;
       this.ask((done) => this.#table.add({ gpa, size, userAddr, mmapOffset: 0, fd: file.dup() }, done));
+      this.ask((done) => this.#machine.join(this.#member, done));
     }
     this.#state = 'running';
     for (const queue of this.queues) {
@@ -135,6 +164,7 @@ export class LoopbackVm implements Disposable {
   /** Stops the rings and keeps the mappings, as a VM that is paused does. */
   pause(): void {
     this.#expect('running');
+    this.#window?.settle();
     this.#state = 'paused';
     for (const { index } of this.queues) {
       this.#bases[index] = this.ask<number>((done) => this.connection.stopRing(index, done));
@@ -148,15 +178,19 @@ export class LoopbackVm implements Disposable {
     this.start();
   }
 
-  /** The driver resets the device: rings stop, QEMU's window is cleared, and a fresh driver starts at base 0. */
-  reset(): void {
+  /** The driver leaves and resets the device: rings stop and QEMU's window is cleared. The next `start` is a fresh driver's. */
+  unload(): void {
     if (this.#state === 'running') this.pause();
     this.#expect('stopped', 'paused');
-    this.#window?.clear();
+    if (this.#options.keepsMappings !== true) this.#window?.clear();
     this.#bases.fill(0);
     for (const queue of this.queues) queue.reset();
     this.#state = 'stopped';
-    this.ask((done) => (this.#window === null ? done(null) : this.#window.announceReset(() => done(null))));
+  }
+
+  /** The driver resets the device, and a fresh one starts at base 0. */
+  reset(): void {
+    this.unload();
     this.start();
   }
 
@@ -208,9 +242,9 @@ export class LoopbackVm implements Disposable {
     return outcome.value as T;
   }
 
-  /** Leaves the back-end's requests unread until the returned function is called. */
+  /** Leaves the requests of the machine's back-ends unread until the returned function is called. */
   holdBackChannel(): () => void {
-    return this.#channels.pause(BACK_CHANNEL);
+    return this.#machine.hold();
   }
 
   /** Ends in order: rings stop, then the socket closes. */
@@ -227,16 +261,24 @@ export class LoopbackVm implements Disposable {
     this.#state = 'closed';
     for (const queue of this.queues) queue[Symbol.dispose]();
     this.#window?.[Symbol.dispose]();
+    this.#machine.leave(this.#member);
     this.#table[Symbol.dispose]();
     this.connection[Symbol.dispose]();
-    this.loop[Symbol.dispose]();
-    this.ram[Symbol.dispose]();
+    const { beside, loop } = this.#options;
+    if (beside === undefined) this.ram[Symbol.dispose]();
+    if (beside === undefined && loop === undefined) this.loop[Symbol.dispose]();
     this.#gone ||= 'this VM was ended';
   }
 
   /** Between two acts of the guest QEMU serves what has come meanwhile: requests that the back-end sent before it stopped. */
   #mainLoopTurn(): void {
     this.loop.runOnce(0);
+  }
+
+  /** The memory table changes at the start behind a reset, not at the reset. */
+  #announceReset(done: (error: null) => void): void {
+    if (this.#window === null) done(null);
+    else this.#window.announceReset(() => done(null));
   }
 
   #tooLate(): number {
@@ -265,7 +307,17 @@ export class LoopbackVm implements Disposable {
     }
     const region = this.connection.shmRegions[0];
     if (region !== undefined) {
-      this.#window = new GuestWindow(sys, this.loop, this.#table, region.shmid, region.size, log);
+      const gpa = WINDOW_GPA + this.#machine.members.indexOf(this.#member) * WINDOW_STEP;
+      this.#window = new GuestWindow(sys, this.loop, this.#windowTable(), { ...region, gpa, log });
     }
+  }
+
+  /** All devices of the machine hear of a mapping. */
+  #windowTable() {
+    return {
+      has: (region: TableRegion) => this.#table.regions.includes(region),
+      add: (region: TableRegion, done: TableDone) => this.#machine.announce(this.#member, region, done),
+      remove: (region: TableRegion, done: TableDone) => this.#machine.withdraw(this.#member, region, done),
+    };
   }
 }

@@ -20,6 +20,8 @@ export const soaks: readonly SoakEntry[] = [
   entry('socket', 'a front-end that sends anything, against serve() and a file system device'),
   entry('fuse', 'random and broken FUSE requests, against FuseSession and PassthroughFilesystem', 32768),
   entry('files', 'random file operations in a loopback VM against the oriel program, compared with a model'),
+  entry('gpu', 'a guest that sends anything to a virtio-gpu device, compared with a book of its rules'),
+  entry('two-devices', 'oriel run with a file system and a GPU, both windows of one machine under load'),
   entry('window', 'a region and a window with late answers, refusals, stops and losses'),
 ];
 

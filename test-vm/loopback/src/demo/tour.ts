@@ -7,18 +7,13 @@ import { O_CREAT, O_EXCL, O_RDWR, openSys } from '@oriel/sys';
 import { DaxMapper } from '../dax-mapper.ts';
 import { FuseClient } from '../fuse-client.ts';
 import { LoopbackVm } from '../loopback-vm.ts';
+import { bytes, type Print, sameBytes, stepPrinter } from './report.ts';
 
 const TAG_BYTES = 36;
 const STORED_BYTES = 65536;
 const STORED_AT = 1 << 20;
 const NOTE = 'Greetings from the guest, by FUSE WRITE.\n';
-const NAME_WIDTH = 12;
 const NS_PER_S = 1e9;
-
-/** A byte differs between the guest's view and the host's. */
-export class MismatchError extends Error {
-  override readonly name = 'MismatchError';
-}
 
 /** What is toured: where its back-end listens, and where its files lie on the host. */
 export interface TouredShare {
@@ -26,14 +21,11 @@ export interface TouredShare {
   path(name: string): string;
 }
 
-/** Prints one line of the tour. */
-export type Print = (line: string) => void;
-
 /** Walks through everything. @throws MismatchError; whatever the VM throws */
 export function tour(share: TouredShare, print: Print): void {
   const sys = openSys();
   const start = sys.loop.nowNs();
-  const step = (name: string, text: string): void => print(`${name.padEnd(NAME_WIDTH)}${text}`);
+  const step = stepPrinter(print);
   using vm = LoopbackVm.connect({ sys, socket: share.socketPath });
   vm.start();
   const client = new FuseClient(vm);
@@ -96,17 +88,5 @@ export function tour(share: TouredShare, print: Print): void {
 
 /** @param what - begins with the file's name */
 function same(what: string, guest: Uint8Array, share: TouredShare): void {
-  const host = readFileSync(share.path(what.split(' ', 1)[0]!));
-  if (host.equals(guest)) return;
-  const at = host.findIndex((byte, index) => byte !== guest[index]);
-  const where = at < 0 ? `${guest.length} bytes in the guest, ${host.length} on the host` : `byte ${at} differs`;
-  throw new MismatchError(`${what}: guest and host do not agree: ${where}`);
-}
-
-function bytes(count: number): string {
-  return count < 10_000
-    ? `${count} bytes`
-    : count % (1 << 20) === 0
-      ? `${count >> 20} MiB`
-      : `${Math.round(count / 1024)} KiB`;
+  sameBytes(what, guest, readFileSync(share.path(what.split(' ', 1)[0]!)));
 }

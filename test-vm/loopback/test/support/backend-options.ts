@@ -1,5 +1,5 @@
 /** What the back-end of the tests is told, as JSON on its command line. */
-import type { DaxTail, GrowthStep } from '@oriel/fs-dax';
+import type { DaxGuard, DaxTail, GrowthStep, GuardStats } from '@oriel/fs-dax';
 import type { FrontendProfile } from '@oriel/vhost-user';
 
 export interface BackendOptions {
@@ -9,6 +9,8 @@ export interface BackendOptions {
   /** Bytes; 0: no window. */
   readonly windowSize: number;
   readonly tail: DaxTail;
+  /** Default 'off'. */
+  readonly guard?: DaxGuard;
   readonly minSize: number;
   /** Where the record of grown files lies. */
   readonly stateDir: string | null;
@@ -23,6 +25,7 @@ export interface BackendStats {
   readonly server: Readonly<Record<string, number>>;
   readonly inodes: number;
   readonly handles: number;
+  readonly guard: GuardStats;
 }
 
 /** Bytes on its standard input. */

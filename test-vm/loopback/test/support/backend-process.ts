@@ -1,4 +1,4 @@
-/** Starts the back-end of the tests as a process of its own, and looks at it from outside. */
+/** Starts a back-end of the tests as a process of its own, and looks at it from outside. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { ASK_STATS, type BackendOptions, type BackendStats } from './backend-options.ts';
 
-const PROGRAM = fileURLToPath(new URL('./backend.ts', import.meta.url));
+const FS_PROGRAM = fileURLToPath(new URL('./backend.ts', import.meta.url));
 const NODE_OPTIONS = ['--conditions=@oriel/source', '--disable-warning=ExperimentalWarning'];
 
 /** What a process has open: names of descriptors, and of mapped files. */
@@ -15,24 +15,36 @@ export interface Holdings {
   readonly maps: readonly string[];
 }
 
+/** What the starter of any back-end knows of it. */
+export interface AnyOptions {
+  readonly socketPath: string;
+  readonly logPath: string;
+}
+
+/** A back-end that prints a line when it listens, and one for each thing asked. It ends when its standard input does. */
 export class BackendProcess {
-  readonly options: BackendOptions;
+  readonly options: AnyOptions;
   readonly #child: ChildProcess;
   readonly #lines: Interface;
   readonly #exited: Promise<NodeJS.Signals | number>;
 
-  private constructor(options: BackendOptions) {
+  private constructor(program: string, options: AnyOptions) {
     this.options = options;
-    this.#child = spawn(process.execPath, [...NODE_OPTIONS, PROGRAM, JSON.stringify(options)], {
+    this.#child = spawn(process.execPath, [...NODE_OPTIONS, program, JSON.stringify(options)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#lines = createInterface(this.#child.stdout!);
     this.#exited = once(this.#child, 'exit').then(([code, signal]) => signal ?? code);
   }
 
-  /** Starts it and waits until it listens. */
-  static async start(options: BackendOptions): Promise<BackendProcess> {
-    const backend = new BackendProcess(options);
+  /** Starts that of a file system and waits until it listens. */
+  static start(options: BackendOptions): Promise<BackendProcess> {
+    return BackendProcess.startProgram(FS_PROGRAM, options);
+  }
+
+  /** Starts any program with its options as JSON, and waits until it listens. */
+  static async startProgram(program: string, options: AnyOptions): Promise<BackendProcess> {
+    const backend = new BackendProcess(program, options);
     await backend.#line();
     return backend;
   }
@@ -50,9 +62,15 @@ export class BackendProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  async stats(): Promise<BackendStats> {
-    this.#child.stdin!.write(ASK_STATS);
-    return JSON.parse(await this.#line()) as BackendStats;
+  /** What a file system back-end counts. */
+  stats(): Promise<BackendStats> {
+    return this.ask<BackendStats>(ASK_STATS);
+  }
+
+  /** Writes to its standard input. @returns the line of JSON that it prints next */
+  async ask<T>(text: string): Promise<T> {
+    this.#child.stdin!.write(text);
+    return JSON.parse(await this.#line()) as T;
   }
 
   /** What it has open now, sorted. */

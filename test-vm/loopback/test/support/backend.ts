@@ -1,29 +1,19 @@
 /** The back-end process of the tests: a virtio-fs device over a real directory. Ends when its standard input does. */
-import { openSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { FsDevice } from '@oriel/fs-dax';
 import { PassthroughFilesystem } from '@oriel/fs-passthrough';
-import { BlockingLoop, EPOLLIN, type Logger, type LogWriter, openOffload, openSys } from '@oriel/sys';
+import { BlockingLoop, EPOLLIN, openOffload, openSys } from '@oriel/sys';
 import { profileFor } from '@oriel/vhost-user';
 import { serve } from '@oriel/virtio-device';
 import { ASK_STATS, type BackendOptions, type BackendStats } from './backend-options.ts';
+import { fileLog } from './file-log.ts';
 
 const STDIN = 0;
 const STDOUT = 1;
 const options = JSON.parse(process.argv[2]!) as BackendOptions;
-const { socketPath, sharedDir, windowSize, tail, minSize, stateDir, frontend, dieAt } = options;
+const { socketPath, sharedDir, windowSize, tail, minSize, guard = 'off', stateDir, frontend, dieAt } = options;
 
-const logFd = openSync(options.logPath, 'a');
-const writer =
-  (level: string): LogWriter =>
-  (message, fields) =>
-    writeSync(logFd, `${level} ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}\n`);
-const log: Logger = {
-  error: writer('error'),
-  warn: writer('warn'),
-  info: writer('info'),
-  debug: writer('debug'),
-  trace: () => {},
-};
+const log = fileLog(options.logPath);
 
 process.umask(0);
 const sys = openSys();
@@ -37,7 +27,7 @@ using device = new FsDevice({
   windowSize,
   sharedDir,
   log,
-  dax: { tail, minSize, ...(stateDir === null ? {} : { stateDir }) },
+  dax: { tail, minSize, guard, ...(stateDir === null ? {} : { stateDir }) },
   onGrowthStep: (step) => {
     if (step === dieAt) process.kill(process.pid, 'SIGKILL');
   },
@@ -50,7 +40,7 @@ using _watch = loop.watch(STDIN, EPOLLIN, () => {
   if (got === 0) loop.stop();
   else if (got === 1 && command[0] === ASK_STATS.charCodeAt(0)) {
     const { inodes, handles } = fs.stats;
-    const stats: BackendStats = { server: server.stats, inodes, handles };
+    const stats: BackendStats = { server: server.stats, inodes, handles, guard: device.stats.guard };
     writeSync(STDOUT, `${JSON.stringify(stats)}\n`);
   }
 });

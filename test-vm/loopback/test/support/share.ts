@@ -30,17 +30,25 @@ export class Share implements AsyncDisposable {
   readonly #options: ShareOptions;
   #backend: BackendProcess | null = null;
 
-  private constructor(options: ShareOptions) {
+  private constructor(options: ShareOptions, sharedDir?: string) {
     this.#dir = tempDir('oriel-loopback-');
     this.#options = options;
-    this.sharedDir = join(this.#dir.path, 'share');
+    this.sharedDir = sharedDir ?? join(this.#dir.path, 'share');
     this.stateDir = join(this.#dir.path, 'state');
-    mkdirSync(this.sharedDir);
+    mkdirSync(this.sharedDir, { recursive: true });
     mkdirSync(this.stateDir);
   }
 
-  static async start(options: ShareOptions = {}): Promise<Share> {
-    const share = new Share(options);
+  static start(options: ShareOptions = {}): Promise<Share> {
+    return Share.#start(new Share(options));
+  }
+
+  /** Another back-end over the same directory, with the same options, for another VM. */
+  beside(): Promise<Share> {
+    return Share.#start(new Share(this.#options, this.sharedDir));
+  }
+
+  static async #start(share: Share): Promise<Share> {
     try {
       await share.startBackend();
     } catch (error) {

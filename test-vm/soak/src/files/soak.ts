@@ -9,6 +9,7 @@ import type { DaxTail } from '@oriel/fs-dax';
 import { openSys, type Sys } from '@oriel/sys';
 import { leakCheck, tempDir } from '@oriel/sys/testing';
 import { SoakError, same } from '../errors.ts';
+import type { OrielProcess } from '../oriel-process.ts';
 import type { Xorshift } from '../random.ts';
 import type { SoakRun, Tally } from '../soak.ts';
 import { actOnData, type DataAction, readAll } from './data-actions.ts';
@@ -16,7 +17,7 @@ import { HostCompare } from './host-compare.ts';
 import { actOnMachine, type MachineAction } from './machine-actions.ts';
 import { ModelTree } from './model-tree.ts';
 import { actOnNames, list, type NameAction } from './name-actions.ts';
-import { OrielProcess } from './oriel-process.ts';
+import { startOrielFs } from './oriel-fs.ts';
 import { Session } from './session.ts';
 
 const MIB = 1 << 20;
@@ -94,8 +95,8 @@ async function work(sys: Sys, tail: DaxTail, random: Xorshift, tally: Tally): Pr
   const sharedDir = join(dir.path, 'share');
   mkdirSync(sharedDir);
   const windowSize = random.pick([4, 8, 16]) * MIB;
-  await using oriel = new OrielProcess(sys, { dir: dir.path, sharedDir, tail, windowSize, daxMinSize: PAGE });
-  const around = { sys, socketPath: oriel.socketPath, tail, random, tally, tree: new ModelTree() };
+  await using oriel = startOrielFs(sys, { dir: dir.path, sharedDir, tail, windowSize, daxMinSize: PAGE });
+  const around = { sys, socketPath: oriel.socketPaths[0]!, tail, random, tally, tree: new ModelTree() };
   try {
     new FilesRound(new Session(around), new HostCompare(sharedDir)).run(oriel);
   } catch (error) {

@@ -1,58 +1,55 @@
-/** The `oriel` program as a process of its own, over a socket that listens before it starts. */
+/** The `oriel` program as a process of its own, over sockets that listen before it starts. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { DaxTail } from '@oriel/fs-dax';
 import { check, Fd, type Sys } from '@oriel/sys';
-import { must, SoakError } from '../errors.ts';
+import { must, SoakError } from './errors.ts';
 
-/** How `oriel fs` is started. */
+/** How the program is started. */
 export interface OrielOptions {
-  /** Directory for socket, log and state. */
+  /** Directory for sockets and log. */
   readonly dir: string;
-  readonly sharedDir: string;
-  readonly tail: DaxTail;
-  /** Bytes. */
-  readonly windowSize: number;
-  readonly daxMinSize: number;
+  /** How many sockets listen: as many connections it can serve. */
+  readonly sockets: number;
+  /** Its arguments, from the numbers of the sockets' descriptors. */
+  readonly args: (fds: readonly number[]) => readonly string[];
 }
 
-const MAIN = fileURLToPath(new URL('../../../../apps/backend/src/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../apps/backend/src/main.ts', import.meta.url));
 const NODE_OPTIONS = ['--conditions=@oriel/source', '--disable-warning=ExperimentalWarning'];
+const LOG_OPTIONS = ['--log-format=json', '--log-level=warn'];
 const OWNER_ONLY = 0o600;
 const BACKLOG = 4;
-const SOCKET_FD = 3;
+const FIRST_FD = 3;
 const LOG_CHARS = 1500;
 
 /** A running back-end. */
 export class OrielProcess implements AsyncDisposable {
-  readonly socketPath: string;
+  /** In the order of the descriptors. */
+  readonly socketPaths: readonly string[];
   readonly #child: ChildProcess;
   readonly #logPath: string;
 
-  constructor(sys: Sys, options: OrielOptions) {
-    const { dir, sharedDir, tail, windowSize, daxMinSize } = options;
-    this.socketPath = join(dir, 'socket');
+  constructor(sys: Sys, { dir, sockets, args }: OrielOptions) {
+    this.socketPaths = Array.from({ length: sockets }, (_, index) => join(dir, `socket${index}`));
     this.#logPath = join(dir, 'log');
-    using listening = new Fd(sys.fd, check(sys.socket.listenUnix(this.socketPath, OWNER_ONLY, -1, BACKLOG), 'listen'));
+    using stack = new DisposableStack();
+    const listening = this.socketPaths.map((path) =>
+      stack.use(new Fd(sys.fd, check(sys.socket.listenUnix(path, OWNER_ONLY, -1, BACKLOG), 'listen'))),
+    );
+    const fds = listening.map((_, index) => FIRST_FD + index);
     const log = openSync(this.#logPath, 'w');
-    const args = [
-      ...['fs', `--fd=${SOCKET_FD}`, `--shared-dir=${sharedDir}`, '--tag=soak', `--window=${windowSize}`],
-      ...[
-        `--dax-tail=${tail}`,
-        `--dax-min-size=${daxMinSize}`,
-        `--state-dir=${dir}`,
-        '--log-format=json',
-        '--log-level=warn',
-      ],
-    ];
-    this.#child = spawn(process.execPath, [...NODE_OPTIONS, MAIN, ...args], {
+    this.#child = spawn(process.execPath, [...NODE_OPTIONS, MAIN, ...args(fds), ...LOG_OPTIONS], {
       // The log is a file: nobody reads while a round runs.
-      stdio: ['ignore', 'ignore', log, listening.fd],
+      stdio: ['ignore', 'ignore', log, ...listening.map(({ fd }) => fd)],
     });
     closeSync(log);
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   /** The end of its log. */
