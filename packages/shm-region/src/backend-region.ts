@@ -88,6 +88,11 @@ export class BackendRegion implements ShmRegion {
     this.#log = options.log ?? silentLogger;
   }
 
+  /** Requests were sent whose effect the guest does not see yet. */
+  get busy(): boolean {
+    return this.#flight.requests > 0;
+  }
+
   get stats(): RegionStats {
     return this.#ledger.stats;
   }

@@ -12,7 +12,16 @@ export { ShmRegionError } from './errors.ts';
 export type { RegionLimits } from './limits.ts';
 export type { PictureEntry, PictureOptions } from './picture.ts';
 export { renderWindow } from './picture.ts';
+export type { Range } from './range.ts';
 export type { Done, LedgerEntry, MapRequest, RegionStats, ShmRegion } from './region.ts';
 export type { MapTransport, WireMapping } from './transport.ts';
+export type {
+  DiscardMeans,
+  FaultCause,
+  FaultVerdict,
+  UnmappedPolicy,
+  WindowFault,
+} from './unmapped-policy.ts';
+export { UNMAPPED_POLICIES } from './unmapped-policy.ts';
 export type { WindowEntry, WindowOptions } from './window.ts';
 export { Window } from './window.ts';

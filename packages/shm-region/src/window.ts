@@ -1,40 +1,49 @@
 /** The front-end's side: a piece of address space into which a back-end's files are mapped. */
-import { isSafeUnsigned, rangeFits } from '@oriel/layout';
+import { isSafeUnsigned } from '@oriel/layout';
 import {
   type Address,
   check,
   EBADF,
   EEXIST,
-  EFAULT,
   EINVAL,
   ENOENT,
   ENOSPC,
   type Fd,
   type Logger,
-  MAP_ANONYMOUS,
-  MAP_FIXED,
-  MAP_NORESERVE,
-  MAP_PRIVATE,
-  MAP_SHARED,
-  Mapping,
-  PROT_NONE,
-  PROT_READ,
-  PROT_WRITE,
   type Sys,
   silentLogger,
 } from '@oriel/sys';
-import { ShmRegionError } from './errors.ts';
-import { checkSize, isPageRange } from './range.ts';
+import { checkSize, isPageRange, type Range } from './range.ts';
 import { RangeTable } from './range-table.ts';
 import type { WireMapping } from './transport.ts';
+import {
+  type DiscardMeans,
+  type FaultVerdict,
+  UNMAPPED_POLICIES,
+  type UnmappedPolicy,
+  type WindowFault,
+} from './unmapped-policy.ts';
+import { WindowCopies } from './window-copies.ts';
+import { liveEnd, WindowFaults, type WindowRecord } from './window-faults.ts';
 import { WindowFile } from './window-file.ts';
+import { WindowMemory } from './window-memory.ts';
 
 export interface WindowOptions {
   readonly shmid: number;
   /** Bytes; a multiple of the host's page size. */
   readonly size: number;
+  /** What an access to an unmapped part meets; `fault` by default. */
+  readonly unmapped?: UnmappedPolicy;
+  /** How stores vanish under `discard`; `wiping` by default, `slots` for a VMM with KVM. */
+  readonly discardMeans?: DiscardMeans;
+  /** A MAP over a mapping: refused (the default), or an equal range replaced by the one mmap. */
+  readonly overlap?: 'refuse' | 'replace';
+  /** UNMAP names one mapping (the default), or a range with one or several whole ones in it. */
+  readonly unmap?: 'exact' | 'range';
   /** Each mapping costs the process a memory area, of which Linux allows some 65000; 4096 by default. */
   readonly maxMappings?: number;
+  /** Told of each access that no file answered, with the verdict. */
+  readonly onFault?: (fault: WindowFault) => void;
   /** Silent by default. */
   readonly log?: Logger;
 }
@@ -46,50 +55,53 @@ export interface WindowEntry {
   readonly fdOffset: number;
   readonly writable: boolean;
   readonly file: string;
+  /** Bytes at its end that were found truncated, and are unmapped pages until the range is mapped again. */
+  readonly lost: number;
 }
 
 const DEFAULT_MAX_MAPPINGS = 4096;
-const SCRATCH_BYTES = 65536;
-const RESERVED = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 /**
- * The front-end's window: one PROT_NONE reservation; map = mmap MAP_FIXED over the range, unmap = PROT_NONE again (never a
- * hole). Checks every request as a front-end must (range, alignment, overlap, file kind and size, write access). Requests
- * answer 0 or a negative errno and change nothing when refused.
+ * The front-end's window: one reservation of address space. Map, replace and unmap are one mmap with MAP_FIXED over the
+ * range: other threads and vCPUs see the old pages or the new ones, never a hole. Checks every request as a front-end must
+ * (range, alignment, overlap, file kind and size, write access). Requests answer 0 or a negative errno and change nothing
+ * when refused.
  */
 export class Window implements Disposable {
   readonly shmid: number;
   readonly size: number;
+  readonly unmapped: UnmappedPolicy;
   /** Where the window starts in this process; for a VMM that gives it to its guest. Its bytes can fault: see `read`. */
   readonly addr: Address;
-  readonly #sys: Pick<Sys, 'mem' | 'fd' | 'file'>;
+  readonly #memory: WindowMemory;
+  readonly #faults: WindowFaults;
+  readonly #copies: WindowCopies;
   readonly #file: WindowFile;
+  readonly #options: WindowOptions;
   readonly #maxMappings: number;
   readonly #log: Logger;
-  readonly #entries = new RangeTable<WindowEntry>();
-  readonly #scratch: Mapping;
+  readonly #entries = new RangeTable<WindowRecord>();
   #open = true;
 
-  /** @throws ShmRegionError ERR_SHM_SIZE; ERR_SHM_RESERVE when there is no address space */
+  /** @throws ShmRegionError ERR_SHM_SIZE; ERR_SHM_RESERVE when there is no address space; RangeError for no policy */
   constructor(sys: Pick<Sys, 'mem' | 'fd' | 'file'>, options: WindowOptions) {
     checkSize(`window ${options.shmid}`, options.size, sys.mem.pageSize);
     this.shmid = options.shmid;
     this.size = options.size;
-    this.#sys = sys;
+    this.unmapped = options.unmapped ?? 'fault';
+    if (!UNMAPPED_POLICIES.includes(this.unmapped)) {
+      throw new RangeError(`unmapped: ${this.unmapped} is none of ${UNMAPPED_POLICIES.join(', ')}`);
+    }
+    this.#options = options;
     this.#file = new WindowFile(sys);
     this.#maxMappings = options.maxMappings ?? DEFAULT_MAX_MAPPINGS;
     this.#log = options.log ?? silentLogger;
-    let addr = 0;
-    try {
-      addr = check(sys.mem.mmap(0, options.size, PROT_NONE, RESERVED, -1, 0), 'mmap');
-      this.#scratch = Mapping.anonymous(sys.mem, SCRATCH_BYTES);
-      this.addr = addr;
-    } catch (cause) {
-      if (addr > 0) {
-        sys.mem.munmap(addr, options.size);
-      }
-      throw new ShmRegionError('ERR_SHM_RESERVE', 'host', `no address space for ${options.size} bytes`, { cause });
-    }
+    this.#memory = new WindowMemory(sys.mem, options.size, this.unmapped, options.discardMeans ?? 'wiping');
+    this.addr = this.#memory.addr;
+    const { onFault } = options;
+    const parts = { memory: this.#memory, entries: this.#entries, policy: this.unmapped };
+    this.#faults = new WindowFaults({ ...parts, onFault });
+    this.#copies = new WindowCopies({ ...parts, faults: this.#faults });
   }
 
   /**
@@ -104,40 +116,51 @@ export class Window implements Disposable {
       return this.#refused('map', request, error);
     }
     const { shmOffset, len, fdOffset, writable } = request;
-    const protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    const { mem } = this.#sys;
-    const mapped = mem.mmap(this.addr + shmOffset, len, protection, MAP_SHARED | MAP_FIXED, owned.fd, fdOffset);
+    const replaced = this.#entries.exact(shmOffset, len);
+    const mapped = this.#memory.mapFile(shmOffset, len, writable, owned.fd, fdOffset);
     if (mapped < 0) {
-      // Linux may have removed the reservation before it failed: a hole could be given to somebody else.
-      this.#reserve(shmOffset, len);
+      // A hole could be given to somebody else. What was to be replaced is then lost.
+      if (!this.#memory.intact(shmOffset, len)) {
+        this.#memory.reserve(shmOffset, len);
+        if (replaced !== null) {
+          this.#entries.remove(replaced);
+        }
+      }
       return this.#refused('map', request, mapped);
     }
-    this.#entries.insert({ shmOffset, len, fdOffset, writable, file: this.#file.name(owned.fd) });
+    if (replaced !== null) {
+      this.#entries.remove(replaced);
+    }
+    this.#entries.insert({ shmOffset, len, fdOffset, writable, file: this.#file.name(owned.fd), lost: 0 });
     return 0;
   }
 
-  /** Unmaps exactly one mapping. @returns 0; -EINVAL (shmid, range), -ENOENT (no such mapping), or what mmap answered */
+  /**
+   * Unmaps exactly one mapping, or with `unmap: 'range'` all in the range.
+   * @returns 0; -EINVAL (shmid, range), -ENOENT (no such mapping), or what mmap answered
+   */
   unmap(request: WireMapping): number {
     const { shmid, shmOffset, len } = request;
-    if (!this.#open || shmid !== this.shmid || !isPageRange(shmOffset, len, this.size, this.#sys.mem.pageSize)) {
+    if (!this.#open || shmid !== this.shmid || !isPageRange(shmOffset, len, this.size, this.#memory.pageSize)) {
       return this.#refused('unmap', request, -EINVAL);
     }
-    const entry = this.#entries.exact(shmOffset, len);
-    const error = entry === null ? -ENOENT : this.#reserve(shmOffset, len);
-    if (entry === null || error < 0) {
+    const going = this.#named(shmOffset, len);
+    const error = going.length === 0 ? -ENOENT : this.#memory.reserve(shmOffset, len);
+    if (error < 0) {
       return this.#refused('unmap', request, error);
     }
-    this.#entries.remove(entry);
+    for (const entry of going) {
+      this.#entries.remove(entry);
+    }
     return 0;
   }
 
-  /** Reset: everything unmapped. */
+  /** Reset: everything unmapped, and what was stored into unmapped memory forgotten. */
   clear(): void {
-    if (!this.#open || this.#entries.size === 0) {
-      return;
+    if (this.#open) {
+      check(this.#memory.reserve(0, this.size), 'mmap');
+      this.#entries.clear();
     }
-    check(this.#reserve(0, this.size), 'mmap');
-    this.#entries.clear();
   }
 
   /** In order of shmOffset. */
@@ -145,27 +168,63 @@ export class Window implements Disposable {
     return [...this.#entries.items];
   }
 
+  /** The unmapped ranges, in order of shmOffset. */
+  gaps(): Range[] {
+    const gaps: Range[] = [];
+    let end = 0;
+    for (const { shmOffset, len } of this.#entries.items) {
+      if (shmOffset > end) {
+        gaps.push({ shmOffset: end, len: shmOffset - end });
+      }
+      end = shmOffset + len;
+    }
+    if (end < this.size) {
+      gaps.push({ shmOffset: end, len: this.size - end });
+    }
+    return gaps;
+  }
+
+  /** Forgets what was stored into unmapped memory (`private`, and `discard` by wiping). One system call a gap. */
+  wipe(): void {
+    if (!this.#open) {
+      return;
+    }
+    for (const { shmOffset, len } of this.gaps()) {
+      this.#memory.wipe(shmOffset, len);
+    }
+    for (const entry of this.#entries.items) {
+      if (entry.lost > 0) {
+        this.#memory.wipe(liveEnd(entry), entry.lost);
+      }
+    }
+  }
+
   /**
-   * Reads window bytes by a system call.
-   * @returns bytes read, all of `to`; -EINVAL outside the window; -EFAULT where nothing is mapped or the file was truncated
-   * (`to` may then be filled in part)
+   * What a VMM does about an access of its guest that no file answered: -EFAULT or a memory-fault exit of KVM_RUN, or an
+   * MMIO exit at an address that lies in the window. Where a file was truncated its lost pages become unmapped ones, in
+   * place. Tells `onFault`.
+   * @param shmOffset - bytes from the start of the window; null where KVM does not say
+   * @param write - a store; null where KVM does not say
+   */
+  guestFault(shmOffset: number | null, write: boolean | null): FaultVerdict {
+    if (!this.#open || (shmOffset !== null && !(isSafeUnsigned(shmOffset) && shmOffset < this.size))) {
+      return 'stop';
+    }
+    return shmOffset === null ? this.#faults.somewhere() : this.#faults.at('guest', shmOffset, write);
+  }
+
+  /**
+   * Reads window bytes by a system call: what cannot be read is an errno, never a signal.
+   * @returns bytes read, all of `to`; -EINVAL outside the window; -EFAULT where nothing is mapped or the file was truncated,
+   * unless unmapped pages read as zeros (`to` may then be filled in part)
    */
   read(shmOffset: number, to: Uint8Array): number {
-    return this.#copy(shmOffset, to.length, (at, count, done) => {
-      const copied = this.#sys.mem.copyChecked(this.#scratch.addr, at, count);
-      if (copied === count) {
-        to.set(this.#scratch.u8.subarray(0, count), done);
-      }
-      return copied;
-    });
+    return this.#open ? this.#copies.read(shmOffset, to) : -EBADF;
   }
 
   /** Writes window bytes by a system call; as `read`, and -EFAULT where the mapping is read-only. */
   write(shmOffset: number, from: Uint8Array): number {
-    return this.#copy(shmOffset, from.length, (at, count, done) => {
-      this.#scratch.u8.set(from.subarray(done, done + count));
-      return this.#sys.mem.copyChecked(at, this.#scratch.addr, count);
-    });
+    return this.#open ? this.#copies.write(shmOffset, from) : -EBADF;
   }
 
   /** Gives the address space back; harmless a second time. Every later request is refused. */
@@ -175,51 +234,42 @@ export class Window implements Disposable {
     }
     this.#open = false;
     this.#entries.clear();
-    this.#scratch[Symbol.dispose]();
-    check(this.#sys.mem.munmap(this.addr, this.size), 'munmap');
+    this.#memory[Symbol.dispose]();
   }
 
   #checkMap(request: WireMapping, fd: number): number {
     const { shmid, shmOffset, len, fdOffset } = request;
-    const { pageSize } = this.#sys.mem;
+    const { pageSize } = this.#memory;
     if (!this.#open || shmid !== this.shmid || !isPageRange(shmOffset, len, this.size, pageSize)) {
       return -EINVAL;
     }
     if (!isPageRange(fdOffset, len, Number.MAX_SAFE_INTEGER, pageSize)) {
       return -EINVAL;
     }
-    if (this.#entries.overlaps(shmOffset, len)) {
+    const replaces = this.#options.overlap === 'replace' && this.#entries.exact(shmOffset, len) !== null;
+    if (!replaces && this.#entries.overlaps(shmOffset, len)) {
       return -EEXIST;
     }
-    if (this.#entries.size >= this.#maxMappings) {
+    if (!replaces && this.#entries.size >= this.#maxMappings) {
       return -ENOSPC;
     }
     return this.#file.check(fd, request);
   }
 
-  #reserve(shmOffset: number, len: number): number {
-    return Math.min(0, this.#sys.mem.mmap(this.addr + shmOffset, len, PROT_NONE, RESERVED | MAP_FIXED, -1, 0));
-  }
-
-  #copy(shmOffset: number, len: number, step: (at: Address, count: number, done: number) => number): number {
-    if (!this.#open) {
-      return -EBADF;
+  /** What an UNMAP means; nothing where it would cut a mapping. */
+  #named(shmOffset: number, len: number): WindowRecord[] {
+    if (this.#options.unmap !== 'range') {
+      const entry = this.#entries.exact(shmOffset, len);
+      return entry === null ? [] : [entry];
     }
-    if (!isSafeUnsigned(shmOffset) || !rangeFits(shmOffset, len, this.size)) {
-      return -EINVAL;
+    const end = shmOffset + len;
+    const { items } = this.#entries;
+    const found: WindowRecord[] = [];
+    for (let i = this.#entries.indexFrom(shmOffset); i < items.length && items[i]!.shmOffset < end; i += 1) {
+      found.push(items[i]!);
     }
-    for (let done = 0; done < len; ) {
-      const count = Math.min(this.#scratch.len, len - done);
-      const copied = step(this.addr + shmOffset + done, count, done);
-      if (copied < 0) {
-        return copied;
-      }
-      if (copied < count) {
-        return -EFAULT;
-      }
-      done += count;
-    }
-    return len;
+    const cut = found.some((entry) => entry.shmOffset < shmOffset || entry.shmOffset + entry.len > end);
+    return cut ? [] : found;
   }
 
   #refused(what: string, request: WireMapping, error: number): number {

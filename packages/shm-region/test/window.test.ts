@@ -107,7 +107,14 @@ describe('Window', () => {
     check(sys.fd.pread(file.fd, bytes, 7, 2 * PAGE + 7), 'pread');
     expect(bytes.toString('latin1', 0, 7)).to.equal('written');
     expect(window.entries()).to.deep.equal([
-      { shmOffset: 2 * PAGE, len: 3 * PAGE, fdOffset: PAGE, writable: true, file: '/memfd:window-test (deleted)' },
+      {
+        shmOffset: 2 * PAGE,
+        len: 3 * PAGE,
+        fdOffset: PAGE,
+        writable: true,
+        file: '/memfd:window-test (deleted)',
+        lost: 0,
+      },
     ]);
     expect(window.unmap(wire(2, 3))).to.equal(0);
     expect(layout(window)).to.deep.equal(['0+16 ---p']);

@@ -32,8 +32,9 @@ export interface EventLoop extends Disposable {
    * Adds a poller, called while the loop spins before it sleeps; it returns true when it found work. Its last call before
    * a sleep gets `sleeping` true, with or without a spin before it: there a queue asks for kicks again and looks once more.
    * The spin adapts: it is kept only as long as it finds work, and ends by `spinNs` without any.
+   * @param waits - true while what comes next comes by a descriptor: then there is no spin
    */
-  addPoller(poll: (sleeping: boolean) => boolean): Disposable;
+  addPoller(poll: (sleeping: boolean) => boolean, waits?: () => boolean): Disposable;
   /** Runs until `stop()`; a handler's exception ends the run and is thrown here. `node` driver: returns at once. */
   run(): void;
   /** Handles what is ready, waiting at most `timeoutMs` for the first event (blocking driver). @returns events handled */

@@ -5,15 +5,36 @@
 export * from './constants/credential.ts';
 export * from './constants/errno.ts';
 export * from './constants/event.ts';
+export * from './constants/fanotify.ts';
 export * from './constants/fcntl.ts';
 export * from './constants/file.ts';
+export * from './constants/kvm.ts';
 export * from './constants/memory.ts';
 export * from './constants/socket.ts';
 export { errnoName, errnoNumber } from './errno-name.ts';
 export type { EventLoop, HelperThreads, LoopOptions, LoopTimer, Offload, Watch, WatchHandler } from './event-loop.ts';
+export {
+  type FileGuard,
+  type FileTruncation,
+  openTruncationWatch,
+  type TruncationWatch,
+  truncationWatchErrno,
+  type WatchedFile,
+} from './fanotify/truncation-watch.ts';
+export { FanotifyEvent, FanotifyRange, FanotifyResponse } from './fanotify-layouts.ts';
 export { Fd } from './fd.ts';
+export { mappedBytesBehind, nameInMaps } from './file-mappings.ts';
 export { SYS, type SyscallName } from './koffi/numbers.ts';
 export { openSys } from './koffi/open.ts';
+export {
+  KvmMemoryFault,
+  KvmRegs,
+  KvmRun,
+  KvmSegment,
+  KvmSregs,
+  KvmUserspaceMemoryRegion,
+  KvmVcpuEvents,
+} from './kvm-layouts.ts';
 export { FileHandle, Iovec, LinuxDirent64, OpenHow, Statfs, Statx, Timespec } from './layouts.ts';
 export { escapeBytes, type Logger, type LogWriter, silentLogger } from './log.ts';
 export { BlockingLoop } from './loop/blocking-loop.ts';
@@ -27,8 +48,10 @@ export type {
   RecvResult,
   Sys,
   SysCred,
+  SysFanotify,
   SysFd,
   SysFile,
+  SysKvm,
   SysLoop,
   SysMem,
   SysSocket,

@@ -79,6 +79,8 @@ export interface SysSocket {
   shutdown(fd: number, how: number): number;
   /** SO_ACCEPTCONN: 1 for a listening socket, 0 for a connected one, -ENOTSOCK. */
   isListening(fd: number): number;
+  /** SO_PEERCRED: the process that connected (or made the pair); 0 when it is in another pid namespace. */
+  peerPid(fd: number): number;
 }
 
 /** epoll, eventfd and clocks: what an event loop is made of. */
@@ -165,6 +167,47 @@ export interface SysCred {
   unshare(flags: number): number;
 }
 
+/**
+ * KVM on x86_64: one virtual machine of one vCPU. Structures are lent memory with the layouts `KvmRegs`, `KvmSregs`,
+ * `KvmVcpuEvents`; what a vCPU shares with its owner is `KvmRun`, mapped from the vCPU's descriptor.
+ */
+export interface SysKvm {
+  /** Opens /dev/kvm. @returns fd, -ENOENT, -EACCES, ... */
+  open(): number;
+  /** 12 since Linux 2.6.22. */
+  apiVersion(kvm: number): number;
+  /** @param fd - of /dev/kvm or a VM. @returns 0: not there */
+  checkExtension(fd: number, capability: number): number;
+  /** Bytes to map of a vCPU's descriptor. */
+  vcpuMmapSize(kvm: number): number;
+  /** @returns fd */
+  createVm(kvm: number): number;
+  /** @returns fd */
+  createVcpu(vm: number, id: number): number;
+  /** Three pages of guest addresses that Intel hosts need. */
+  setTssAddr(vm: number, gpa: number): number;
+  /** Makes, moves or removes (`size` 0) a memory slot. @param flags - KVM_MEM_* */
+  setMemoryRegion(vm: number, slot: number, flags: number, gpa: number, size: number, addr: Address): number;
+  /** Runs the vCPU until it exits. @returns 0 with the reason in `KvmRun`; -EFAULT (see `KvmMemoryFault`), -EINTR, ... */
+  run(vcpu: number): number;
+  getRegs(vcpu: number, regs: Pointer): number;
+  setRegs(vcpu: number, regs: Pointer): number;
+  getSregs(vcpu: number, sregs: Pointer): number;
+  setSregs(vcpu: number, sregs: Pointer): number;
+  getVcpuEvents(vcpu: number, events: Pointer): number;
+  setVcpuEvents(vcpu: number, events: Pointer): number;
+}
+
+/** fanotify(7): being asked before files are opened or cut. */
+export interface SysFanotify {
+  /** @param eventFlags - O_* of the descriptors in events. @returns fd, -EPERM (it takes CAP_SYS_ADMIN), -EINVAL, -ENOSYS */
+  init(flags: number, eventFlags: number): number;
+  /** Marks the inode of a descriptor (not O_PATH). @returns 0; -EOPNOTSUPP where the file system lacks an event, -EINVAL the kernel */
+  markFd(group: number, flags: number, mask: number, fd: number): number;
+  /** The calling thread, as events of a group with FAN_REPORT_TID name it. */
+  gettid(): number;
+}
+
 /** All slices: what the koffi implementation offers. */
 export interface Sys {
   readonly mem: SysMem;
@@ -173,4 +216,6 @@ export interface Sys {
   readonly loop: SysLoop;
   readonly file: SysFile;
   readonly cred: SysCred;
+  readonly fanotify: SysFanotify;
+  readonly kvm: SysKvm;
 }

@@ -333,6 +333,27 @@ for (const [driver, open] of Object.entries(drivers)) {
       expect(polls).to.equal(0);
     });
 
+    it('does not spin while a poller waits for a descriptor', async () => {
+      using loop = open({ spinNs: 50_000 });
+      const looks: boolean[] = [];
+      await drive(loop, (finish) => {
+        let waits = true;
+        loop.addPoller(
+          (sleeping) => {
+            looks.push(sleeping);
+            return false;
+          },
+          () => waits,
+        );
+        loop.timer(2, () => {
+          expect(looks).to.not.include(false);
+          waits = false;
+          loop.timer(2, finish);
+        });
+      });
+      expect(looks).to.include(false);
+    });
+
     it('without a spin asks pollers only before sleeping, and does not sleep over their work', async () => {
       using loop = open();
       const looks: boolean[] = [];

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as surface from '../src/index.ts';
 import { syscallNumbers } from '../src/koffi/numbers.ts';
+import * as kvmLayouts from '../src/kvm-layouts.ts';
 import * as layouts from '../src/layouts.ts';
 
 /** Sizes in bytes; a field is [offset, size]. */
@@ -30,9 +31,21 @@ const C_NAMES: Record<string, string | null> = {
   'statx.stxMtimeNsec': 'stx_mtime.tv_nsec',
   'linux_dirent64.dIno': 'd_ino',
   '__user_cap_data_struct.words': null,
+  'kvm_run.mmioPhysAddr': 'mmio.phys_addr',
+  'kvm_run.mmioData': 'mmio.data',
+  'kvm_run.mmioLen': 'mmio.len',
+  'kvm_run.mmioIsWrite': 'mmio.is_write',
+  'kvm_vcpu_events.exceptionInjected': 'exception.injected',
+  'kvm_vcpu_events.exceptionNr': 'exception.nr',
+  'kvm_vcpu_events.exceptionHasErrorCode': 'exception.has_error_code',
+  'kvm_vcpu_events.exceptionPending': 'exception.pending',
+  'kvm_vcpu_events.exceptionErrorCode': 'exception.error_code',
 };
 
-/** `struct linux_dirent64` is in no header for user space; this is getdents64(2). The name is an array without end. */
+/**
+ * `struct linux_dirent64` is in no header for user space; this is getdents64(2). The name is an array without end.
+ * `kvm_run.memory_fault` is newer than the headers of some distributions.
+ */
 const INCLUDES = `
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -54,17 +67,21 @@ const INCLUDES = `
 #include <sys/xattr.h>
 #include <linux/capability.h>
 #include <linux/falloc.h>
+#include <linux/fanotify.h>
 #include <linux/fs.h>
+#include <linux/kvm.h>
 #include <linux/limits.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
 #include <linux/openat2.h>
 struct linux_dirent64 { uint64_t d_ino; int64_t d_off; unsigned short d_reclen; unsigned char d_type; char d_name[]; };
+struct kvm_run_memory_fault { uint64_t flags, gpa, size; };
 `;
 
 /** Sizes that C pads at the end, or that we keep in pairs. */
 const C_SIZES: Record<string, string> = {
   linux_dirent64: 'offsetof(struct linux_dirent64, d_name)',
+  kvm_run: 'offsetof(struct kvm_run, mmio.is_write) + 1',
   __user_cap_data_struct: '2 * sizeof(struct __user_cap_data_struct)',
 };
 
@@ -72,7 +89,7 @@ const snake = (camel: string) => camel.replace(/[A-Z]/g, (letter) => `_${letter.
 const isPadding = (field: string) => /^(pad|spare|f_?Spare)\d*$|Reserved$/.test(field);
 
 /** Every layout of the package, and every named number of its surface. */
-export const ourLayouts = Object.values(layouts);
+export const ourLayouts = [...Object.values(layouts), ...Object.values(kvmLayouts)];
 export const ourConstants: Record<string, number> = Object.fromEntries(
   Object.entries(surface as Record<string, unknown>).filter(
     (entry): entry is [string, number] => typeof entry[1] === 'number',

@@ -28,6 +28,16 @@ export class DeviceRegions {
     }
   }
 
+  /** The front-end works on some request, and its answer is what comes next. */
+  get busy(): boolean {
+    for (const region of this.byId.values()) {
+      if (region.busy) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** Requests may be sent from now on. */
   resume(): void {
     for (const region of this.byId.values()) {

@@ -23,6 +23,7 @@ export const soaks: readonly SoakEntry[] = [
   entry('gpu', 'a guest that sends anything to a virtio-gpu device, compared with a book of its rules'),
   entry('two-devices', 'oriel run with a file system and a GPU, both windows of one machine under load'),
   entry('window', 'a region and a window with late answers, refusals, stops and losses'),
+  entry('model', 'a model of who owns what in a window, beside the ledger and a real front-end'),
 ];
 
 /** A soak by name; undefined where there is none. */

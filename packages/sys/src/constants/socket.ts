@@ -6,6 +6,7 @@ export const SOCK_STREAM = 1;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
+export const SO_PEERCRED = 17;
 export const SO_ACCEPTCONN = 30;
 export const SCM_RIGHTS = 1;
 

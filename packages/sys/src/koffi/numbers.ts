@@ -82,6 +82,8 @@ const NUMBERS = {
   capset: [126, 91],
   umask: [95, 166],
   unshare: [272, 97],
+  fanotify_init: [300, 262],
+  fanotify_mark: [301, 263],
   gettid: [186, 178],
   nanosleep: [35, 101],
   ioctl: [16, 29],

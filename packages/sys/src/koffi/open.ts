@@ -1,8 +1,10 @@
 /** The koffi implementation of `Sys`, put together. */
 import type { Sys } from '../sys.ts';
 import { openCred } from './cred.ts';
+import { openFanotify } from './fanotify.ts';
 import { openFd } from './fd.ts';
 import { openFile } from './file.ts';
+import { openKvm } from './kvm.ts';
 import { openLoop } from './loop.ts';
 import { openMem } from './mem.ts';
 import { syscallNumbers } from './numbers.ts';
@@ -30,6 +32,8 @@ export function openSys(): Sys {
       loop: openLoop(scratch),
       file: openFile(scratch),
       cred: openCred(scratch),
+      fanotify: openFanotify(),
+      kvm: openKvm(scratch),
     });
   }
   return opened;

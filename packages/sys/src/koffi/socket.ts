@@ -7,6 +7,7 @@ import {
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   SO_ACCEPTCONN,
+  SO_PEERCRED,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
@@ -19,6 +20,9 @@ import { SYS } from './numbers.ts';
 import type { Scratch } from './scratch.ts';
 import { openUnixAddress } from './unix-address.ts';
 
+/** `struct ucred`: pid, uid, gid. */
+const UCRED_LEN = 12;
+
 /** @param scratch - memory for message headers, control data and addresses */
 export function openSocket(scratch: Scratch): SysSocket {
   const { socketpair, accept4, sendmsg, recvmsg, shutdown, getsockopt } = SYS;
@@ -29,6 +33,7 @@ export function openSocket(scratch: Scratch): SysSocket {
   const view = scratch.view;
   const pair = scratch.take(8);
   const option = scratch.take(8);
+  const credentials = scratch.take(UCRED_LEN + 4);
   const outgoing = new Message(scratch);
   const incoming = new Message(scratch);
   const unix = openUnixAddress(scratch);
@@ -83,6 +88,13 @@ export function openSocket(scratch: Scratch): SysSocket {
         return -errno();
       }
       return view.getInt32(option.base, true) === 0 ? 0 : 1;
+    },
+    peerPid(fd) {
+      view.setUint32(credentials.base + UCRED_LEN, UCRED_LEN, true);
+      const len = credentials.addr + UCRED_LEN;
+      return iiiii(getsockopt, fd, SOL_SOCKET, SO_PEERCRED, credentials.addr, len) === -1
+        ? -errno()
+        : view.getInt32(credentials.base, true);
     },
   };
 }

@@ -29,6 +29,13 @@ const POLLS_PER_CLOCK_READ = 16;
 
 type Poll = (sleeping: boolean) => boolean;
 
+interface Poller {
+  readonly poll: Poll;
+  readonly waits: () => boolean;
+}
+
+const never = (): boolean => false;
+
 export abstract class LoopCore implements EventLoop {
   abstract readonly driver: 'blocking' | 'node';
   protected readonly epoll: Fd;
@@ -40,7 +47,7 @@ export abstract class LoopCore implements EventLoop {
   readonly #stop: Fd;
   readonly #watches: WatchTable;
   readonly #spinner: Spinner;
-  readonly #pollers: Poll[] = [];
+  readonly #pollers: Poller[] = [];
   readonly #events = new Uint32Array(BATCH);
   readonly #tokens = new Float64Array(BATCH);
   #next = 0;
@@ -92,12 +99,13 @@ export abstract class LoopCore implements EventLoop {
     this.deferred.push(callback);
   }
 
-  addPoller(poll: Poll): Disposable {
+  addPoller(poll: Poll, waits = never): Disposable {
     this.#assertOpen();
-    this.#pollers.push(poll);
+    const poller = { poll, waits };
+    this.#pollers.push(poller);
     return {
       [Symbol.dispose]: () => {
-        const index = this.#pollers.indexOf(poll);
+        const index = this.#pollers.indexOf(poller);
         if (index >= 0) {
           this.#pollers.splice(index, 1);
         }
@@ -215,7 +223,7 @@ export abstract class LoopCore implements EventLoop {
   }
 
   #wait(waitMs: number): void {
-    const measured = waitMs !== 0 && this.#spinner.budgetNs > 0 && this.#pollers.length > 0;
+    const measured = waitMs !== 0 && this.#spinner.budgetNs > 0 && this.#maySpin;
     const before = measured ? this.#sys.nowNs() : 0;
     const found = this.#sys.epollWait(this.epoll.fd, waitMs, this.#events, this.#tokens);
     if (measured && found > 0) {
@@ -246,7 +254,7 @@ export abstract class LoopCore implements EventLoop {
       return 0;
     }
     let found = 0;
-    if (this.#spinner.isOn) {
+    if (this.#spinner.isOn && this.#maySpin) {
       found = this.#spin();
       this.#spinner.spun(found > 0);
     }
@@ -282,10 +290,18 @@ export abstract class LoopCore implements EventLoop {
     return found;
   }
 
+  /** A spin could find the work that comes next. */
+  get #maySpin(): boolean {
+    for (let index = 0; index < this.#pollers.length; index++) {
+      if (this.#pollers[index]!.waits()) return false;
+    }
+    return this.#pollers.length > 0;
+  }
+
   #pollAll(sleeping: boolean): number {
     let found = 0;
     for (let index = 0; index < this.#pollers.length; index++) {
-      if (this.#pollers[index]!(sleeping)) {
+      if (this.#pollers[index]!.poll(sleeping)) {
         found++;
       }
     }

@@ -18,5 +18,7 @@ export function startOrielFs(sys: Sys, options: FsOptions): OrielProcess {
   const { dir, sharedDir, tail, windowSize, daxMinSize } = options;
   const rules = [`--dax-tail=${tail}`, `--dax-min-size=${daxMinSize}`, `--state-dir=${dir}`];
   const share = [`--shared-dir=${sharedDir}`, '--tag=soak', `--window=${windowSize}`];
+  // It takes root to guard files.
+  if (process.geteuid?.() !== 0) rules.push('--dax-unguarded');
   return new OrielProcess(sys, { dir, sockets: 1, args: ([fd]) => ['fs', `--fd=${fd}`, ...share, ...rules] });
 }
