@@ -2,6 +2,9 @@
 import { BackendRegion, type MapTransport, type RegionLimits } from '@oriel/shm-region';
 import type { Logger } from '@oriel/sys';
 import type { RegionDeclaration } from './device.ts';
+import { RateLimit } from './rate-limit.ts';
+
+const NS_PER_MS = 1e6;
 
 /** What the regions stand on. */
 export interface RegionsOptions {
@@ -18,7 +21,8 @@ export class DeviceRegions {
   readonly byId: ReadonlyMap<number, BackendRegion>;
 
   constructor(declared: readonly RegionDeclaration[], options: RegionsOptions) {
-    const { maxMappings, transport, log } = options;
+    const { maxMappings, transport } = options;
+    const log = limited(options.log);
     const share = Math.max(1, Math.floor(maxMappings / Math.max(1, declared.length)));
     const limits = { ...options.limits, maxMappings: share };
     this.byId = new Map(declared.map(({ shmid, size }) => [shmid, new BackendRegion({ shmid, size, limits, log })]));
@@ -75,4 +79,17 @@ export class DeviceRegions {
       }
     }
   }
+}
+
+/** A guest can repeat what the front-end refuses: warnings come ten a second at most. */
+function limited(log: Logger): Logger {
+  const limit = new RateLimit(() => performance.now() * NS_PER_MS);
+  return {
+    ...log,
+    warn(message, fields) {
+      if (limit.allow()) {
+        log.warn(`${message}${limit.tail()}`, fields);
+      }
+    },
+  };
 }
