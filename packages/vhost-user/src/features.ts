@@ -10,7 +10,7 @@ export const VIRTIO_RING_F_EVENT_IDX = 29;
 export const VIRTIO_F_VERSION_1 = 32;
 /** Device feature bit: addresses go through an IOMMU. */
 export const VIRTIO_F_ACCESS_PLATFORM = 33;
-/** Device feature bit of the ring: packed layout. */
+/** Device feature bit of the ring: packed layout (VIRTIO 1.3, 2.8). */
 export const VIRTIO_F_RING_PACKED = 34;
 
 /** Protocol feature bits ("Protocol features" in vhost-user.rst). */

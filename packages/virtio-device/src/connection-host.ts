@@ -14,6 +14,7 @@ export interface HostParts {
   /** By shmid. */
   readonly regions: ReadonlyMap<number, ShmRegion>;
   readonly offload: LazyOffload;
+  readonly frontendPid?: number;
   readonly configChanged: () => void;
 }
 
@@ -23,6 +24,7 @@ export class ConnectionHost implements DeviceHost {
   readonly loop: EventLoop;
   readonly log: Logger;
   readonly memory: GuestMemory;
+  readonly frontendPid: number;
   readonly #parts: HostParts;
 
   constructor(parts: HostParts) {
@@ -30,6 +32,7 @@ export class ConnectionHost implements DeviceHost {
     this.loop = parts.loop;
     this.log = parts.log;
     this.memory = parts.memory;
+    this.frontendPid = parts.frontendPid ?? 0;
     this.#parts = parts;
   }
 

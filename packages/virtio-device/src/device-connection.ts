@@ -8,7 +8,14 @@ import {
   type FrontendProfile,
   type RingSetup,
 } from '@oriel/vhost-user';
-import { VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from '@oriel/virtqueue';
+import {
+  PACKED_RING_START,
+  type QueueState,
+  VIRTIO_F_IN_ORDER,
+  VIRTIO_F_RING_PACKED,
+  VIRTIO_RING_F_EVENT_IDX,
+  VIRTIO_RING_F_INDIRECT_DESC,
+} from '@oriel/virtqueue';
 import { ConnectionHost } from './connection-host.ts';
 import type { Counters } from './counters.ts';
 import type { RegionDeclaration, VirtioDevice } from './device.ts';
@@ -38,6 +45,8 @@ export interface ConnectionOptions {
   readonly offload: LazyOffload;
   /** Live mappings that all regions of the device may hold together. */
   readonly maxMappings: number;
+  /** Ring features offered beside those of every device. */
+  readonly ringFeatures: FeatureSet;
   readonly batch: number;
   readonly poll: boolean;
   readonly counters: Counters;
@@ -61,6 +70,8 @@ export class DeviceConnection implements BackendHandler, Disposable {
   readonly #connection: BackendConnection;
   readonly #regions: DeviceRegions;
   readonly #rings: (Ring | null)[];
+  /** What the last queue of each ring left. */
+  readonly #states: (QueueState | null)[];
   readonly #callFds: Int32Array;
   readonly #history: RunHistory;
   readonly #logLimit: RateLimit;
@@ -77,7 +88,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
     const { device, sys, loop, profile, log } = options;
     this.#options = options;
     this.#device = device;
-    this.features = transportFeatures.with(...device.features.bits());
+    this.features = transportFeatures.with(...options.ringFeatures.bits(), ...device.features.bits());
     this.queueCount = device.queueCount;
     this.maxQueueSize = device.maxQueueSize;
     this.configSize = device.config.length;
@@ -86,9 +97,11 @@ export class DeviceConnection implements BackendHandler, Disposable {
       this.setGpuSocket = (display) => device.setDisplaySocket!(display);
     }
     this.#rings = new Array<Ring | null>(device.queueCount).fill(null);
+    this.#states = new Array<QueueState | null>(device.queueCount).fill(null);
     this.#callFds = new Int32Array(device.queueCount).fill(-1);
     this.#history = new RunHistory(device.queueCount);
     this.#logLimit = new RateLimit(() => sys.loop.nowNs());
+    const frontendPid = Math.max(0, sys.socket.peerPid(socket.fd));
     this.#connection = new BackendConnection({ sys, loop, socket, profile, handler: this, log });
     this.#regions = new DeviceRegions(this.shmRegions, {
       limits: profile.limits,
@@ -111,6 +124,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
         memory,
         regions,
         offload: options.offload,
+        frontendPid,
         configChanged,
       });
       device.attach(host);
@@ -147,6 +161,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
 
   setFeatures(features: FeatureSet): void {
     this.#accepted = features;
+    this.#history.freshBase = features.has(VIRTIO_F_RING_PACKED) ? PACKED_RING_START : 0;
     this.#tellFeatures();
   }
 
@@ -172,7 +187,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
       this.#openRegions();
     }
     if (this.#options.poll) {
-      this.#poller = this.#options.loop.addPoller(this.#poll);
+      this.#poller = this.#options.loop.addPoller(this.#poll, () => this.#regions.busy);
     }
     this.#options.onRunning(true);
     if (virtioChannel.hasSubscribers) {
@@ -199,16 +214,18 @@ export class DeviceConnection implements BackendHandler, Disposable {
       );
     }
     const { index, size, base } = setup;
-    const ring = new Ring(this.#ringContext(this.#accepted), setup);
-    const { outstanding } = ring.queue;
-    const verdict = this.#history.judge(index, base, outstanding);
+    const state = this.#states[index];
+    const ring = new Ring(this.#ringContext(this.#accepted), setup, state?.base === base ? state.kept : []);
+    const { outstanding, blank } = ring.queue;
+    const start = { base, outstanding, blank };
+    const verdict = this.#history.judge(index, start);
     if (verdict === 'reset') {
       this.#newDriver();
     } else if (verdict === 'continue') {
       this.#openRegions();
     }
     try {
-      this.#device.startQueue(index, ring.queue, this.#history.fresh(index, base, outstanding));
+      this.#device.startQueue(index, ring.queue, this.#history.fresh(index, start));
     } catch (error) {
       ring.stop();
       throw error;
@@ -234,7 +251,8 @@ export class DeviceConnection implements BackendHandler, Disposable {
     this.#device.stopQueue(index);
     const base = ring.stop();
     this.#rings[index] = null;
-    this.#history.stopped(index, base, ring.queue.outstanding);
+    this.#states[index] = ring.queue.state;
+    this.#history.stopped(index, base, ring.queue.outstanding, ring.queue.stats.chains > 0);
     this.#options.counters.fold(ring.queue.stats);
     if (virtioChannel.hasSubscribers) {
       publish({ type: 'queue-stop', device: this.#device.name, queue: index, base });
@@ -248,6 +266,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
 
   reset(): void {
     this.#history.clear();
+    this.#states.fill(null);
     this.#resetDevice();
     this.#tellFeatures();
   }
@@ -280,6 +299,8 @@ export class DeviceConnection implements BackendHandler, Disposable {
       logLimit: this.#logLimit,
       counters,
       batch,
+      packed: accepted.has(VIRTIO_F_RING_PACKED),
+      inOrder: accepted.has(VIRTIO_F_IN_ORDER),
       eventIdx: accepted.has(VIRTIO_RING_F_EVENT_IDX),
       indirect: accepted.has(VIRTIO_RING_F_INDIRECT_DESC),
       callFds: this.#callFds,
@@ -321,6 +342,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
    */
   #newDriver(): void {
     this.#history.clear();
+    this.#states.fill(null);
     this.#options.log.debug(`${this.#device.name}: a new driver`);
     for (const ring of this.#rings) {
       if (ring !== null) {

@@ -1,6 +1,6 @@
 /** A device on its socket: one front-end after the other. */
 import type { EventLoop, Fd, HelperThreads, Logger, Sys } from '@oriel/sys';
-import type { FrontendProfile } from '@oriel/vhost-user';
+import type { FeatureSet, FrontendProfile } from '@oriel/vhost-user';
 import { Counters } from './counters.ts';
 import type { VirtioDevice } from './device.ts';
 import { DeviceConnection } from './device-connection.ts';
@@ -31,6 +31,7 @@ export interface ServerOptions {
   readonly socketPath: string | undefined;
   readonly socketGroup: number;
   readonly maxMappings: number;
+  readonly ringFeatures: FeatureSet;
   readonly batch: number;
   readonly poll: boolean;
   readonly maxConnections: number;

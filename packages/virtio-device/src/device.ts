@@ -16,6 +16,8 @@ export interface DeviceHost {
   region(shmid: number): ShmRegion;
   /** Helper threads for what would block; they start at the first use. */
   readonly offload: Offload;
+  /** The process that connected, 0 when that is not known: it may have handed the connection on. */
+  readonly frontendPid: number;
   /** Tells the driver that the configuration space changed. */
   configChanged(): void;
 }

@@ -3,7 +3,14 @@
 import type { GuestMemory } from '@oriel/guest-memory';
 import { EPOLLET, EPOLLIN, type EventLoop, type Logger, type LoopTimer, type SysLoop, type Watch } from '@oriel/sys';
 import type { RingSetup } from '@oriel/vhost-user';
-import { SplitQueue, VirtqueueError } from '@oriel/virtqueue';
+import {
+  type KeptChain,
+  PackedQueue,
+  type QueueConfig,
+  type RingQueue,
+  SplitQueue,
+  VirtqueueError,
+} from '@oriel/virtqueue';
 import type { Counters } from './counters.ts';
 import type { VirtioDevice } from './device.ts';
 import { publish, virtioChannel } from './diagnostics.ts';
@@ -22,6 +29,8 @@ export interface RingContext {
   readonly logLimit: RateLimit;
   readonly counters: Counters;
   readonly batch: number;
+  readonly packed: boolean;
+  readonly inOrder: boolean;
   readonly eventIdx: boolean;
   readonly indirect: boolean;
   /** Call eventfd of a ring now, -1 for none; the front-end may swap it at any time. */
@@ -33,7 +42,7 @@ export interface RingContext {
 /** A queue between its start and its stop. Its device sees it only as a `DeviceQueue`. */
 export class Ring {
   readonly index: number;
-  readonly queue: SplitQueue;
+  readonly queue: RingQueue;
   readonly #context: RingContext;
   readonly #kickFd: number;
   #watch: Watch | null = null;
@@ -42,14 +51,17 @@ export class Ring {
   #stopped = false;
   #broken = false;
 
-  /** @throws VirtqueueError when the ring does not lie in guest memory as it must */
-  constructor(context: RingContext, setup: RingSetup) {
+  /**
+   * @param kept - what the queue left that had this ring before, if the same driver has it
+   * @throws VirtqueueError when the ring does not lie in guest memory as it must
+   */
+  constructor(context: RingContext, setup: RingSetup, kept: readonly KeptChain[]) {
     const { index } = setup;
     const { callFds, eventfd } = context;
     this.#context = context;
     this.#kickFd = setup.kickFd;
     this.index = index;
-    this.queue = new SplitQueue(context.memory, {
+    const config: QueueConfig = {
       index,
       size: setup.size,
       desc: setup.desc,
@@ -57,6 +69,8 @@ export class Ring {
       used: setup.used,
       addressSpace: 'user',
       base: setup.base,
+      kept,
+      inOrder: context.inOrder,
       eventIdx: context.eventIdx,
       indirect: context.indirect,
       call: () => {
@@ -66,7 +80,9 @@ export class Ring {
         }
       },
       onError: (error) => this.#report(error),
-    });
+    };
+    const { memory } = context;
+    this.queue = context.packed ? new PackedQueue(memory, config) : new SplitQueue(memory, config);
     this.queue.batching = false;
   }
 

@@ -2,11 +2,12 @@
 
 import type { EventLoop, HelperThreads, Logger, Sys } from '@oriel/sys';
 import { Fd, silentLogger } from '@oriel/sys';
-import type { FrontendProfile } from '@oriel/vhost-user';
+import { FeatureSet, type FrontendProfile } from '@oriel/vhost-user';
 import { checkDefinition } from './definition.ts';
 import type { VirtioDevice } from './device.ts';
 import { type DeviceServer, type ServeEvent, SocketServer } from './device-server.ts';
 import { DeviceError } from './errors.ts';
+import { optionalRingFeatures } from './features.ts';
 
 /** How a device is served. Exactly one of `socketPath` and `fd` is given. */
 export interface ServeOptions {
@@ -25,6 +26,12 @@ export interface ServeOptions {
   readonly fd?: number;
   /** Share of the profile's mappings for this device; default all. */
   readonly maxMappings?: number;
+  /**
+   * Features of the rings that are offered beside INDIRECT_DESC and EVENT_IDX: any of VIRTIO_F_RING_PACKED, IN_ORDER and
+   * RING_RESET; default none. QEMU's test device passes on to the guest what is offered here, others ask (`packed=on`).
+   * IN_ORDER holds back what a device completes before its turn: for devices that seldom do.
+   */
+  readonly ringFeatures?: FeatureSet;
   /** Chains per process() call before other queues get their turn; default 64. */
   readonly batch?: number;
   /** Spin before sleeping is the loop's own option; `poll: false` keeps queues out of it. */
@@ -43,6 +50,17 @@ function positive(value: number, name: string): number {
     throw new DeviceError('ERR_DEVICE_OPTIONS', `${name} is ${value}, wanted a whole number from 1`);
   }
   return value;
+}
+
+function ringFeaturesOf(wanted = new FeatureSet()): FeatureSet {
+  const others = wanted.minus(optionalRingFeatures);
+  if (!others.isEmpty) {
+    throw new DeviceError(
+      'ERR_DEVICE_OPTIONS',
+      `ringFeatures has ${others.bits().join(', ')}, wanted any of ${optionalRingFeatures.bits().join(', ')}`,
+    );
+  }
+  return wanted;
 }
 
 /**
@@ -74,6 +92,7 @@ export function serve(device: VirtioDevice, options: ServeOptions): DeviceServer
       socketPath: options.socketPath,
       socketGroup: options.socketGroup ?? -1,
       maxMappings: positive(options.maxMappings ?? profile.limits.maxMappings, 'maxMappings'),
+      ringFeatures: ringFeaturesOf(options.ringFeatures),
       batch: positive(options.batch ?? DEFAULT_BATCH, 'batch'),
       poll: options.poll ?? true,
       maxConnections: positive(options.maxConnections ?? Number.POSITIVE_INFINITY, 'maxConnections'),

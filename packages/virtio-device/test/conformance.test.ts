@@ -46,6 +46,17 @@ for (const [driver, makeLoop] of Object.entries(drivers)) {
       it(name, run);
     }
   });
+  describe(`deviceConformance of the example with IN_ORDER, ${driver} driver`, () => {
+    const host = { inOrder: true };
+    for (const { name, run } of deviceConformance(() => new RngDevice(), {
+      sys,
+      makeLoop,
+      requests: [request],
+      host,
+    })) {
+      it(name, run);
+    }
+  });
   describe(`deviceConformance of a device that keeps chains, ${driver} driver`, () => {
     const { make, requests, held } = new Holder();
     for (const { name, run } of deviceConformance(make, { sys, makeLoop, requests, held })) {

@@ -2,6 +2,7 @@
 import { BlockingLoop, check, Fd, openSys, type Sys } from '@oriel/sys';
 import { profileFor } from '@oriel/vhost-user';
 import { MockFrontend, type MockFrontendOptions, type MockRing } from '@oriel/vhost-user/testing';
+import { VIRTIO_F_IN_ORDER, VIRTIO_F_RING_PACKED } from '@oriel/virtqueue';
 import { type DeviceServer, type ServeOptions, serve, type VirtioDevice } from '../src/index.ts';
 import { MockDriver } from '../src/testing/index.ts';
 
@@ -30,18 +31,21 @@ export function frontendOn(
 
 /** A driver for a queue of a front-end; it starts afresh, in a place of its own. */
 export function driverOn(mock: MockFrontend, index: number, size = 16, kick = () => mock.kick(index)): MockDriver {
+  const { features } = mock.frontend;
   return new MockDriver({
     memory: { u8: mock.ram.u8, gpa: MockFrontend.RAM_GPA },
     gpa: MockFrontend.RAM_GPA + index * QUEUE_BYTES,
     len: QUEUE_BYTES,
     size,
     eventIdx: true,
+    packed: features.has(VIRTIO_F_RING_PACKED),
+    inOrder: features.has(VIRTIO_F_IN_ORDER),
     kick,
   });
 }
 
 /** Starts the ring of a driver. */
-export function startRing(mock: MockFrontend, index: number, driver: MockDriver, base = 0): MockRing {
+export function startRing(mock: MockFrontend, index: number, driver: MockDriver, base = driver.start): MockRing {
   const { size, desc, avail, used } = driver;
   return mock.startRing(index, { size, desc, avail, used, base });
 }

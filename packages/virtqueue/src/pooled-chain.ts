@@ -2,7 +2,8 @@
 import type { MemoryRegion } from '@oriel/guest-memory';
 import { TWO_32 } from '@oriel/layout';
 import { E2BIG, EFAULT } from '@oriel/sys';
-import type { Chain, DeviceQueue } from './queue.ts';
+import { VirtqueueError } from './errors.ts';
+import type { Chain, DeviceQueue, DirtyLog, KeptBuffer } from './queue.ts';
 import { copyFromRegion, copyToRegion } from './region-copy.ts';
 
 /** In the pool; with the device; back in the avail ring. */
@@ -29,6 +30,8 @@ export class PooledChain implements Chain {
   state = CHAIN_FREE;
   /** The queue's count of chains taken when this one was: its place in the order. */
   sequence = 0;
+  /** Descriptors of the ring that it takes; counted in a packed ring only. */
+  slots = 1;
   /** Where each piece lies: region, offset in it, bytes. */
   regions: MemoryRegion[] = [];
   offsets: Float64Array;
@@ -94,6 +97,25 @@ export class PooledChain implements Chain {
     return this.#iovec(this.readCount, offset, Math.min(len, this.writeBytes - offset), iov, maxEntries);
   }
 
+  /** Where its pieces lie, by guest physical address: for one who reads them again later. */
+  buffers(): KeptBuffer[] {
+    return Array.from({ length: this.readCount + this.writeCount }, (_, i) => ({
+      gpa: this.regions[i]!.gpa + this.offsets[i]!,
+      len: this.lens[i]!,
+      writable: i >= this.readCount,
+    }));
+  }
+
+  /** Reports the first `written` bytes of the writable part. */
+  markDirty(log: DirtyLog, written: number): void {
+    let left = written;
+    for (let piece = this.readCount; left > 0; piece++) {
+      const part = Math.min(left, this.lens[piece]!);
+      log.mark(this.regions[piece]!.gpa + this.offsets[piece]!, part);
+      left -= part;
+    }
+  }
+
   #iovec(first: number, offset: number, len: number, iov: Uint32Array, maxEntries: number): number {
     if (len <= 0) return 0;
     let piece = first;
@@ -116,6 +138,21 @@ export class PooledChain implements Chain {
     }
     return entries;
   }
+}
+
+/** The chain, if it is of `queue`. @throws VirtqueueError ERR_VIRTQ_CHAIN_STATE */
+export function ownChain(queue: DeviceQueue, chain: Chain): PooledChain {
+  if (chain.queue === queue) return chain as PooledChain;
+  throw new VirtqueueError('ERR_VIRTQ_CHAIN_STATE', 'bug', `chain ${chain.head} is not of queue ${queue.index}`);
+}
+
+/** The chain, if it is of `queue` and in flight. @throws VirtqueueError ERR_VIRTQ_CHAIN_STATE */
+export function chainInFlight(queue: DeviceQueue, chain: Chain): PooledChain {
+  const own = ownChain(queue, chain);
+  if (own.state === CHAIN_TAKEN) return own;
+  const { head } = chain;
+  const { index } = queue;
+  throw new VirtqueueError('ERR_VIRTQ_CHAIN_STATE', 'bug', `chain ${head} is not in flight`, { queue: index, head });
 }
 
 /** The region's host address, or 0 when it is gone or cannot be mapped. */

@@ -7,7 +7,7 @@ import type { VirtqueueError } from './errors.ts';
  * chain and complete it later, in any order.
  */
 export interface Chain {
-  /** Index of the chain's first descriptor. */
+  /** Split ring: index of the chain's first descriptor; packed ring: its buffer id. A chain's name while it is in flight. */
   readonly head: number;
   /** Pieces: [0, readCount) readable, [readCount, readCount + writeCount) writable. */
   readonly readCount: number;
@@ -38,7 +38,7 @@ export interface Chain {
   writeIovec(offset: number, len: number, iov: Uint32Array, maxEntries: number): number;
 }
 
-/** A queue as a device sees it; split now, packed later, same interface. */
+/** A queue as a device sees it; the same for split and packed rings. */
 export interface DeviceQueue {
   readonly index: number;
   /** Entries in the ring. */
@@ -55,8 +55,8 @@ export interface DeviceQueue {
    */
   next(): Chain | null;
   /**
-   * Returns a chain with `written` bytes in its writable part. Publishes used.idx; calls the driver after the first, every
-   * `callBatch`-th, and at `flush`.
+   * Returns a chain with `written` bytes in its writable part. Publishes it at once, or, with IN_ORDER, once all chains before
+   * it are complete; calls the driver after the first, every `callBatch`-th, and at `flush`.
    * @throws VirtqueueError ERR_VIRTQ_CHAIN_STATE for a chain that is not in flight here, RangeError for a `written` that
    * exceeds the writable part: bugs of the device
    */
@@ -75,8 +75,9 @@ export interface DeviceQueue {
    */
   keep(chain: Chain): number;
   /**
-   * Takes a chain again that was kept of an earlier queue of the same ring and the same driver. Its descriptors are read
-   * anew, under all the rules of `next()`: what they say now counts. To be called before the first `next()`, so that the
+   * Takes a chain again that was kept of an earlier queue of the same ring and the same driver. A split ring's descriptors are
+   * read anew, under all the rules of `next()`: what they say now counts. Those of a packed ring may be overwritten by then:
+   * its buffers come from the state of the earlier queue, and are looked up anew. To be called before the first `next()`, so that the
    * chain counts as in flight when the avail ring is looked at. Such a chain is never given back to the avail ring.
    * @returns null when there is no such chain, and the head is to be forgotten: it is none of this ring, it is in flight, the
    * ring has no chain out that was not taken back, or the driver broke a rule in it (told as in `next()`: to `onError`, and by
@@ -112,27 +113,122 @@ export function newQueueStats(): QueueStats {
   return { chains: 0, completed: 0, calls: 0, callsSuppressed: 0, badChains: 0, bytesRead: 0, bytesWritten: 0 };
 }
 
-/** How a split queue is set up. */
-export interface SplitQueueConfig {
+/** What the host of a queue has of it, beside what its device sees; the same for split and packed rings. */
+export interface RingQueue extends DeviceQueue {
+  /**
+   * While true, `next()` asks for no kick when the ring is empty. For one who looks again by himself, and calls
+   * `askForKicks` before he sleeps.
+   */
+  quiet: boolean;
+  /** While false, the driver is called for each completion: for one that comes when no `flush` will follow. */
+  batching: boolean;
+  /** The value for GET_VRING_BASE. */
+  readonly base: number;
+  /**
+   * What the driver waits for: taken, and not given back to it; chains of a split ring, descriptors of a packed one. At the
+   * start, those of earlier queues of the ring.
+   */
+  readonly outstanding: number;
+  /**
+   * True when the ring shows that no driver has ever been once around it: after a lap was done, that says that a new driver
+   * has it. A split ring never shows it.
+   */
+  readonly blank: boolean;
+  /** What the next queue of this ring and this driver is to be given, after the device gave up its chains. Plain data. */
+  readonly state: QueueState;
+  /** Asks for a kick at the next chain. @returns true when a chain is there already */
+  askForKicks(): boolean;
+  /** Returns with length 0 what was kept: for a device that forgot it while the driver that waits for it stays. */
+  abandonKept(): void;
+  /**
+   * Finds the ring again after a memory-table change (also done when `memory.generation` moved).
+   * @throws VirtqueueError ERR_VIRTQ_ADDRESS, ERR_VIRTQ_MEMORY when the ring is no longer in direct memory; the queue is
+   * then broken
+   */
+  rebind(): void;
+  /**
+   * Announces what was completed, then lets go of guest memory: complete() of a late chain only recycles it, next() gives
+   * null.
+   */
+  stop(): void;
+}
+
+/** One buffer of a kept chain. */
+export interface KeptBuffer {
+  readonly gpa: number;
+  readonly len: number;
+  readonly writable: boolean;
+}
+
+/** A chain that a stopped queue left with its device. */
+export interface KeptChain {
+  readonly head: number;
+  /** Bytes written, of a chain that the device completed and that waits for those before it (IN_ORDER); -1: not completed. */
+  readonly written: number;
+  /** Descriptors of the ring that it takes. */
+  readonly slots: number;
+  /** Its buffers, readable ones first; empty where the descriptor table still says it. */
+  readonly buffers: readonly KeptBuffer[];
+}
+
+/** What outlives a queue. */
+export interface QueueState {
+  /** As `RingQueue.base`. */
+  readonly base: number;
+  /** In the order in which they were taken. */
+  readonly kept: readonly KeptChain[];
+}
+
+/** Told of what a queue and its device write, for live migration. A device that writes beyond `written` tells by itself. */
+export interface DirtyLog {
+  /** Bytes of a buffer, by guest physical address. */
+  mark(gpa: number, len: number): void;
+  /**
+   * Bytes of the ring: of a split ring's used part, of a packed one's descriptor ring (VHOST_VRING_F_LOG). What asks for kicks
+   * is left out: the next queue of the ring, wherever it runs, asks anew.
+   */
+  markRing(offset: number, len: number): void;
+}
+
+/** How a queue is set up. */
+export interface QueueConfig {
   readonly index: number;
-  /** Power of two, 1..32768. */
+  /** Split: power of two, 1..32768; packed: 1..32768. */
   readonly size: number;
-  /** Ring addresses as the front-end gave them (user addresses), looked up through `memory.findUser`, or GPAs. */
+  /**
+   * Ring addresses as the front-end gave them (user addresses), looked up through `memory.findUser`, or GPAs. Of a packed
+   * ring: the descriptor ring, the driver area and the device area.
+   */
   readonly desc: number;
   readonly avail: number;
   readonly used: number;
   readonly addressSpace: 'user' | 'gpa';
-  /** Next avail index to take (SET_VRING_BASE). */
+  /**
+   * Where to go on (SET_VRING_BASE). Split: next avail index. Packed: bits 0..14 next descriptor to take, 15 its wrap
+   * counter, 16..30 next one to use, 31 its wrap counter; `PACKED_RING_START` for a new ring.
+   */
   readonly base: number;
   readonly eventIdx: boolean;
   readonly indirect: boolean;
+  /** VIRTIO_F_IN_ORDER was accepted; default false. */
+  readonly inOrder?: boolean;
+  /** `state.kept` of the queue that had this ring before. Split rings need it with IN_ORDER only. */
+  readonly kept?: readonly KeptChain[];
   /** Called to notify the driver (writes the call eventfd). */
   readonly call: () => void;
   /** Told of the ring's error, once, and of each chain that is refused. */
   readonly onError: (error: VirtqueueError) => void;
+  /** Absent: nothing is logged. */
+  readonly dirty?: DirtyLog;
   /** Longest chain in pieces, after following an indirect table (a guest may put more in one than the ring has entries).
    * Default: the larger of `size` and 1088. */
   readonly maxPieces?: number;
   /** Completions between two calls inside one batch; default 8. */
   readonly callBatch?: number;
 }
+
+/** How a split queue is set up. */
+export type SplitQueueConfig = QueueConfig;
+
+/** How a packed queue is set up. */
+export type PackedQueueConfig = QueueConfig;

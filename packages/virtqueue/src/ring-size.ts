@@ -1,8 +1,10 @@
-/** How long the parts of a split ring are, and where they stand when laid out together. */
+/** How long the parts of a ring are, and where they stand when laid out together. */
 import {
   VIRTQUEUE_MAX_SIZE,
   VirtqAvail,
   VirtqDesc,
+  VirtqPackedDesc,
+  VirtqPackedEvent,
   VirtqUsed,
   VirtqUsedElem,
   VRING_USED_ALIGN_SIZE,
@@ -37,4 +39,21 @@ export function layoutSplitRing(size: number): { desc: number; avail: number; us
   const avail = bytes.desc;
   const used = Math.ceil((avail + bytes.avail) / VRING_USED_ALIGN_SIZE) * VRING_USED_ALIGN_SIZE;
   return { desc: 0, avail, used, total: used + bytes.used };
+}
+
+/** True for 1 to 32768, any number (VIRTIO 1.3, 2.8.10.1). */
+export function isPackedRingSize(size: number): boolean {
+  return Number.isInteger(size) && size >= 1 && size <= VIRTQUEUE_MAX_SIZE;
+}
+
+/**
+ * Offsets of a packed ring's parts for `size` entries, and the bytes in all, for a start aligned to 16. The parts are
+ * named as in a split ring's layout, and as SET_VRING_ADDR names them: `avail` is the driver area, `used` the device area.
+ * @throws RangeError when `size` is not 1 to 32768
+ */
+export function layoutPackedRing(size: number): { desc: number; avail: number; used: number; total: number } {
+  if (!isPackedRingSize(size)) throw new RangeError(`ring size ${size}, want 1 to ${VIRTQUEUE_MAX_SIZE}`);
+  const avail = VirtqPackedDesc.byteLength * size;
+  const used = avail + VirtqPackedEvent.byteLength;
+  return { desc: 0, avail, used, total: used + VirtqPackedEvent.byteLength };
 }

@@ -10,46 +10,24 @@ import {
   VRING_DESC_F_WRITE,
   VRING_USED_F_NO_NOTIFY,
 } from './layout.ts';
+import { checkChain, type DriverBuffer, type DriverConfig, type RingDriver, takePart } from './ring-driver.ts';
 import { isRingSize, ringBytes } from './ring-size.ts';
 import { AVAIL_HEADS, availEventAt, RING_FLAGS, RING_IDX, usedEventAt } from './split-ring.ts';
 
-/** One buffer of a chain, driver side. */
-export interface DriverBuffer {
-  readonly gpa: number;
-  readonly len: number;
-  readonly writable: boolean;
-}
-
-/** How a driver is set up. */
-export interface SplitDriverConfig {
-  /** The driver's view over guest RAM; gpa `memoryGpa` is its first byte. */
-  readonly memory: Uint8Array;
-  readonly memoryGpa: number;
-  /** Power of two, 1..32768. */
-  readonly size: number;
-  /** GPA of each part; `layoutSplitRing` computes them. The parts are zeroed. */
-  readonly desc: number;
-  readonly avail: number;
-  readonly used: number;
-  readonly eventIdx: boolean;
-  /** GPA of a table area for indirect chains (size * maxIndirect * 16 bytes, aligned to 16), or -1: no indirect. */
-  readonly indirectTables: number;
-  /** Entries of each indirect table. */
-  readonly maxIndirect: number;
-  /** Called to notify the device (writes the kick eventfd). */
-  readonly kick: () => void;
-}
+/** How a split ring's driver is set up. */
+export type SplitDriverConfig = DriverConfig;
 
 /** No descriptor. */
 const END = 0xffff;
+/** No batch. */
+const NONE = -1;
 
 /**
  * The split ring, driver side (VIRTIO 1.3, 2.7): builds chains (direct or indirect), kicks, reads used entries, in
  * EVENT_IDX or flag mode. Memory is the driver's own (a shared memfd mapped in this process).
  */
-export class SplitDriver {
+export class SplitDriver implements RingDriver {
   readonly size: number;
-  /** The used entry that `takeUsed` took last. */
   usedHead = 0;
   usedLen = 0;
   readonly #config: SplitDriverConfig;
@@ -67,24 +45,25 @@ export class SplitDriver {
   /** Descriptors of the chain that `prepare` keeps at a head; 0 when there is none. */
   readonly #kept: Uint16Array;
   #free = 0;
+  /** The descriptor that is used last of all free ones; counts with IN_ORDER. */
+  #lastFree: number;
   #freeCount: number;
   #availIdx = 0;
   #published = 0;
   #lastUsed = 0;
+  readonly #inOrder: boolean;
+  /** With IN_ORDER: heads in flight, oldest first; bytes that the device may write into each; a batch that it used. */
+  readonly #sent: number[] = [];
+  readonly #room: Float64Array;
+  #batchEnd = NONE;
+  #batchLen = 0;
 
   /** Zeroes the ring. @throws RangeError when a part is misaligned or leaves the memory */
   constructor(config: SplitDriverConfig) {
     const { memory, size } = config;
     if (!isRingSize(size)) throw new RangeError(`ring size ${size}, want a power of two from 1 to 32768`);
     const bytes = ringBytes(size, true);
-    const at = (gpa: number, len: number, align: number): number => {
-      const offset = gpa - config.memoryGpa;
-      if (offset < 0 || offset + len > memory.length || gpa % align !== 0) {
-        throw new RangeError(`gpa ${gpa}, ${len} bytes aligned to ${align}: not in the driver's memory`);
-      }
-      memory.fill(0, offset, offset + len);
-      return memory.byteOffset + offset;
-    };
+    const at = (gpa: number, len: number, align: number): number => takePart(config, gpa, len, align);
     const usedOffset = at(config.used, bytes.used, 4);
     const tables = config.indirectTables < 0 ? 0 : size * config.maxIndirect;
     this.size = size;
@@ -102,29 +81,25 @@ export class SplitDriver {
     this.#length = new Uint16Array(size);
     this.#kept = new Uint16Array(size);
     this.#freeCount = size;
+    this.#lastFree = size - 1;
+    this.#inOrder = config.inOrder === true;
+    this.#room = new Float64Array(this.#inOrder ? size : 0);
   }
 
   get freeDescriptors(): number {
     return this.#freeCount;
   }
 
-  /** Chains published and not yet taken from the used ring, and those added but not published. */
   get inFlight(): number {
     return (this.#availIdx - this.#lastUsed) & 0xffff;
   }
 
-  /**
-   * Puts a chain into the ring without publishing. Several buffers go into an indirect table where there is one that
-   * holds them.
-   * @param buffers - readable ones first
-   * @param count - how many of `buffers` count; all by default
-   * @returns its head, or -1 when there is no room
-   * @throws RangeError for no buffers, or a readable one after a writable one
-   */
   add(buffers: readonly DriverBuffer[], count = buffers.length): number {
     const before = this.#freeCount;
     const head = this.#place(buffers, count);
-    if (head >= 0) this.#offer(head, before - this.#freeCount);
+    if (head < 0) return head;
+    this.#offer(head, before - this.#freeCount);
+    if (this.#inOrder) this.#remember(head, buffers, count);
     return head;
   }
 
@@ -132,9 +107,10 @@ export class SplitDriver {
    * Puts a chain together as `add` does, once, for `addPrepared` to put into the ring as often as wanted: a driver that
    * sends the same buffers again and again writes no descriptors. The descriptors stay taken.
    * @returns its head, or -1 when there is no room
-   * @throws RangeError as `add`
+   * @throws RangeError as `add`, and with IN_ORDER, where descriptors are used in the order of the table (2.7.9)
    */
   prepare(buffers: readonly DriverBuffer[]): number {
+    if (this.#inOrder) throw new RangeError('no chain can be prepared with IN_ORDER');
     const before = this.#freeCount;
     const head = this.#place(buffers, buffers.length);
     if (head >= 0) this.#kept[head] = before - this.#freeCount;
@@ -151,7 +127,6 @@ export class SplitDriver {
     this.#offer(head, length);
   }
 
-  /** Publishes what was added and kicks if the device asks for it. */
   publish(): void {
     const before = this.#published;
     const now = this.#availIdx;
@@ -165,35 +140,35 @@ export class SplitDriver {
     if (wanted) this.#config.kick();
   }
 
-  /**
-   * Takes a used entry: its head and length are then in `usedHead` and `usedLen`.
-   * @returns false when there is none
-   * @throws VirtqueueError ERR_VIRTQ_USED when the device returned a chain that is not in flight
-   */
   takeUsed(): boolean {
-    if (Atomics.load(this.#used, RING_IDX) === this.#lastUsed) return false;
-    const at = (this.#lastUsed & this.#mask) * 2;
-    const head = this.#usedElems[at]!;
-    const len = this.#usedElems[at + 1]!;
-    const length = head < this.size ? this.#length[head]! : 0;
-    if (length === 0)
-      throw new VirtqueueError('ERR_VIRTQ_USED', 'host', `used entry for head ${head}, not in flight`, { head });
-    if (this.#kept[head] === 0) this.#release(head, length);
-    this.#length[head] = 0;
-    this.#lastUsed = (this.#lastUsed + 1) & 0xffff;
-    this.usedHead = head;
-    this.usedLen = len;
+    if (this.#batchEnd === NONE) {
+      if (Atomics.load(this.#used, RING_IDX) === this.#lastUsed) return false;
+      const at = (this.#lastUsed & this.#mask) * 2;
+      const head = this.#usedElems[at]!;
+      const len = this.#usedElems[at + 1]!;
+      if (head >= this.size || this.#length[head] === 0)
+        throw new VirtqueueError('ERR_VIRTQ_USED', 'host', `used entry for head ${head}, not in flight`, { head });
+      if (!this.#inOrder) {
+        this.#finish(head, len);
+        return true;
+      }
+      this.#batchEnd = head;
+      this.#batchLen = len;
+    }
+    const head = this.#sent.shift()!;
+    const last = head === this.#batchEnd;
+    // What the device skipped it used as a whole (2.7.9).
+    this.#finish(head, last ? this.#batchLen : this.#room[head]!);
+    if (last) this.#batchEnd = NONE;
     return true;
   }
 
-  /** Asks for a call for the next used entry. @returns true when some came meanwhile */
   enableCalls(): boolean {
     if (this.#config.eventIdx) Atomics.store(this.#avail, usedEventAt(this.size), this.#lastUsed);
     else Atomics.store(this.#avail, RING_FLAGS, 0);
-    return Atomics.load(this.#used, RING_IDX) !== this.#lastUsed;
+    return this.#batchEnd !== NONE || Atomics.load(this.#used, RING_IDX) !== this.#lastUsed;
   }
 
-  /** Asks for no calls; the device may call all the same. */
   disableCalls(): void {
     if (this.#config.eventIdx) Atomics.store(this.#avail, usedEventAt(this.size), (this.#lastUsed - 1) & 0xffff);
     else Atomics.store(this.#avail, RING_FLAGS, VRING_AVAIL_F_NO_INTERRUPT);
@@ -201,10 +176,7 @@ export class SplitDriver {
 
   /** Takes descriptors and writes a chain into them. @returns its head, or -1 */
   #place(buffers: readonly DriverBuffer[], count: number): number {
-    if (count < 1 || count > buffers.length) throw new RangeError(`a chain of ${count} of ${buffers.length} buffers`);
-    for (let i = 1; i < count; i++) {
-      if (buffers[i - 1]!.writable && !buffers[i]!.writable) throw new RangeError('readable buffers stand first');
-    }
+    checkChain(buffers, count);
     const indirect = count > 1 && this.#tables.length !== 0 && count <= this.#config.maxIndirect;
     const needed = indirect ? 1 : count;
     if (needed > this.#freeCount) return -1;
@@ -236,11 +208,33 @@ export class SplitDriver {
     this.#availIdx = (this.#availIdx + 1) & 0xffff;
   }
 
+  #finish(head: number, len: number): void {
+    if (this.#kept[head] === 0) this.#release(head, this.#length[head]!);
+    this.#length[head] = 0;
+    this.#lastUsed = (this.#lastUsed + 1) & 0xffff;
+    this.usedHead = head;
+    this.usedLen = len;
+  }
+
+  #remember(head: number, buffers: readonly DriverBuffer[], count: number): void {
+    let room = 0;
+    for (let i = 0; i < count; i++) if (buffers[i]!.writable) room += buffers[i]!.len;
+    this.#room[head] = room;
+    this.#sent.push(head);
+  }
+
   #release(head: number, length: number): void {
     let last = head;
     for (let i = 1; i < length; i++) last = this.#next[last]!;
-    this.#next[last] = this.#free;
-    this.#free = head;
+    if (this.#inOrder && this.#freeCount > 0) {
+      // Behind all others: the table is used from its start to its end, again and again.
+      this.#next[last] = END;
+      this.#next[this.#lastFree] = head;
+    } else {
+      this.#next[last] = this.#free;
+      this.#free = head;
+    }
+    this.#lastFree = last;
     this.#freeCount += length;
   }
 }

@@ -1,10 +1,20 @@
 /** The split ring, device side. */
 import type { GuestMemory } from '@oriel/guest-memory';
-import { CHAIN_BROKEN, CHAIN_OK, ChainReader } from './chain-reader.ts';
+import { ChainReader } from './chain-reader.ts';
+import { CompletionOrder } from './completion-order.ts';
 import { VirtqueueError } from './errors.ts';
 import { VRING_AVAIL_F_NO_INTERRUPT, VRING_USED_F_NO_NOTIFY } from './layout.ts';
-import { CHAIN_FREE, CHAIN_TAKEN, CHAIN_UNFETCHED, PooledChain } from './pooled-chain.ts';
-import { type Chain, type DeviceQueue, newQueueStats, type QueueStats, type SplitQueueConfig } from './queue.ts';
+import { CHAIN_BROKEN, CHAIN_OK } from './piece-reader.ts';
+import { CHAIN_FREE, CHAIN_TAKEN, CHAIN_UNFETCHED, chainInFlight, ownChain, PooledChain } from './pooled-chain.ts';
+import {
+  type Chain,
+  type DirtyLog,
+  newQueueStats,
+  type QueueState,
+  type QueueStats,
+  type RingQueue,
+  type SplitQueueConfig,
+} from './queue.ts';
 import { isRingSize } from './ring-size.ts';
 import {
   AVAIL_HEADS,
@@ -41,25 +51,25 @@ const KICKS_UNKNOWN = 0;
 const KICKS_ON = 1;
 const KICKS_OFF = 2;
 
-/** What is known of a head: with the driver, with the device, or kept by the device over a stop. */
+/** What is known of a head: with the driver, with the device, kept by the device over a stop, or held back for its order. */
 const HEAD_IDLE = 0;
 const HEAD_BUSY = 1;
 const HEAD_KEPT = 2;
+const HEAD_HELD = 3;
+
+/** Bytes of a used element, and of what stands before them. */
+const USED_ELEM_BYTES = 8;
+const USED_HEADER_BYTES = 4;
 
 /** Place in the order of a chain that was taken back: before all others. */
 const BEFORE_ALL = 0;
 
 /** The split ring, device side (VIRTIO 1.3, 2.7): a `DeviceQueue` over rings in direct regions of guest memory. */
-export class SplitQueue implements DeviceQueue {
+export class SplitQueue implements RingQueue {
   readonly index: number;
   readonly size: number;
   readonly stats: QueueStats = newQueueStats();
-  /**
-   * While true, `next()` asks for no kick when the ring is empty. For one who looks again by himself, and calls
-   * `askForKicks` before he sleeps.
-   */
   quiet = false;
-  /** While false, the driver is called for each completion: for one that comes when no `flush` will follow. */
   batching = true;
   readonly #memory: GuestMemory;
   readonly #config: SplitQueueConfig;
@@ -93,6 +103,10 @@ export class SplitQueue implements DeviceQueue {
   readonly #busy: Uint8Array;
   readonly #free: PooledChain[] = [];
   readonly #chains: PooledChain[] = [];
+  /** With IN_ORDER; and how many completed chains wait in it. */
+  readonly #order: CompletionOrder | null;
+  #held = 0;
+  readonly #dirty: DirtyLog | null;
 
   /**
    * Finds the ring in memory; writes nothing yet.
@@ -133,6 +147,9 @@ export class SplitQueue implements DeviceQueue {
     this.#nextAvail = base;
     this.#availIdx = base;
     this.#usedIdx = Atomics.load(this.#ring.used, IDX);
+    this.#dirty = config.dirty ?? null;
+    this.#order = config.inOrder === true ? new CompletionOrder(size) : null;
+    if (this.#order !== null) this.#rememberOrder(this.#order);
   }
 
   get healthy(): boolean {
@@ -143,14 +160,24 @@ export class SplitQueue implements DeviceQueue {
     return this.#inFlight;
   }
 
-  /** The value for GET_VRING_BASE: next avail index. */
+  /** Next avail index. */
   get base(): number {
     return this.#nextAvail;
   }
 
-  /** Chains that the driver waits for: taken, and not in the used ring. At the start, those of earlier queues of the ring. */
   get outstanding(): number {
     return (this.#nextAvail - this.#usedIdx) & 0xffff;
+  }
+
+  get blank(): boolean {
+    return false;
+  }
+
+  get state(): QueueState {
+    const { base } = this;
+    if (this.#order !== null) return { base, kept: this.#order.list(() => []) };
+    const heads = [...this.#busy.keys()].filter((head) => this.#busy[head] === HEAD_KEPT);
+    return { base, kept: heads.map((head) => ({ head, written: -1, slots: 1, buffers: [] })) };
   }
 
   get hasWork(): boolean {
@@ -186,21 +213,23 @@ export class SplitQueue implements DeviceQueue {
   }
 
   complete(chain: Chain, written: number): void {
-    const own = this.#inFlightHere(chain);
+    const own = chainInFlight(this, chain);
     if (!(written >= 0 && written <= own.writeBytes)) {
       throw new RangeError(`${written} bytes written into a chain with room for ${own.writeBytes}`);
     }
     const { head, readBytes } = own;
+    if (this.#dirty !== null) own.markDirty(this.#dirty, written);
     this.#recycle(own, FREE);
     if (!this.#usable()) return;
     this.stats.completed++;
     this.stats.bytesRead += readBytes;
     this.stats.bytesWritten += written;
-    this.#publish(head, written);
+    if (this.#order === null) this.#publish(head, written);
+    else this.#settle(head, written);
   }
 
   unfetch(chain: Chain): boolean {
-    const own = this.#own(chain);
+    const own = ownChain(this, chain);
     if (own.state !== TAKEN) return own.state === CHAIN_UNFETCHED;
     if (this.#stopped || !this.#healthy || own.sequence === BEFORE_ALL) return false;
     const { sequence } = own;
@@ -210,12 +239,13 @@ export class SplitQueue implements DeviceQueue {
     this.#taken -= later.length;
     this.#nextAvail = (this.#nextAvail - later.length) & 0xffff;
     this.stats.chains -= later.length;
+    this.#order?.drop(later.length);
     // avail_event stays: the driver adds behind it, so its next chain still brings a kick.
     return true;
   }
 
   keep(chain: Chain): number {
-    const own = this.#inFlightHere(chain);
+    const own = chainInFlight(this, chain);
     const { head } = own;
     this.#recycle(own, FREE);
     this.#busy[head] = HEAD_KEPT;
@@ -225,7 +255,8 @@ export class SplitQueue implements DeviceQueue {
 
   takeBack(head: number): Chain | null {
     // What is no index of the ring is not idle either.
-    if (this.#busy[head] !== HEAD_IDLE || this.outstanding <= this.#inFlight || !this.#usable()) return null;
+    const out = this.#inFlight + this.#held;
+    if (this.#busy[head] !== HEAD_IDLE || this.outstanding <= out || !this.#usable()) return null;
     const chain = this.#free.pop() ?? this.#newChain();
     const verdict = this.#reader.read(this.#ring.desc, head, chain);
     if (verdict === BROKEN) {
@@ -239,14 +270,11 @@ export class SplitQueue implements DeviceQueue {
     return null;
   }
 
-  /**
-   * Returns with length 0 what was kept: for a device that forgot it while the driver that waits for it stays.
-   */
   abandonKept(): void {
     for (let head = 0; head < this.size; head++) {
       if (this.#busy[head] !== HEAD_KEPT) continue;
       this.#busy[head] = HEAD_IDLE;
-      if (this.#usable()) this.#publish(head, 0);
+      if (this.#usable()) this.#giveBack(head, 0);
     }
   }
 
@@ -255,18 +283,12 @@ export class SplitQueue implements DeviceQueue {
     if (this.#unannounced !== 0 && this.#usable()) this.#announce();
   }
 
-  /** Asks for a kick at the next chain. @returns true when a chain is there already */
   askForKicks(): boolean {
     if (!this.#usable()) return false;
     this.#enableKicks();
     return this.hasWork;
   }
 
-  /**
-   * Finds the ring again after a memory-table change (also done when `memory.generation` moved).
-   * @throws VirtqueueError ERR_VIRTQ_ADDRESS, ERR_VIRTQ_MEMORY when the ring is no longer in direct memory; the queue is
-   * then broken
-   */
   rebind(): void {
     try {
       this.#ring = bindSplitRing(this.#memory, this.#config);
@@ -278,10 +300,6 @@ export class SplitQueue implements DeviceQueue {
     }
   }
 
-  /**
-   * Announces what was completed, then lets go of guest memory: complete() of a late chain only recycles it, next() gives
-   * null.
-   */
   stop(): void {
     if (this.#stopped) return;
     this.flush();
@@ -321,7 +339,7 @@ export class SplitQueue implements DeviceQueue {
       if (idx === this.#nextAvail) return false;
     }
     const ahead = (idx - this.#nextAvail) & 0xffff;
-    if (ahead + this.#inFlight > this.size) {
+    if (ahead + this.#inFlight + this.#held > this.size) {
       this.#break(
         'ERR_VIRTQ_INDEX',
         `avail.idx ${idx} is ${ahead} ahead, ${this.#inFlight} in flight, in a ring of ${this.size} entries`,
@@ -350,6 +368,41 @@ export class SplitQueue implements DeviceQueue {
     return true;
   }
 
+  /** Returns a chain that is not `complete`d by the device. */
+  #giveBack(head: number, written: number): void {
+    if (this.#order === null) this.#publish(head, written);
+    else this.#settle(head, written);
+  }
+
+  /** A chain is complete: it and those behind it go to the driver, unless one before it is not. */
+  #settle(head: number, written: number): void {
+    const order = this.#order!;
+    order.settle(head, written);
+    this.#busy[head] = HEAD_HELD;
+    this.#held++;
+    while (order.ready) {
+      const first = order.head;
+      const { written: len } = order;
+      order.shift();
+      this.#held--;
+      this.#busy[first] = HEAD_IDLE;
+      this.#publish(first, len);
+    }
+  }
+
+  /** What the queue before this one left, in its order. */
+  #rememberOrder(order: CompletionOrder): void {
+    const kept = this.#config.kept ?? [];
+    if (kept.length > this.outstanding || kept.length > this.size) return;
+    for (const { head, written } of kept) {
+      if (head >= this.size || order.has(head)) continue;
+      order.add(head, 1, written);
+      if (written < 0) continue;
+      this.#busy[head] = HEAD_HELD;
+      this.#held++;
+    }
+  }
+
   /** Writes a used element, then used.idx, and calls the driver when it is time. */
   #publish(head: number, written: number): void {
     const ring = this.#ring;
@@ -358,9 +411,15 @@ export class SplitQueue implements DeviceQueue {
     ring.usedElems[at + 1] = written;
     this.#usedIdx = (this.#usedIdx + 1) & 0xffff;
     Atomics.store(ring.used, IDX, this.#usedIdx);
+    if (this.#dirty !== null) this.#markUsed(this.#dirty, at >> 1);
     this.#unannounced++;
     this.#batch++;
     if (this.#batch === 1 || this.#unannounced >= this.#callBatch || !this.batching) this.#announce();
+  }
+
+  #markUsed(dirty: DirtyLog, slot: number): void {
+    dirty.markRing(USED_HEADER_BYTES + slot * USED_ELEM_BYTES, USED_ELEM_BYTES);
+    dirty.markRing(0, USED_HEADER_BYTES);
   }
 
   /** Calls the driver for what was published since the last time, if it asks for it. */
@@ -398,6 +457,7 @@ export class SplitQueue implements DeviceQueue {
     this.#busy[chain.head] = HEAD_BUSY;
     this.#inFlight++;
     this.stats.chains++;
+    if (this.#order !== null && !this.#order.has(chain.head)) this.#order.add(chain.head, 1);
   }
 
   /** A chain just lent, with a buffer outside guest memory: the device does not get it. */
@@ -407,7 +467,7 @@ export class SplitQueue implements DeviceQueue {
     this.stats.chains--;
     this.stats.badChains++;
     this.#recycle(chain, FREE);
-    this.#publish(head, 0);
+    this.#giveBack(head, 0);
     this.#config.onError(error!);
   }
 
@@ -417,23 +477,6 @@ export class SplitQueue implements DeviceQueue {
     this.#busy[chain.head] = HEAD_IDLE;
     this.#inFlight--;
     this.#free.push(chain);
-  }
-
-  #inFlightHere(chain: Chain): PooledChain {
-    const own = this.#own(chain);
-    if (own.state === TAKEN) return own;
-    const { head } = chain;
-    throw new VirtqueueError('ERR_VIRTQ_CHAIN_STATE', 'bug', `chain ${head} is not in flight`, {
-      queue: this.index,
-      head,
-    });
-  }
-
-  #own(chain: Chain): PooledChain {
-    if (chain.queue !== this) {
-      throw new VirtqueueError('ERR_VIRTQ_CHAIN_STATE', 'bug', `chain ${chain.head} is not of queue ${this.index}`);
-    }
-    return chain as PooledChain;
   }
 
   #break(code: 'ERR_VIRTQ_INDEX' | 'ERR_VIRTQ_HEAD' | 'ERR_VIRTQ_BUFFER', detail: string): null {

@@ -1,8 +1,8 @@
 /** A split ring found in guest memory: checked addresses, and the views that the queue works on. */
-import type { GuestMemory, MemoryRegion } from '@oriel/guest-memory';
-import { VirtqueueError } from './errors.ts';
+import type { GuestMemory } from '@oriel/guest-memory';
 import { VirtqUsed, VRING_AVAIL_ALIGN_SIZE, VRING_DESC_ALIGN_SIZE, VRING_USED_ALIGN_SIZE } from './layout.ts';
 import type { SplitQueueConfig } from './queue.ts';
+import { locatePart } from './ring-part.ts';
 import { ringBytes } from './ring-size.ts';
 
 /** Views over exactly the ring's parts, so that no index can leave them. */
@@ -40,9 +40,9 @@ export function availEventAt(size: number): number {
 export function bindSplitRing(memory: GuestMemory, config: SplitQueueConfig): SplitRing {
   const { size } = config;
   const bytes = ringBytes(size, config.eventIdx);
-  const desc = locate(memory, config, 'desc', VRING_DESC_ALIGN_SIZE, bytes.desc);
-  const avail = locate(memory, config, 'avail', VRING_AVAIL_ALIGN_SIZE, bytes.avail);
-  const used = locate(memory, config, 'used', VRING_USED_ALIGN_SIZE, bytes.used);
+  const desc = locatePart(memory, config, 'desc', VRING_DESC_ALIGN_SIZE, bytes.desc);
+  const avail = locatePart(memory, config, 'avail', VRING_AVAIL_ALIGN_SIZE, bytes.avail);
+  const used = locatePart(memory, config, 'used', VRING_USED_ALIGN_SIZE, bytes.used);
   const { buffer } = used;
   return {
     desc: new Uint32Array(desc.buffer, desc.offset, size * 4),
@@ -50,45 +50,4 @@ export function bindSplitRing(memory: GuestMemory, config: SplitQueueConfig): Sp
     used: new Uint16Array(buffer, used.offset, bytes.used / 2),
     usedElems: new Uint32Array(buffer, used.offset + VirtqUsed.byteLength, size * 2),
   };
-}
-
-function locate(
-  memory: GuestMemory,
-  config: SplitQueueConfig,
-  part: 'desc' | 'avail' | 'used',
-  align: number,
-  len: number,
-): { buffer: ArrayBufferLike; offset: number } {
-  const address = config[part];
-  const at = { queue: config.index };
-  const region = regionOf(memory, config.addressSpace, address, len);
-  if (region === null) {
-    throw new VirtqueueError(
-      'ERR_VIRTQ_ADDRESS',
-      'frontend',
-      `${part} ring at ${address}, ${len} bytes: no region`,
-      at,
-    );
-  }
-  if (address % align !== 0) {
-    throw new VirtqueueError(
-      'ERR_VIRTQ_ALIGN',
-      'frontend',
-      `${part} ring at ${address}, want a multiple of ${align}`,
-      at,
-    );
-  }
-  if (!region.direct) {
-    const what = region.foreign ? 'the device does not take' : 'may be truncated';
-    const detail = `${part} ring at ${address} lies in memory that ${what}: share RAM sealed against shrinking`;
-    throw new VirtqueueError('ERR_VIRTQ_MEMORY', 'frontend', detail, at);
-  }
-  const start = config.addressSpace === 'user' ? region.userAddr : region.gpa;
-  return { buffer: region.u8.buffer, offset: region.u8.byteOffset + (address - start) };
-}
-
-function regionOf(memory: GuestMemory, space: 'user' | 'gpa', address: number, len: number): MemoryRegion | null {
-  if (space === 'user') return memory.findUser(address, len);
-  const region = memory.find(address);
-  return region !== null && address - region.gpa + len <= region.size ? region : null;
 }

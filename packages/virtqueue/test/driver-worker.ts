@@ -1,7 +1,14 @@
 /** The driver's half of two-threads.test.ts: sends numbers, checks that each comes back one higher. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { check, EPOLL_CTL_ADD, EPOLLIN, Mapping, openSys, PROT_READ, PROT_WRITE } from '@oriel/sys';
-import { layoutSplitRing, SplitDriver } from '../src/index.ts';
+import {
+  type DriverConfig,
+  layoutPackedRing,
+  layoutSplitRing,
+  PackedDriver,
+  type RingDriver,
+  SplitDriver,
+} from '../src/index.ts';
 
 /** What the test gives to the worker; descriptors are lent. */
 export interface DriverWork {
@@ -9,6 +16,7 @@ export interface DriverWork {
   readonly ramBytes: number;
   readonly gpa: number;
   readonly size: number;
+  readonly packed: boolean;
   readonly eventIdx: boolean;
   readonly kickFd: number;
   readonly callFd: number;
@@ -20,8 +28,8 @@ const work = workerData as DriverWork;
 const sys = openSys();
 const { gpa, size } = work;
 using ram = Mapping.shared(sys.mem, work.ramFd, work.ramBytes, 0, PROT_READ | PROT_WRITE);
-const layout = layoutSplitRing(size);
-const driver = new SplitDriver({
+const layout = work.packed ? layoutPackedRing(size) : layoutSplitRing(size);
+const config: DriverConfig = {
   memory: ram.u8,
   memoryGpa: gpa,
   size,
@@ -34,7 +42,8 @@ const driver = new SplitDriver({
   kick: () => {
     check(sys.loop.eventfdSignal(work.kickFd), 'write');
   },
-});
+};
+const driver: RingDriver = work.packed ? new PackedDriver(config) : new SplitDriver(config);
 const cells = new Float64Array(ram.u8.buffer, 0x2_0000, size * 4);
 const buffers = Array.from({ length: size }, (_, i) => [
   { gpa: gpa + 0x2_0000 + i * 32, len: 8, writable: false },

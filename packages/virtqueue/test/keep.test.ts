@@ -2,7 +2,15 @@
 import { openSys } from '@oriel/sys';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type Chain, VRING_DESC_F_NEXT as NEXT, type SplitQueue, VRING_DESC_F_WRITE as WRITE } from '../src/index.ts';
+import {
+  type Chain,
+  type KeptChain,
+  VRING_DESC_F_NEXT as NEXT,
+  PACKED_RING_START,
+  type RingQueue,
+  type SplitQueue,
+  VRING_DESC_F_WRITE as WRITE,
+} from '../src/index.ts';
 import { MockDriver } from '../src/testing/index.ts';
 import { MiB, onStage, SIZE, type Stage } from './stage.ts';
 
@@ -297,51 +305,62 @@ describe('SplitQueue, chains kept over a stop', () => {
     });
   });
 
-  it('returns each chain once, whatever is completed, unfetched and kept over any number of pauses', () => {
-    const choice = fc.record({
-      send: fc.nat(6),
-      complete: fc.array(fc.nat(), { maxLength: 4 }),
-      rest: fc.array(fc.boolean(), { maxLength: 8 }),
-    });
-    fc.assert(
-      fc.property(fc.array(choice, { maxLength: 12 }), fc.boolean(), (lives, eventIdx) => {
-        using driver = new MockDriver(sys, { size: 8, eventIdx });
-        const end = driver.queue(0);
-        const out = new Set<number>();
-        let heads: number[] = [];
-        let base = 0;
-        const live = (work: (queue: SplitQueue, held: Chain[]) => void): void => {
-          const queue = end.openDevice({ base });
-          const held = heads.map((head) => queue.takeBack(head)!);
-          expect(held.map((chain) => chain.head)).to.deep.equal(heads);
-          for (let chain = queue.next(); chain !== null; chain = queue.next()) held.push(chain);
-          work(queue, held);
-          heads = held.map((chain) => queue.keep(chain));
-          expect(queue.inFlight).to.equal(0);
-          queue.stop();
-          base = queue.base;
-          for (const { head } of end.receiveAll()) expect(out.delete(head)).to.equal(true);
-          expect([end.errors, heads.every((head) => out.has(head))]).to.deep.equal([[], true]);
-        };
-        for (const { send, complete, rest } of lives) {
-          const room = Math.max(0, Math.min(send, 8 - out.size));
-          for (let i = 0; i < room; i++) out.add(end.send([Buffer.of(i)]));
-          live((queue, held) => {
-            for (const pick of complete) {
-              const [chain] = held.length === 0 ? [] : held.splice(pick % held.length, 1);
-              if (chain !== undefined) queue.complete(chain, 0);
-            }
-            for (const giveBack of rest) {
-              if (giveBack && held.length > 0 && queue.unfetch(held.at(-1)!)) held.pop();
-            }
-          });
-        }
-        live((queue, held) => {
-          for (const chain of held.splice(0)) queue.complete(chain, 0);
-        });
-        expect(out.size).to.equal(0);
-      }),
-      { numRuns: 150 },
-    );
-  });
+  for (const packed of [false, true]) {
+    for (const inOrder of [false, true]) {
+      const name = `${packed ? 'packed' : 'split'}${inOrder ? ', in order' : ''}`;
+      it(`returns each chain once, whatever is completed, unfetched and kept over any number of pauses (${name})`, () => {
+        returnsEachOnce(packed, inOrder);
+      });
+    }
+  }
 });
+
+function returnsEachOnce(packed: boolean, inOrder: boolean): void {
+  const choice = fc.record({
+    send: fc.nat(6),
+    complete: fc.array(fc.nat(), { maxLength: 4 }),
+    rest: fc.array(fc.boolean(), { maxLength: 8 }),
+  });
+  fc.assert(
+    fc.property(fc.array(choice, { maxLength: 12 }), fc.boolean(), (lives, eventIdx) => {
+      using driver = new MockDriver(sys, { size: 8, eventIdx, packed, inOrder });
+      const end = driver.queue(0);
+      const out = new Set<number>();
+      let heads: number[] = [];
+      let base = packed ? PACKED_RING_START : 0;
+      let kept: readonly KeptChain[] = [];
+      const live = (work: (queue: RingQueue, held: Chain[]) => void): void => {
+        const queue = end.openDevice({ base, kept });
+        const held = heads.map((head) => queue.takeBack(head)!);
+        expect(held.map((chain) => chain.head)).to.deep.equal(heads);
+        for (let chain = queue.next(); chain !== null; chain = queue.next()) held.push(chain);
+        work(queue, held);
+        heads = held.map((chain) => queue.keep(chain));
+        expect(queue.inFlight).to.equal(0);
+        queue.stop();
+        // As plain data, as if another process went on.
+        ({ base, kept } = JSON.parse(JSON.stringify(queue.state)));
+        for (const { head } of end.receiveAll()) expect(out.delete(head)).to.equal(true);
+        expect([end.errors, heads.every((head) => out.has(head))]).to.deep.equal([[], true]);
+      };
+      for (const { send, complete, rest } of lives) {
+        const room = Math.max(0, Math.min(send, 8 - out.size));
+        for (let i = 0; i < room; i++) out.add(end.send([Buffer.of(i)]));
+        live((queue, held) => {
+          for (const pick of complete) {
+            const [chain] = held.length === 0 ? [] : held.splice(pick % held.length, 1);
+            if (chain !== undefined) queue.complete(chain, 0);
+          }
+          for (const giveBack of rest) {
+            if (giveBack && held.length > 0 && queue.unfetch(held.at(-1)!)) held.pop();
+          }
+        });
+      }
+      live((queue, held) => {
+        for (const chain of held.splice(0)) queue.complete(chain, 0);
+      });
+      expect(out.size).to.equal(0);
+    }),
+    { numRuns: 150 },
+  );
+}

@@ -5,11 +5,15 @@ import { tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import * as surface from '../src/index.ts';
 import {
+  isPackedRingSize,
   isRingSize,
+  layoutPackedRing,
   layoutSplitRing,
   ringBytes,
   VirtqAvail,
   VirtqDesc,
+  VirtqPackedDesc,
+  VirtqPackedEvent,
   VirtqUsed,
   VirtqUsedElem,
 } from '../src/index.ts';
@@ -20,7 +24,7 @@ const header = JSON.parse(readFileSync(join(here, 'layout-c.json'), 'utf8'));
 
 describe('layout', () => {
   it('is that of linux/virtio_ring.h', () => {
-    for (const layout of [VirtqDesc, VirtqAvail, VirtqUsed, VirtqUsedElem]) {
+    for (const layout of [VirtqDesc, VirtqAvail, VirtqUsed, VirtqUsedElem, VirtqPackedDesc, VirtqPackedEvent]) {
       const { size, ...fields } = header.structs[layout.structName];
       expect(layout.byteLength, layout.structName).to.equal(size);
       expect([...layout.fieldNames]).to.deep.equal(Object.keys(fields));
@@ -63,5 +67,12 @@ describe('layout', () => {
     const sizes = [-8, 0, 0.5, 1, 2, 3, 6, 256, 1000, 32768, 65536, 2 ** 32, Number.NaN];
     expect(sizes.filter(isRingSize)).to.deep.equal([1, 2, 256, 32768]);
     expect(() => layoutSplitRing(3)).to.throw(RangeError);
+  });
+
+  it('lays out packed rings of any size from 1 to 32768, their event areas aligned', () => {
+    const sizes = [0, 0.5, 1, 3, 1000, 32768, 32769];
+    expect(sizes.filter(isPackedRingSize)).to.deep.equal([1, 3, 1000, 32768]);
+    expect(layoutPackedRing(3)).to.deep.equal({ desc: 0, avail: 48, used: 52, total: 56 });
+    expect(() => layoutPackedRing(0)).to.throw(RangeError);
   });
 });

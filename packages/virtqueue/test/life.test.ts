@@ -3,13 +3,13 @@ import { TestMemory } from '@oriel/guest-memory/testing';
 import { openSys } from '@oriel/sys';
 import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
-import { type Chain, SplitQueue, VirtqueueError } from '../src/index.ts';
+import { type Chain, type RingQueue, SplitQueue, VirtqueueError } from '../src/index.ts';
 import { MockDriver, type MockQueue, TestRing } from '../src/testing/index.ts';
 
 const sys = openSys();
 
 /** Sends `count` chains and takes them. */
-function take(end: MockQueue, queue: SplitQueue, count: number): Chain[] {
+function take(end: MockQueue, queue: RingQueue, count: number): Chain[] {
   for (let i = 0; i < count; i++) end.post([Buffer.of(i)], [4]);
   end.driver.publish();
   return Array.from({ length: count }, () => queue.next()!);

@@ -1,15 +1,28 @@
 import { openSys } from '@oriel/sys';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { SplitQueueConfig } from '../src/index.ts';
+import type { QueueConfig } from '../src/index.ts';
 import { MockDriver } from '../src/testing/index.ts';
 
 const sys = openSys();
 const BYTE = [Buffer.of(1)];
 
+interface Mode {
+  readonly packed: boolean;
+  readonly eventIdx: boolean;
+}
+
+const modes: readonly Mode[] = [false, true].flatMap((packed) => [
+  { packed, eventIdx: true },
+  { packed, eventIdx: false },
+]);
+
+const nameOf = ({ packed, eventIdx }: Mode): string =>
+  `${packed ? 'packed' : 'split'}, ${eventIdx ? 'event idx' : 'flag'}`;
+
 /** Sends `count` chains as one batch; the device takes and returns all of them. @returns calls after each, and after flush */
-function callsOf(eventIdx: boolean, count: number, config: Partial<SplitQueueConfig> = {}): number[] {
-  using driver = new MockDriver(sys, { eventIdx, size: 64 });
+function callsOf(mode: Mode, count: number, config: Partial<QueueConfig> = {}): number[] {
+  using driver = new MockDriver(sys, { ...mode, size: 64 });
   const end = driver.queue(0);
   const queue = end.openDevice(config);
   for (let i = 0; i < count; i++) end.post(BYTE);
@@ -32,23 +45,23 @@ function callsOf(eventIdx: boolean, count: number, config: Partial<SplitQueueCon
 }
 
 describe('calls', () => {
-  for (const eventIdx of [true, false]) {
-    describe(eventIdx ? 'by used_event' : 'by flag', () => {
+  for (const mode of modes) {
+    describe(`(${nameOf(mode)})`, () => {
       it('come after the first completion, every eighth, and at the flush', () => {
-        expect(callsOf(eventIdx, 1)).to.deep.equal([1, 1]);
-        expect(callsOf(eventIdx, 4)).to.deep.equal([1, 1, 1, 1, 2]);
-        expect(callsOf(eventIdx, 19)).to.deep.equal([...Array(8).fill(1), ...Array(8).fill(2), ...Array(3).fill(3), 4]);
-        expect(callsOf(eventIdx, 17)).to.deep.equal([...Array(8).fill(1), ...Array(8).fill(2), 3, 3]);
+        expect(callsOf(mode, 1)).to.deep.equal([1, 1]);
+        expect(callsOf(mode, 4)).to.deep.equal([1, 1, 1, 1, 2]);
+        expect(callsOf(mode, 19)).to.deep.equal([...Array(8).fill(1), ...Array(8).fill(2), ...Array(3).fill(3), 4]);
+        expect(callsOf(mode, 17)).to.deep.equal([...Array(8).fill(1), ...Array(8).fill(2), 3, 3]);
       });
 
       it('come as often as callBatch says', () => {
-        expect(callsOf(eventIdx, 4, { callBatch: 1 })).to.deep.equal([1, 2, 3, 4, 4]);
-        expect(callsOf(eventIdx, 4, { callBatch: 2 })).to.deep.equal([1, 1, 2, 2, 3]);
-        expect(callsOf(eventIdx, 30, { callBatch: 1000 })).to.deep.equal([...Array(30).fill(1), 2]);
+        expect(callsOf(mode, 4, { callBatch: 1 })).to.deep.equal([1, 2, 3, 4, 4]);
+        expect(callsOf(mode, 4, { callBatch: 2 })).to.deep.equal([1, 1, 2, 2, 3]);
+        expect(callsOf(mode, 30, { callBatch: 1000 })).to.deep.equal([...Array(30).fill(1), 2]);
       });
 
       it('stay away when the driver asks for none', () => {
-        using driver = new MockDriver(sys, { eventIdx });
+        using driver = new MockDriver(sys, mode);
         const end = driver.queue(0);
         const queue = end.openDevice({ callBatch: 1 });
         end.send(BYTE);
@@ -139,11 +152,11 @@ describe('kicks', () => {
     expect(driver.ram.view.getUint16(end.used - driver.ram.gpa, true)).to.equal(0);
   });
 
-  for (const eventIdx of [true, false]) {
-    const mode = eventIdx ? 'event idx' : 'flag';
+  for (const mode of modes) {
+    const name = nameOf(mode);
 
-    it(`are not asked of a driver that answers a call with its next chain (${mode})`, () => {
-      using driver = new MockDriver(sys, { eventIdx });
+    it(`are not asked of a driver that answers a call with its next chain (${name})`, () => {
+      using driver = new MockDriver(sys, mode);
       const end = driver.queue(0);
       const queue = end.openDevice();
       end.driver.enableCalls();
@@ -157,8 +170,8 @@ describe('kicks', () => {
       expect([queue.stats.chains, end.calls, end.kicks]).to.deep.equal([10, 10, 1]);
     });
 
-    it(`stay as they are while the queue is quiet, until it asks (${mode})`, () => {
-      using driver = new MockDriver(sys, { eventIdx });
+    it(`stay as they are while the queue is quiet, until it asks (${name})`, () => {
+      using driver = new MockDriver(sys, mode);
       const end = driver.queue(0);
       const queue = end.openDevice();
       end.send(BYTE);
@@ -179,8 +192,8 @@ describe('kicks', () => {
   }
 
   it('missed between the look and the sleep are seen by the second look', () => {
-    for (const eventIdx of [true, false]) {
-      using driver = new MockDriver(sys, { eventIdx });
+    for (const mode of modes) {
+      using driver = new MockDriver(sys, mode);
       const end = driver.queue(0);
       const queue = end.openDevice();
       const { load } = Atomics;
@@ -196,7 +209,7 @@ describe('kicks', () => {
       }) as typeof Atomics.load;
       try {
         const chain = queue.next();
-        expect(chain?.readBytes, `event idx ${eventIdx}`).to.equal(1);
+        expect(chain?.readBytes, nameOf(mode)).to.equal(1);
       } finally {
         Atomics.load = load;
       }
@@ -212,10 +225,10 @@ describe('kicks', () => {
       },
       { weight: 3, arbitrary: fc.record({ who: fc.constant('driver' as const), count: fc.constant(0) }) },
     );
-    for (const eventIdx of [true, false]) {
+    for (const mode of modes) {
       fc.assert(
         fc.property(fc.array(action, { maxLength: 80 }), fc.integer({ min: 1, max: 9 }), (actions, callBatch) => {
-          using driver = new MockDriver(sys, { eventIdx, size: 8, ramBytes: 0x2_0000 });
+          using driver = new MockDriver(sys, { ...mode, size: 8, ramBytes: 0x2_0000 });
           const end = driver.queue(0);
           const queue = end.openDevice({ callBatch });
           let kicked = false;

@@ -47,7 +47,7 @@ interface Sent {
 
 /** Runs the steps; every assertion compares with the lists. */
 function run(
-  options: { eventIdx: boolean; indirect: boolean; size: number },
+  options: { packed: boolean; inOrder: boolean; eventIdx: boolean; indirect: boolean; size: number },
   steps: readonly Step[],
   start: number,
 ): void {
@@ -64,7 +64,15 @@ function run(
   const available: Sent[] = [];
   const taken: { chain: Chain; sent: Sent; place: number }[] = [];
   let takes = 0;
-  const completed: { sent: Sent; reply: Buffer }[] = [];
+  /** In the order of their completion, or of their taking with IN_ORDER, where those behind an open one wait. */
+  const completed: { sent: Sent; reply: Buffer; place: number }[] = [];
+  const visible = (): { sent: Sent; reply: Buffer }[] => {
+    if (!options.inOrder) return completed.splice(0);
+    completed.sort((a, b) => a.place - b.place);
+    const oldest = Math.min(...taken.map((t) => t.place));
+    const behind = completed.findIndex((c) => c.place > oldest);
+    return completed.splice(0, behind < 0 ? completed.length : behind);
+  };
   const free = (): number =>
     options.size - [...posted, ...available, ...taken.map((t) => t.sent), ...completed.map((c) => c.sent)].length;
   for (const one of steps) {
@@ -102,18 +110,18 @@ function run(
       taken.push({ chain: chain!, sent: expected, place: takes++ });
     } else if (one.do === 'complete') {
       if (taken.length === 0) continue;
-      const { chain, sent } = taken.splice(one.which % taken.length, 1)[0]!;
+      const { chain, sent, place } = taken.splice(one.which % taken.length, 1)[0]!;
       const reply = Buffer.alloc(Math.floor(sent.room * one.share), sent.head + 1);
       const half = reply.length >> 1;
       expect(chain.write(half, reply, half, reply.length - half)).to.equal(reply.length - half);
       expect(chain.write(0, reply, 0, half)).to.equal(half);
       queue.complete(chain, reply.length);
-      completed.push({ sent, reply });
+      completed.push({ sent, reply, place });
     } else if (one.do === 'receive') {
       queue.flush();
       const replies = end.receiveAll();
       expect(replies.map((r) => [r.head, Buffer.from(r.data).toString('hex')])).to.deep.equal(
-        completed.splice(0).map((c) => [c.sent.head, c.reply.toString('hex')]),
+        visible().map((c) => [c.sent.head, c.reply.toString('hex')]),
       );
     } else if (one.do === 'calls') {
       if (one.on) end.driver.enableCalls();
@@ -135,28 +143,39 @@ function run(
   expect(queue.healthy).to.equal(true);
 }
 
+const formats = [
+  { packed: false, inOrder: false },
+  { packed: true, inOrder: false },
+  { packed: false, inOrder: true },
+  { packed: true, inOrder: true },
+];
+
 describe('driver and device (property)', () => {
-  for (const eventIdx of [true, false]) {
-    for (const indirect of [true, false]) {
-      it(`exchange random chains in any order (event idx ${eventIdx}, indirect ${indirect})`, () => {
-        using _leaks = leakCheck();
-        const size = fc.constantFrom(4, 8, 32);
+  for (const format of formats) {
+    const name = `${format.packed ? 'packed' : 'split'}${format.inOrder ? ', in order' : ''}`;
+    for (const eventIdx of [true, false]) {
+      for (const indirect of [true, false]) {
+        it(`exchange random chains in any order (${name}, event idx ${eventIdx}, indirect ${indirect})`, () => {
+          using _leaks = leakCheck();
+          const size = format.packed ? fc.constantFrom(4, 5, 7, 32) : fc.constantFrom(4, 8, 32);
+          fc.assert(
+            fc.property(size, fc.array(step, { maxLength: 120 }), fc.constantFrom(0, 3), (entries, steps, start) => {
+              run({ ...format, eventIdx, indirect, size: entries }, steps, start);
+            }),
+            { numRuns: 60 },
+          );
+        });
+      }
+
+      it(`cross the end of the 16-bit indexes, or many laps (${name}, event idx ${eventIdx})`, () => {
+        const start = format.packed ? 1000 : 65_530;
         fc.assert(
-          fc.property(size, fc.array(step, { maxLength: 120 }), fc.constantFrom(0, 3), (entries, steps, start) => {
-            run({ eventIdx, indirect, size: entries }, steps, start);
+          fc.property(fc.array(step, { minLength: 100, maxLength: 160 }), (steps) => {
+            run({ ...format, eventIdx, indirect: true, size: 8 }, steps, start);
           }),
-          { numRuns: 60 },
+          { numRuns: 3 },
         );
       });
     }
-
-    it(`cross the end of the 16-bit indexes (event idx ${eventIdx})`, () => {
-      fc.assert(
-        fc.property(fc.array(step, { minLength: 100, maxLength: 160 }), (steps) => {
-          run({ eventIdx, indirect: true, size: 8 }, steps, 65_530);
-        }),
-        { numRuns: 3 },
-      );
-    });
   }
 });

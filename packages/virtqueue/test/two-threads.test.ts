@@ -5,8 +5,8 @@ import { GuestMemory } from '@oriel/guest-memory';
 import { TestMemory } from '@oriel/guest-memory/testing';
 import { check, EPOLL_CTL_ADD, EPOLLIN, Fd, openSys } from '@oriel/sys';
 import { expect } from 'chai';
-import { SplitQueue } from '../src/index.ts';
-import { TestRing } from '../src/testing/index.ts';
+import { PackedQueue, type QueueConfig, type RingQueue, SplitQueue } from '../src/index.ts';
+import { PackedTestRing, TestRing } from '../src/testing/index.ts';
 import type { DriverWork } from './driver-worker.ts';
 
 const sys = openSys();
@@ -15,7 +15,7 @@ const CHAINS = 60_000;
 const PATIENCE_MS = 3000;
 
 /** Serves the ring in this thread until all chains are done. @returns the reason why it gave up, or '' */
-function serve(queue: SplitQueue, kick: Fd): string {
+function serve(queue: RingQueue, kick: Fd): string {
   using epoll = new Fd(sys.fd, check(sys.loop.epollCreate(), 'epoll_create1'));
   check(sys.loop.epollCtl(epoll.fd, EPOLL_CTL_ADD, kick.fd, EPOLLIN, 0), 'epoll_ctl');
   const events = new Uint32Array(1);
@@ -39,9 +39,22 @@ function serve(queue: SplitQueue, kick: Fd): string {
   return '';
 }
 
+function open(memory: GuestMemory, ram: TestMemory, packed: boolean, config: Partial<QueueConfig>) {
+  const ring = packed ? new PackedTestRing(ram, SIZE) : new TestRing(ram, SIZE);
+  const queue: RingQueue = packed
+    ? new PackedQueue(memory, ring.config(config))
+    : new SplitQueue(memory, ring.config(config));
+  return { errors: ring.errors, queue };
+}
+
 describe('driver and device on two threads', () => {
-  for (const eventIdx of [true, false]) {
-    it(`lose no chain, kick or call (event idx ${eventIdx})`, async () => {
+  for (const { packed, eventIdx } of [
+    { packed: false, eventIdx: true },
+    { packed: false, eventIdx: false },
+    { packed: true, eventIdx: true },
+    { packed: true, eventIdx: false },
+  ]) {
+    it(`lose no chain, kick or call (${packed ? 'packed' : 'split'}, event idx ${eventIdx})`, async () => {
       using ram = new TestMemory(sys);
       using memory = new GuestMemory(sys);
       ram.addTo(memory);
@@ -52,6 +65,7 @@ describe('driver and device on two threads', () => {
         ramBytes: ram.size,
         gpa: ram.gpa,
         size: SIZE,
+        packed,
         eventIdx,
         kickFd: kick.fd,
         callFd: call.fd,
@@ -63,14 +77,13 @@ describe('driver and device on two threads', () => {
       worker.on('error', (error) => failed.push(error));
       const exit = once(worker, 'exit');
       await once(worker, 'message');
-      const ring = new TestRing(ram, SIZE);
       const signal = (): void => {
         check(sys.loop.eventfdSignal(call.fd), 'write');
       };
-      const queue = new SplitQueue(memory, ring.config({ eventIdx, call: signal }));
+      const { errors, queue } = open(memory, ram, packed, { eventIdx, call: signal });
       expect(serve(queue, kick)).to.equal('');
       await exit;
-      expect([failed, ring.errors, queue.stats.completed]).to.deep.equal([[], [], CHAINS]);
+      expect([failed, errors, queue.stats.completed]).to.deep.equal([[], [], CHAINS]);
       expect(queue.stats.callsSuppressed).to.be.greaterThan(0);
     }).timeout(30_000);
   }

@@ -12,7 +12,10 @@ export interface RingSetup {
   readonly desc: number;
   readonly avail: number;
   readonly used: number;
-  /** Next avail index; for a packed ring both positions with their wrap counters. */
+  /**
+   * Next avail index. For a packed ring (VIRTIO_F_RING_PACKED was accepted): bits 0..14 the next descriptor to take, 15 its
+   * wrap counter, 16..30 the next one to use, 31 its wrap counter; within the ring, at most a lap apart.
+   */
   readonly base: number;
   /** Kick eventfd, non-blocking, or -1: the ring is to be polled. */
   readonly kickFd: number;

@@ -49,6 +49,42 @@ export function checkRingAddresses(
   }
 }
 
+/** The base of a ring that no driver has used: for a packed one, both indexes 0 and both wrap counters 1. */
+export function freshBase(features: FeatureSet): number {
+  return features.has(VIRTIO_F_RING_PACKED) ? 0x8000_8000 : 0;
+}
+
+/**
+ * Checks SET_VRING_BASE. Split: the next avail index, 16 bits. Packed, two places of 16 bits, the one to take next low and the
+ * one to use next high, wrap counter on top: each in the ring, once the size is known (not 0), and at most a lap apart.
+ * @throws VhostUserError ERR_VU_RING
+ */
+export function checkRingBase(index: number, size: number, base: number, features: FeatureSet): void {
+  if (!features.has(VIRTIO_F_RING_PACKED)) {
+    if (base > 0xffff) {
+      throw refusal(index, `base ${base} of a split ring, which counts 16 bits`);
+    }
+    return;
+  }
+  if (size === 0) {
+    return;
+  }
+  const [avail, used] = [base & 0xffff, base >>> 16].map((place) => lapPlace(place, size)) as [number, number];
+  const taken = avail >= used ? avail - used : avail - used + 2 * size;
+  if (avail < 0 || used < 0 || taken > size) {
+    throw refusal(index, `base 0x${base.toString(16)} of a packed ring of ${size} entries`);
+  }
+}
+
+/** A place of a packed ring in its two laps, -1 where the index is not in the ring. */
+function lapPlace(place: number, size: number): number {
+  const offset = place & 0x7fff;
+  if (offset >= size) {
+    return -1;
+  }
+  return (place & 0x8000) !== 0 ? offset : offset + size;
+}
+
 function ringParts(size: number, { desc, avail, used }: RingAddresses, features: FeatureSet): Part[] {
   if (features.has(VIRTIO_F_RING_PACKED)) {
     return [

@@ -3,7 +3,7 @@ import type { GuestMemory } from '@oriel/guest-memory';
 import type { Negotiated } from '../protocol/check.ts';
 import type { BackendHandler } from './handler.ts';
 import type { Ring } from './ring.ts';
-import { checkRingAddresses } from './ring-geometry.ts';
+import { checkRingAddresses, checkRingBase, freshBase } from './ring-geometry.ts';
 
 /** What the runner needs of the connection. */
 export interface RingRunnerOptions {
@@ -40,7 +40,9 @@ export class RingRunner {
       return;
     }
     const { negotiated, memory } = this.#options;
-    checkRingAddresses(ring.index, ring.size, ring.addresses!, negotiated.features, memory);
+    const { features } = negotiated;
+    checkRingBase(ring.index, ring.size, ring.base ?? freshBase(features), features);
+    checkRingAddresses(ring.index, ring.size, ring.addresses!, features, memory);
     this.#count++;
     try {
       if (this.#count === 1) {
@@ -90,7 +92,7 @@ export class RingRunner {
       index: ring.index,
       size: ring.size,
       ...ring.addresses!,
-      base: ring.base,
+      base: ring.base ?? freshBase(this.#options.negotiated.features),
       kickFd: ring.kick === null ? -1 : ring.kick.fd,
     });
     ring.running = true;

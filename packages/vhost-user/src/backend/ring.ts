@@ -8,8 +8,8 @@ export class Ring {
   /** Entries; 0: not set. */
   size = 0;
   addresses: RingAddresses | null = null;
-  /** Where processing (re)starts. */
-  base = 0;
+  /** Where processing (re)starts; null: at the start of a new ring. */
+  base: number | null = null;
   /** A kick (or "no kick, poll") was set since the last GET_VRING_BASE. */
   started = false;
   enabled = false;
@@ -41,7 +41,7 @@ export class Ring {
     this.enabled = false;
     this.size = 0;
     this.addresses = null;
-    this.base = 0;
+    this.base = null;
   }
 
   /** Closes everything. */

@@ -3,7 +3,6 @@ import type { Fd, Sys } from '@oriel/sys';
 import type { IncomingMessage } from '../channel.ts';
 import type { VhostUserErrorCode } from '../errors.ts';
 import { VhostUserError } from '../errors.ts';
-import { VIRTIO_F_RING_PACKED } from '../features.ts';
 import {
   VHOST_USER_VRING_IDX_MASK,
   VHOST_USER_VRING_NOFD_MASK,
@@ -16,7 +15,7 @@ import { encodeVringState } from '../protocol/encode.ts';
 import { isEventfd } from './event-fd.ts';
 import type { RequestHandlers } from './requests.ts';
 import { Ring } from './ring.ts';
-import { checkRingAddresses, checkRingSize } from './ring-geometry.ts';
+import { checkRingAddresses, checkRingBase, checkRingSize, freshBase } from './ring-geometry.ts';
 import { RingRunner, type RingRunnerOptions } from './ring-runner.ts';
 
 /** What the rings need of the connection. */
@@ -146,9 +145,7 @@ export class Rings {
     const ring = this.#ring(VhostVringState.index.get(view, 0));
     const base = VhostVringState.num.get(view, 0);
     this.#refuseWhileRunning(ring, true);
-    if (base > 0xffff && !this.#options.negotiated.features.has(VIRTIO_F_RING_PACKED)) {
-      throw refusal('ERR_VU_RING', ring.index, `base ${base} of a split ring, which counts 16 bits`);
-    }
+    checkRingBase(ring.index, ring.size, base, this.#options.negotiated.features);
     ring.base = base;
     return null;
   }
@@ -157,7 +154,7 @@ export class Rings {
     const ring = this.#ring(VhostVringState.index.get(view, 0));
     this.#runner.stop(ring);
     ring.stop();
-    return encodeVringState(ring.index, ring.base);
+    return encodeVringState(ring.index, ring.base ?? freshBase(this.#options.negotiated.features));
   }
 
   #setKick(message: IncomingMessage): null {

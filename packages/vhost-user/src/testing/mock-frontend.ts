@@ -20,6 +20,7 @@ import {
   FRONTEND_PROTOCOL_FEATURES,
   VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
   VHOST_USER_PROTOCOL_F_SHMEM,
+  VIRTIO_F_RING_PACKED,
 } from '../features.ts';
 import { FrontendConnection } from '../frontend/connection.ts';
 import type { FrontendHandlers, WindowPlacement } from '../frontend/handlers.ts';
@@ -74,6 +75,8 @@ const DEFAULT_RAM = 1024 * 1024;
 const DEFAULT_RING_SIZE = 16;
 /** Room for a ring of 1024 entries. */
 const RING_STRIDE = 0x8000;
+/** Base of a new packed ring: both wrap counters 1. */
+const PACKED_RING_START = 0x8000_8000;
 const ALL = new FeatureSet(0xffff_ffff, 0xffff_ffff);
 
 /** A front-end over a real socket, with guest RAM. Everything it does waits for its answer by running the loop. */
@@ -185,7 +188,7 @@ export class MockFrontend implements Disposable {
           desc: this.userAddress(desc),
           avail: this.userAddress(avail),
           used: this.userAddress(used),
-          base: options.base ?? 0,
+          base: options.base ?? (this.frontend.features.has(VIRTIO_F_RING_PACKED) ? PACKED_RING_START : 0),
         },
         done,
       ),

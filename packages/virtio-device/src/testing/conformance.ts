@@ -223,8 +223,15 @@ const checks: readonly BenchCheck[] = [
   },
 ];
 
+/** Both formats of the ring, unless `host.packed` chooses one. */
+function formatsOf({ host }: ConformanceOptions): readonly { readonly packed: boolean; readonly suffix: string }[] {
+  const split = { packed: false, suffix: '' };
+  const packed = { packed: true, suffix: ' (packed rings)' };
+  return host?.packed === undefined ? [split, packed] : [host.packed ? packed : split];
+}
+
 /**
- * The checks for a device, each with a device and a machine of its own, followed by a count of what was left open.
+ * The checks for a device, over split and over packed rings, each with a device and a machine of its own, followed by a count of what was left open.
  * @param makeDevice - makes a device as it is before its first front-end
  * @example
  * for (const { name, run } of deviceConformance(() => new MyDevice(), { sys, makeLoop })) it(name, run);
@@ -234,15 +241,17 @@ export function deviceConformance(
   options: ConformanceOptions,
 ): readonly ConformanceCheck[] {
   const all = options.held === undefined ? checks : [...checks, ...heldChecks(options.held)];
-  return all.map(({ name, check }) => ({
-    name,
-    async run() {
-      const leaks = leakCheck();
-      {
-        using bench = new Bench(makeDevice, options);
-        await check(bench);
-      }
-      await leaks.settled();
-    },
-  }));
+  return formatsOf(options).flatMap(({ packed, suffix }) =>
+    all.map(({ name, check }) => ({
+      name: `${name}${suffix}`,
+      async run() {
+        const leaks = leakCheck();
+        {
+          using bench = new Bench(makeDevice, { ...options, host: { ...options.host, packed } });
+          await check(bench);
+        }
+        await leaks.settled();
+      },
+    })),
+  );
 }

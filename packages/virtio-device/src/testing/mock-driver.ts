@@ -1,6 +1,18 @@
 /** The driver's end of one queue: buffers, chains, kicks and what came back, in memory shared with the device. */
 import { RangeAllocator } from '@oriel/shm-region';
-import { type DriverBuffer, layoutSplitRing, SplitDriver, VirtqAvail } from '@oriel/virtqueue';
+import {
+  type DriverBuffer,
+  type DriverConfig,
+  layoutPackedRing,
+  layoutSplitRing,
+  PACKED_RING_START,
+  PackedDriver,
+  type RingDriver,
+  SplitDriver,
+  VirtqAvail,
+  VRING_DESC_F_INDIRECT,
+  VRING_DESC_F_NEXT,
+} from '@oriel/virtqueue';
 
 /** A chain that the device returned. */
 export interface DriverReply {
@@ -27,6 +39,10 @@ export interface DriverPlace {
   /** Entries of the ring. */
   readonly size: number;
   readonly eventIdx: boolean;
+  /** A packed ring; default false. */
+  readonly packed?: boolean;
+  /** IN_ORDER was accepted; default false. */
+  readonly inOrder?: boolean;
   /** Called for a kick. */
   readonly kick: () => void;
 }
@@ -45,13 +61,15 @@ function roundUp(value: number, unit: number): number {
 
 /** Sends chains and takes them back. */
 export class MockDriver {
-  /** GPAs of the ring's parts. */
+  /** GPAs of the ring's parts; of a packed one: descriptor ring, driver area, device area. */
   readonly desc: number;
   readonly avail: number;
   readonly used: number;
   readonly size: number;
+  /** The base of the ring when it is new. */
+  readonly start: number;
   readonly #place: DriverPlace;
-  readonly #ring: SplitDriver;
+  readonly #ring: RingDriver;
   readonly #buffersGpa: number;
   readonly #allocator: RangeAllocator;
   readonly #sent = new Map<number, Sent>();
@@ -59,7 +77,8 @@ export class MockDriver {
   /** Clears the ring: a driver that starts afresh. */
   constructor(place: DriverPlace) {
     const { memory, gpa, len, size } = place;
-    const layout = layoutSplitRing(size);
+    const { packed = false } = place;
+    const layout = packed ? layoutPackedRing(size) : layoutSplitRing(size);
     const ringBytes = roundUp(layout.total, PAGE);
     this.#place = place;
     this.#bytes(gpa, ringBytes).fill(0);
@@ -69,7 +88,8 @@ export class MockDriver {
     this.used = gpa + layout.used;
     this.#buffersGpa = gpa + ringBytes;
     this.#allocator = new RangeAllocator(len - ringBytes, BUFFER_ALIGN);
-    this.#ring = new SplitDriver({
+    this.start = packed ? PACKED_RING_START : 0;
+    const config: DriverConfig = {
       memory: memory.u8,
       memoryGpa: memory.gpa,
       size,
@@ -77,10 +97,12 @@ export class MockDriver {
       avail: this.avail,
       used: this.used,
       eventIdx: place.eventIdx,
+      inOrder: place.inOrder ?? false,
       indirectTables: -1,
       maxIndirect: 0,
       kick: place.kick,
-    });
+    };
+    this.#ring = packed ? new PackedDriver(config) : new SplitDriver(config);
     this.#ring.enableCalls();
   }
 
@@ -123,11 +145,25 @@ export class MockDriver {
     return this.#publish(buffers, []);
   }
 
-  /** Moves avail.idx further ahead than the ring has entries, and kicks: the ring is broken for good. */
+  /**
+   * Breaks the ring for good, and kicks: avail.idx further ahead than the ring has entries; in a packed ring, where nothing may
+   * be in flight, a table with a next descriptor.
+   */
   breakRing(): void {
-    const { buffer, byteOffset } = this.#bytes(this.avail, VirtqAvail.byteLength);
-    const view = new DataView(buffer, byteOffset);
-    VirtqAvail.idx.set(view, 0, (VirtqAvail.idx.get(view, 0) + this.size + 1) & 0xffff);
+    if (this.#place.packed === true) {
+      this.#ring.add([{ gpa: this.#buffersGpa, len: 16, writable: false }]);
+      const { buffer, byteOffset } = this.#bytes(this.desc, this.size * 16);
+      const words = new Uint16Array(buffer, byteOffset, this.size * 8);
+      this.#ring.publish();
+      // Whichever it was: all of them.
+      for (let flags = 7; flags < words.length; flags += 8) {
+        words[flags]! |= VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT;
+      }
+    } else {
+      const { buffer, byteOffset } = this.#bytes(this.avail, VirtqAvail.byteLength);
+      const view = new DataView(buffer, byteOffset);
+      VirtqAvail.idx.set(view, 0, (VirtqAvail.idx.get(view, 0) + this.size + 1) & 0xffff);
+    }
     this.#place.kick();
   }
 

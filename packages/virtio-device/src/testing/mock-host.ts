@@ -4,6 +4,7 @@ import { TestMemory } from '@oriel/guest-memory/testing';
 import type { BackendRegion, RegionLimits } from '@oriel/shm-region';
 import { check, type EventLoop, Fd, type HelperThreads, type Logger, type Sys, silentLogger } from '@oriel/sys';
 import { profiles } from '@oriel/vhost-user';
+import type { QueueState } from '@oriel/virtqueue';
 import { ConnectionHost } from '../connection-host.ts';
 import { Counters } from '../counters.ts';
 import { checkDefinition } from '../definition.ts';
@@ -25,6 +26,10 @@ export interface MockHostOptions {
   readonly queueSize?: number;
   /** Bytes of guest memory for each queue's ring and buffers; default 1 MiB. */
   readonly bytesPerQueue?: number;
+  /** Packed rings; default false. */
+  readonly packed?: boolean;
+  /** Accept IN_ORDER; default false. */
+  readonly inOrder?: boolean;
   /** Accept EVENT_IDX; default true. */
   readonly eventIdx?: boolean;
   /** Limits of the regions; default: those of the strict profile. */
@@ -56,7 +61,8 @@ export class MockHost implements Disposable {
   readonly #kicks: Fd[] = [];
   readonly #calls: Fd[] = [];
   readonly #rings: (Ring | null)[] = [];
-  readonly #bases: number[] = [];
+  /** What the last queue of each ring left; null for a new ring. */
+  readonly #states: (QueueState | null)[] = [];
   #drivers: MockDriver[] = [];
   #attached = false;
   /** How often the device announced a change of its configuration space. */
@@ -78,7 +84,7 @@ export class MockHost implements Disposable {
       this.#calls.push(new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd')));
       this.#callFds[index] = this.#calls[index]!.fd;
       this.#rings.push(null);
-      this.#bases.push(0);
+      this.#states.push(null);
     }
     this.#newDrivers();
   }
@@ -146,7 +152,7 @@ export class MockHost implements Disposable {
     return ours;
   }
 
-  /** Starts every queue where it stopped: at base 0 the first time and after `reset()`. */
+  /** Starts every queue where it stopped: at the base of a new ring the first time and after `reset()`. */
   start(): void {
     this.device.setFeatures?.(this.device.features);
     this.transport.ready = true;
@@ -246,7 +252,7 @@ export class MockHost implements Disposable {
   #newDrivers(): void {
     const { sys } = this.#options;
     const size = Math.min(this.#options.queueSize ?? DEFAULT_QUEUE_SIZE, this.device.maxQueueSize);
-    this.#bases.fill(0);
+    this.#states.fill(null);
     this.#drivers = this.#kicks.map(
       (kick, index) =>
         new MockDriver({
@@ -254,6 +260,8 @@ export class MockHost implements Disposable {
           gpa: this.ram.gpa + index * this.#bytesPerQueue,
           len: this.#bytesPerQueue,
           size,
+          packed: this.#options.packed ?? false,
+          inOrder: this.#options.inOrder ?? false,
           eventIdx: this.#options.eventIdx ?? true,
           kick: () => sys.loop.eventfdSignal(kick.fd),
         }),
@@ -269,7 +277,8 @@ export class MockHost implements Disposable {
       number,
       number,
     ];
-    const base = this.#bases[index]!;
+    const state = this.#states[index]!;
+    const base = state?.base ?? driver.start;
     const context: RingContext = {
       device: this.device,
       loop,
@@ -279,13 +288,16 @@ export class MockHost implements Disposable {
       logLimit: new RateLimit(() => sys.loop.nowNs()),
       counters: this.counters,
       batch: this.#options.batch ?? 64,
+      packed: this.#options.packed ?? false,
+      inOrder: this.#options.inOrder ?? false,
       eventIdx: this.#options.eventIdx ?? true,
       indirect: true,
       callFds: this.#callFds,
       ringError: (broken) => this.brokenQueues.push(broken),
     };
-    const ring = new Ring(context, { index, size, desc, avail, used, base, kickFd: this.#kicks[index]!.fd });
-    this.device.startQueue(index, ring.queue, base === 0 && ring.queue.outstanding === 0);
+    const setup = { index, size, desc, avail, used, base, kickFd: this.#kicks[index]!.fd };
+    const ring = new Ring(context, setup, state?.kept ?? []);
+    this.device.startQueue(index, ring.queue, base === driver.start && ring.queue.outstanding === 0);
     this.#rings[index] = ring;
     ring.listen();
   }
@@ -302,7 +314,8 @@ export class MockHost implements Disposable {
         `queue ${index} stopped with ${ring.queue.inFlight} chains that were neither completed, unfetched nor kept`,
       );
     }
-    this.#bases[index] = ring.stop();
+    ring.stop();
+    this.#states[index] = ring.queue.state;
     this.#rings[index] = null;
     this.counters.fold(ring.queue.stats);
   }

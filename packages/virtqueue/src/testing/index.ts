@@ -4,5 +4,6 @@
  */
 export { MockDriver, type MockDriverOptions } from './mock-driver.ts';
 export { MockQueue, type Reply } from './mock-queue.ts';
+export { PackedTestRing, type RawPackedDescriptor } from './packed-test-ring.ts';
 export { RamAllocator } from './ram-allocator.ts';
 export { type RawDescriptor, TestRing } from './test-ring.ts';

@@ -11,6 +11,10 @@ export interface MockDriverOptions {
   readonly queues?: number;
   /** Entries of each ring; default 64. */
   readonly size?: number;
+  /** Packed rings; default false. */
+  readonly packed?: boolean;
+  /** The queues return chains in order; default false. */
+  readonly inOrder?: boolean;
   /** Default true. */
   readonly eventIdx?: boolean;
   /** Several buffers go into an indirect table; default true. */
@@ -33,7 +37,16 @@ export class MockDriver implements Disposable {
 
   /** @throws SysError when there is no memory for it, RangeError when the RAM is too small for its rings */
   constructor(sys: Pick<Sys, 'mem' | 'fd' | 'file'>, options: MockDriverOptions = {}) {
-    const { queues = 1, size = 64, eventIdx = true, indirect = true, maxIndirect = 64, gpa = 0x10_0000 } = options;
+    const {
+      packed = false,
+      inOrder = false,
+      queues = 1,
+      size = 64,
+      eventIdx = true,
+      indirect = true,
+      maxIndirect = 64,
+      gpa = 0x10_0000,
+    } = options;
     this.ram = new TestMemory(sys, { size: options.ramBytes ?? 0x40_0000, gpa });
     this.memory = new GuestMemory(sys);
     this.allocator = new RamAllocator(gpa, this.ram.size);
@@ -42,7 +55,8 @@ export class MockDriver implements Disposable {
       ram.addTo(memory);
       this.queues = Array.from(
         { length: queues },
-        (_, index) => new MockQueue({ index, size, eventIdx, indirect, maxIndirect, ram, memory, allocator }),
+        (_, index) =>
+          new MockQueue({ index, size, packed, inOrder, eventIdx, indirect, maxIndirect, ram, memory, allocator }),
       );
     } catch (error) {
       this[Symbol.dispose]();

@@ -3,9 +3,13 @@ import type { GuestMemory } from '@oriel/guest-memory';
 import type { TestMemory } from '@oriel/guest-memory/testing';
 import type { VirtqueueError } from '../errors.ts';
 import { VirtqDesc } from '../layout.ts';
-import type { SplitQueueConfig } from '../queue.ts';
-import { layoutSplitRing } from '../ring-size.ts';
-import { type DriverBuffer, SplitDriver } from '../split-driver.ts';
+import { PackedDriver } from '../packed-driver.ts';
+import { PackedQueue } from '../packed-queue.ts';
+import { PACKED_RING_START } from '../packed-ring.ts';
+import type { QueueConfig, RingQueue } from '../queue.ts';
+import type { DriverBuffer, DriverConfig, RingDriver } from '../ring-driver.ts';
+import { layoutPackedRing, layoutSplitRing } from '../ring-size.ts';
+import { SplitDriver } from '../split-driver.ts';
 import { SplitQueue } from '../split-queue.ts';
 import type { RamAllocator } from './ram-allocator.ts';
 
@@ -25,6 +29,8 @@ export interface Reply {
 export interface MockQueueParts {
   readonly index: number;
   readonly size: number;
+  readonly packed: boolean;
+  readonly inOrder: boolean;
   readonly eventIdx: boolean;
   readonly indirect: boolean;
   readonly maxIndirect: number;
@@ -37,11 +43,11 @@ export interface MockQueueParts {
 export class MockQueue {
   readonly index: number;
   readonly size: number;
-  /** GPAs of the ring's parts. */
+  /** GPAs of the ring's parts; of a packed one: descriptor ring, driver area, device area. */
   readonly desc: number;
   readonly avail: number;
   readonly used: number;
-  readonly driver: SplitDriver;
+  readonly driver: RingDriver;
   /** Kicks sent by the driver, calls received from a queue made by `openDevice`, and the errors that it reported. */
   kicks = 0;
   calls = 0;
@@ -54,8 +60,8 @@ export class MockQueue {
   readonly #sent = new Map<number, readonly DriverBuffer[]>();
 
   constructor(parts: MockQueueParts) {
-    const { size, ram, allocator, eventIdx, indirect, maxIndirect } = parts;
-    const layout = layoutSplitRing(size);
+    const { size, ram, allocator, packed, inOrder, eventIdx, indirect, maxIndirect } = parts;
+    const layout = packed ? layoutPackedRing(size) : layoutSplitRing(size);
     const ring = allocator.allocate(layout.total, 4096);
     this.#parts = parts;
     this.index = parts.index;
@@ -63,7 +69,7 @@ export class MockQueue {
     this.desc = ring + layout.desc;
     this.avail = ring + layout.avail;
     this.used = ring + layout.used;
-    this.driver = new SplitDriver({
+    const config: DriverConfig = {
       memory: ram.u8,
       memoryGpa: ram.gpa,
       size,
@@ -71,18 +77,20 @@ export class MockQueue {
       avail: this.avail,
       used: this.used,
       eventIdx,
+      inOrder,
       indirectTables: indirect ? allocator.allocate(size * maxIndirect * VirtqDesc.byteLength) : -1,
       maxIndirect,
       kick: () => {
         this.kicks++;
         this.onKick?.();
       },
-    });
+    };
+    this.driver = packed ? new PackedDriver(config) : new SplitDriver(config);
   }
 
   /** Set-up of a device queue over this ring, with user addresses as a front-end would give them. */
-  config(overrides: Partial<SplitQueueConfig> = {}): SplitQueueConfig {
-    const { ram, eventIdx, indirect } = this.#parts;
+  config(overrides: Partial<QueueConfig> = {}): QueueConfig {
+    const { ram, packed, inOrder, eventIdx, indirect } = this.#parts;
     return {
       index: this.index,
       size: this.size,
@@ -90,7 +98,8 @@ export class MockQueue {
       avail: ram.userOf(this.avail),
       used: ram.userOf(this.used),
       addressSpace: 'user',
-      base: 0,
+      base: packed ? PACKED_RING_START : 0,
+      inOrder,
       eventIdx,
       indirect,
       call: () => {
@@ -103,8 +112,10 @@ export class MockQueue {
   }
 
   /** The device's end of this queue, in this process. */
-  openDevice(overrides: Partial<SplitQueueConfig> = {}): SplitQueue {
-    return new SplitQueue(this.#parts.memory, this.config(overrides));
+  openDevice(overrides: Partial<QueueConfig> = {}): RingQueue {
+    const { memory, packed } = this.#parts;
+    const config = this.config(overrides);
+    return packed ? new PackedQueue(memory, config) : new SplitQueue(memory, config);
   }
 
   /**
