@@ -32,6 +32,12 @@ export const PACKAGES = [
 ] as const;
 
 /**
+ * Packages unpacked by themselves: QEMU's D-Bus display and what it links with. Its package also depends on GL drivers and
+ * LLVM, which are of no use without a GPU.
+ */
+export const BARE_PACKAGES = ['qemu-system-modules-opengl', 'libepoxy0', 'libgbm1', 'libdrm2', 'libexpat1'] as const;
+
+/**
  * The meta package of the kernel. Its image package depends on an initramfs maker, which is of no use here: only the
  * binary, module and base packages behind it are taken.
  */
@@ -44,4 +50,4 @@ export const QEMU_MINIMUM: readonly [number, number] = [11, 1];
 const STEPS = 2;
 
 /** Names the tree in the cache. */
-export const RECIPE = contentKey(JSON.stringify([STEPS, SUITES, PREFERENCES, PACKAGES, KERNEL_META]));
+export const RECIPE = contentKey(JSON.stringify([STEPS, SUITES, PREFERENCES, PACKAGES, BARE_PACKAGES, KERNEL_META]));

@@ -5,7 +5,7 @@ import { PrivateApt } from './apt.ts';
 import { type GuestEnvironment, treeTool } from './environment.ts';
 import { GuestError } from './errors.ts';
 import { exec, execTool, type Tool } from './exec.ts';
-import { KERNEL_META, PACKAGES, QEMU_MINIMUM, RECIPE } from './recipe.ts';
+import { BARE_PACKAGES, KERNEL_META, PACKAGES, QEMU_MINIMUM, RECIPE } from './recipe.ts';
 
 type Log = (line: string) => void;
 
@@ -22,7 +22,7 @@ export async function makeTree(dir: string, log: Log): Promise<GuestEnvironment>
   await apt.open();
   log(`downloading ${PACKAGES.length} packages with their dependencies, and ${KERNEL_META}`);
   await apt.downloadWithDependencies(PACKAGES);
-  await apt.download(await kernelPackages(apt));
+  await apt.download([...BARE_PACKAGES, ...(await kernelPackages(apt))]);
   await unpack(apt.archives, root, log);
   const packages = packageVersions(apt.archives);
   rmSync(aptDir, { recursive: true });
@@ -50,7 +50,8 @@ async function kernelPackages(apt: PrivateApt): Promise<string[]> {
   return parts.some((name) => name.startsWith('linux-binary')) ? parts : [image, ...parts];
 }
 
-async function unpack(archives: string, root: string, log: Log): Promise<void> {
+/** Unpacks every package of a folder, without what only people read. */
+export async function unpack(archives: string, root: string, log: Log): Promise<void> {
   const names = readdirSync(archives).filter((name) => name.endsWith('.deb'));
   log(`unpacking ${names.length} packages`);
   // base-files first: it brings /bin -> usr/bin and the like, which every other package relies on.

@@ -46,22 +46,27 @@ describe('layouts and the C headers of the guest', () => {
     expect(JSON.parse(await compileAndRun(source))).to.deep.equal(JSON.parse(recorded));
   });
 
-  it('agree on every structure and constant of FUSE', async () => {
-    const { gcc, headersDir } = suite.environment;
-    const dir = suite.folder('fuse');
-    const assignments = Object.entries(gcc.env ?? {}).map(([name, value]) => `${name}='${value}'`);
-    const words = [...gcc.command, '-static'].map((word) => `'${word}'`);
-    writeFileSync(join(dir, 'cc'), `#!/bin/sh\nexec env ${[...assignments, ...words].join(' ')} "$@"\n`);
-    chmodSync(join(dir, 'cc'), 0o755);
-    const path = join(PACKAGES, 'fuse/test/layout-c.json');
-    const recorded = readFileSync(path, 'utf8');
-    try {
-      const make = join(PACKAGES, 'fuse/test/make-layout-c.ts');
-      const node = [process.execPath, '--conditions=@oriel/source', make, headersDir];
-      await exec(node, { env: { ...process.env, PATH: `${dir}:${process.env['PATH']}` } as Record<string, string> });
-      expect(JSON.parse(readFileSync(path, 'utf8'))).to.deep.equal(JSON.parse(recorded));
-    } finally {
-      writeFileSync(path, recorded);
-    }
-  });
+  for (const [name, what] of [
+    ['fuse', 'FUSE'],
+    ['gpu-blob', 'virtio-gpu'],
+  ] as const) {
+    it(`agree on every structure and constant of ${what}`, async () => {
+      const { gcc, headersDir } = suite.environment;
+      const dir = suite.folder(name);
+      const assignments = Object.entries(gcc.env ?? {}).map(([key, value]) => `${key}='${value}'`);
+      const words = [...gcc.command, '-static'].map((word) => `'${word}'`);
+      writeFileSync(join(dir, 'cc'), `#!/bin/sh\nexec env ${[...assignments, ...words].join(' ')} "$@"\n`);
+      chmodSync(join(dir, 'cc'), 0o755);
+      const path = join(PACKAGES, name, 'test/layout-c.json');
+      const recorded = readFileSync(path, 'utf8');
+      try {
+        const make = join(PACKAGES, name, 'test/make-layout-c.ts');
+        const node = [process.execPath, '--conditions=@oriel/source', make, headersDir];
+        await exec(node, { env: { ...process.env, PATH: `${dir}:${process.env['PATH']}` } as Record<string, string> });
+        expect(JSON.parse(readFileSync(path, 'utf8'))).to.deep.equal(JSON.parse(recorded));
+      } finally {
+        writeFileSync(path, recorded);
+      }
+    });
+  }
 });
