@@ -14,6 +14,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'fs-dax': 5,
   'gpu-blob': 5,
   pmem: 5,
+  'create-oriel': 6,
 };
 /** Two rooms of one floor, where one stands on the other. */
 const SAME_FLOOR = new Set(['guest-memory -> sys', 'vhost-user -> shm-region']);

@@ -22,12 +22,9 @@ export class RngDevice implements VirtioDevice {
   process(_index: number, budget: number): boolean {
     for (let taken = 0; taken < budget; taken++) {
       const chain = this.#queue?.next();
-      if (!chain) {
-        return false;
-      }
+      if (!chain) return false;
       crypto.getRandomValues(this.#bytes);
-      const written = chain.write(0, this.#bytes, 0, this.#bytes.length);
-      chain.queue.complete(chain, Math.max(written, 0));
+      chain.queue.complete(chain, Math.max(chain.write(0, this.#bytes, 0, this.#bytes.length), 0));
     }
     return true;
   }

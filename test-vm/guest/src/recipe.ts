@@ -32,10 +32,19 @@ export const PACKAGES = [
 ] as const;
 
 /**
- * Packages unpacked by themselves: QEMU's D-Bus display and what it links with. Its package also depends on GL drivers and
- * LLVM, which are of no use without a GPU.
+ * Packages unpacked by themselves: QEMU's D-Bus display and what it links with, whose package also depends on GL drivers and
+ * LLVM, of no use without a GPU; qemu-io and qemu-img with libblkio, a vhost-user front-end.
  */
-export const BARE_PACKAGES = ['qemu-system-modules-opengl', 'libepoxy0', 'libgbm1', 'libdrm2', 'libexpat1'] as const;
+export const BARE_PACKAGES = [
+  'qemu-system-modules-opengl',
+  'libepoxy0',
+  'libgbm1',
+  'libdrm2',
+  'libexpat1',
+  'qemu-utils',
+  'qemu-block-extra',
+  'libblkio1',
+] as const;
 
 /**
  * The meta package of the kernel. Its image package depends on an initramfs maker, which is of no use here: only the

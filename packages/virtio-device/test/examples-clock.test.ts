@@ -1,0 +1,84 @@
+import { join } from 'node:path';
+import { BlockingLoop, type Fd, Mapping, NodeLoop, PROT_READ } from '@oriel/sys';
+import { leakCheck, tempDir } from '@oriel/sys/testing';
+import { expect } from 'chai';
+import { ClockConfig, ClockDevice, ClockPage, ClockReply } from '../examples/clock-device.ts';
+import { deviceConformance, MockHost } from '../src/testing/index.ts';
+import { ConnectedMachine, ExampleProgram } from './examples-program.ts';
+import { sys } from './machine.ts';
+
+const tick = (bytes: Uint8Array): number => ClockReply.ticks.get(new DataView(bytes.buffer, bytes.byteOffset), 0);
+
+describe('the clock example, as a program', () => {
+  it('puts a page into the guest that goes on while nobody asks, and wakes who waits', async () => {
+    using dir = tempDir();
+    const socketPath = join(dir.path, 'clock.sock');
+    await using program = await ExampleProgram.start('serve-clock.ts', socketPath);
+    using _leaks = leakCheck();
+    {
+      const mapped: { fd: Fd; len: number; shmOffset: number }[] = [];
+      using machine = new ConnectedMachine(socketPath, {
+        announce: () => ({ gpa: 0x2_0000_0000, userAddr: 0x7e00_0000_0000 }),
+        handlers: {
+          shmemMap: ({ len, shmOffset }, fd) => {
+            mapped.push({ fd, len, shmOffset });
+            return 0;
+          },
+          shmemUnmap: () => 0,
+        },
+      });
+      const driver = machine.start(0);
+      const config = machine.config(ClockConfig.byteLength);
+      expect([...config]).to.deep.equal([10, 0, 0, 0]);
+      machine.mock.runUntil(() => mapped.length > 0);
+      expect(mapped).to.have.length(1);
+      const [{ fd, len, shmOffset }] = mapped as [(typeof mapped)[0]];
+      using file = fd;
+      expect([shmOffset, len]).to.deep.equal([0, sys.mem.pageSize]);
+      using page = Mapping.shared(sys.mem, file.fd, len, 0, PROT_READ);
+      const view = new DataView(page.u8.buffer);
+      const first = tick(machine.ask(driver, [], [8]).bytes);
+      const second = tick(machine.ask(driver, [], [8]).bytes);
+      expect(second).to.be.greaterThan(first);
+      expect(ClockPage.ticks.get(view, 0)).to.be.within(second, second + 100);
+      expect(ClockPage.periodMs.get(view, 0)).to.equal(10);
+      expect(ClockPage.seconds.get(view, 0)).to.be.closeTo(Date.now() / 1000, 60);
+      expect(ClockPage.nanoseconds.get(view, 0)).to.be.below(1e9);
+      machine.mock.stopRing(0);
+      const ticks = ClockPage.ticks.get(view, 0);
+      expect(ClockPage.seq.get(view, 0)).to.equal(2 * ticks);
+    }
+    expect(await program.ended).to.deep.equal([0, null]);
+  });
+});
+
+describe('ClockDevice', () => {
+  it('wakes after a pause who waited before it', async () => {
+    using loop = new BlockingLoop(sys);
+    using device = new ClockDevice({ sys, periodMs: 5 });
+    using host = new MockHost(device, { sys, loop });
+    host.attach();
+    host.start();
+    for (let n = 0; n < 3; n++) host.driver(0).send([], [4, 4]);
+    loop.runOnce(0);
+    host.pause();
+    expect(host.driver(0).take()).to.equal(null);
+    host.start();
+    for (let n = 0; n < 3; n++) {
+      let reply = host.driver(0).take();
+      await host.until(() => (reply ??= host.driver(0).take()) !== null);
+      expect(reply!.written).to.equal(8);
+      expect(tick(reply!.bytes)).to.be.greaterThan(0);
+    }
+    expect(host.region(0).entries()).to.have.length(1);
+  });
+});
+
+for (const [driver, Loop] of Object.entries({ blocking: BlockingLoop, node: NodeLoop })) {
+  describe(`deviceConformance of the clock example, ${driver} driver`, () => {
+    before(() => new Loop(sys)[Symbol.dispose]());
+    const makeDevice = () => new ClockDevice({ sys, periodMs: 5 });
+    const options = { sys, makeLoop: () => new Loop(sys), requests: [{ queue: 0, readable: [], writable: [8] }] };
+    for (const { name, run } of deviceConformance(makeDevice, options)) it(name, run);
+  });
+}
