@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { check, Fd, openSys } from '@oriel/sys';
-import { type TempDir, tempDir } from '@oriel/sys/testing';
+import { canGuard, type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { openSession } from './fixtures/fs-session.ts';
 import { Program } from './fixtures/program.ts';
@@ -27,6 +27,7 @@ describe('oriel fs, the program', function () {
     socketPath = join(dir.path, 'fs.sock');
     mkdirSync(join(dir.path, 'share'));
     options = [`--shared-dir=${join(dir.path, 'share')}`, '--tag=home'];
+    if (!canGuard(openSys(), dir.path)) options.push('--dax-unguarded');
   });
   afterEach(async () => {
     for (const program of programs.splice(0)) {

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeGetDisplayInfo } from '@oriel/gpu-blob/testing';
-import { type TempDir, tempDir } from '@oriel/sys/testing';
+import { openSys } from '@oriel/sys';
+import { canGuard, type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { askControl } from '../src/control/client.ts';
 import { openSession } from './fixtures/fs-session.ts';
@@ -31,7 +32,8 @@ describe('oriel run, the program', function () {
     gpuSocket = join(dir.path, 'gpu.sock');
     control = join(dir.path, 'control');
     mkdirSync(join(dir.path, 'share'));
-    const fs = `fs,socket-path=${fsSocket},shared-dir=${join(dir.path, 'share')},tag=home,state-dir=${dir.path}`;
+    const share = `shared-dir=${join(dir.path, 'share')},tag=home,state-dir=${dir.path}`;
+    const fs = `fs,socket-path=${fsSocket},${share}${canGuard(openSys(), dir.path) ? '' : ',dax-unguarded'}`;
     devices = [
       `--control-socket=${control}`,
       '--device',

@@ -17,6 +17,7 @@ import type { Chain, DeviceQueue } from '@oriel/virtqueue';
 import { encodeConfig } from './config.ts';
 import { GrowRecord } from './dax/grow-record.ts';
 import type { GrowthStep } from './dax/growth.ts';
+import type { GuardStats } from './dax/guard.ts';
 import { checkDax, type DaxOptions } from './dax/options.ts';
 import { repairGrown } from './dax/repair.ts';
 import { DaxWindow } from './dax/window.ts';
@@ -28,6 +29,8 @@ import { DAX_RANGE, DAX_RANGE_SHIFT, VIRTIO_FS_SHMCAP_ID_CACHE, VIRTIO_ID_FS } f
 const HAS_INODE_DAX_HI = FUSE_HAS_INODE_DAX / TWO_32;
 /** Requests in flight at most, whatever the rings hold: each has memory of its own. */
 const MOST_OPERATIONS = 4096;
+
+const NO_GUARD: GuardStats = { allowed: 0, yielded: 0, refused: 0, unasked: 0 };
 
 export interface FsDeviceOptions {
   readonly sys: Sys;
@@ -55,6 +58,8 @@ export interface FsDeviceOptions {
 export interface FsStats extends SessionStats {
   /** Inodes of which the window keeps something. */
   readonly daxInodes: number;
+  /** Truncations by others of files that the guest has mapped. */
+  readonly guard: GuardStats;
 }
 
 export class FsDevice implements VirtioDevice {
@@ -109,12 +114,16 @@ export class FsDevice implements VirtioDevice {
   }
 
   get stats(): FsStats {
-    return { ...this.#session.stats, daxInodes: this.#window?.inodeCount ?? 0 };
+    return {
+      ...this.#session.stats,
+      daxInodes: this.#window?.inodeCount ?? 0,
+      guard: this.#window?.guardStats ?? NO_GUARD,
+    };
   }
 
-  /** @throws FsDaxError ERR_FSDAX_WINDOW when the full window could need more mappings than the front-end bears */
+  /** @throws FsDaxError ERR_FSDAX_WINDOW when the full window could need more mappings than the front-end bears; ERR_FSDAX_GUARD */
   attach(host: DeviceHost): void {
-    this.#window?.attach(host.region(VIRTIO_FS_SHMCAP_ID_CACHE));
+    this.#window?.attach(host.region(VIRTIO_FS_SHMCAP_ID_CACHE), host.loop, host.frontendPid);
     this.#host = host;
   }
 
@@ -158,6 +167,7 @@ export class FsDevice implements VirtioDevice {
 
   detach(): void {
     this.reset();
+    this.#window?.detach();
     this.#host = null;
   }
 
@@ -237,7 +247,7 @@ export class FsDevice implements VirtioDevice {
 
 function openWindow(options: FsDeviceOptions, windowSize: number, log: Logger): DaxWindow {
   const { sys, fs, dax = {}, sharedDir, onGrowthStep } = options;
-  const { tail, minSize, stateDir } = checkDax(dax);
+  const { tail, minSize, stateDir, guard } = checkDax(dax);
   if (tail === 'grow' && (stateDir === undefined || sharedDir === undefined)) {
     throw new FsDaxError('ERR_FSDAX_OPTION', "the tail mode 'grow' needs a state directory and the shared directory");
   }
@@ -252,7 +262,7 @@ function openWindow(options: FsDeviceOptions, windowSize: number, log: Logger): 
       : GrowRecord.open(sys, stateDir, shareKey(sharedDir), (file) => repairGrown(sys, sharedDir, file, log));
   const onStep = onGrowthStep ? { onStep: onGrowthStep } : {};
   try {
-    return new DaxWindow({ sys, fs, log, windowSize, tail, minSize, record, ...onStep });
+    return new DaxWindow({ sys, fs, log, windowSize, tail, minSize, guard, record, ...onStep });
   } catch (error) {
     record?.[Symbol.dispose]();
     throw error;

@@ -4,7 +4,8 @@
  */
 export { encodeConfig } from './config.ts';
 export type { GrowthStep } from './dax/growth.ts';
-export type { DaxOptions, DaxTail } from './dax/options.ts';
+export type { GuardStats } from './dax/guard.ts';
+export type { DaxGuard, DaxOptions, DaxTail } from './dax/options.ts';
 export { DEFAULT_DAX_MIN_SIZE, mappingsPerRange } from './dax/options.ts';
 export { FsDevice, type FsDeviceOptions, type FsStats } from './device.ts';
 export type { FsDaxErrorCode } from './errors.ts';

@@ -15,6 +15,12 @@ export const fsOptions = {
     'refuse',
     'files whose last page is partial: no DAX, grown meanwhile, copied',
   ),
+  'dax-guard': choice(
+    ['auto', 'yield', 'refuse'],
+    'auto',
+    'a process that truncates what the guest has mapped: waits or is refused, waits, is refused',
+  ),
+  'dax-unguarded': flag('no guard: a process that truncates what the guest has mapped ends the VM'),
   'dax-min-size': size(MIB, 'smallest file that is mapped'),
   'state-dir': text(
     'DIR',

@@ -53,6 +53,10 @@ function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): DevicePl
   }
   // `copy` changes no file's size, so it has nothing to record.
   const needsState = windowSize(values) > 0 && tail !== 'copy';
+  const guard = values['dax-unguarded'] ? 'off' : values['dax-guard'];
+  if (windowSize(values) > 0 && guard === 'off') {
+    warnings.push('--dax-unguarded: a process that truncates a file which the guest has mapped ends the VM');
+  }
   const options: FsDeviceSettings = {
     tag,
     sharedDir,
@@ -60,6 +64,7 @@ function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): DevicePl
     tail,
     windowSize: windowSize(values),
     daxMinSize: values['dax-min-size'],
+    guard,
     readonly,
     cache: values.cache,
     xattr: values.xattr,

@@ -1,6 +1,6 @@
 /** Makes the virtio-fs device over a directory of the host: loaded by a device's thread. */
 
-import type { DaxTail } from '@oriel/fs-dax';
+import type { DaxGuard, DaxTail } from '@oriel/fs-dax';
 import { FsDevice } from '@oriel/fs-dax';
 import {
   type CachePolicy,
@@ -8,6 +8,7 @@ import {
   limitsForDescriptors,
   PassthroughFilesystem,
 } from '@oriel/fs-passthrough';
+import { checkGuard } from '../dax-guard.ts';
 import type { DeviceContext, DeviceInstance } from '../device-module.ts';
 
 /** Settings of `oriel fs`, checked. */
@@ -19,6 +20,7 @@ export interface FsDeviceSettings {
   /** Bytes; 0: no window. */
   readonly windowSize: number;
   readonly daxMinSize: number;
+  readonly guard: DaxGuard;
   readonly readonly: boolean;
   readonly cache: CachePolicy;
   readonly xattr: boolean;
@@ -46,7 +48,7 @@ function shareDescriptors(settings: FsDeviceSettings, context: DeviceContext): n
 export function createDevice(context: DeviceContext, options: unknown): DeviceInstance {
   const settings = options as FsDeviceSettings;
   const { sys, offload, log } = context;
-  const { sharedDir, stateDir, tail, daxMinSize, windowSize } = settings;
+  const { sharedDir, stateDir, tail, daxMinSize, guard, windowSize } = settings;
   const fs = new PassthroughFilesystem({
     sys,
     sharedDir,
@@ -60,6 +62,9 @@ export function createDevice(context: DeviceContext, options: unknown): DeviceIn
     limits: limitsForDescriptors(shareDescriptors(settings, context)),
   });
   try {
+    if (windowSize > 0) {
+      checkGuard(sys, sharedDir, guard);
+    }
     const device = new FsDevice({
       sys,
       fs,
@@ -67,7 +72,7 @@ export function createDevice(context: DeviceContext, options: unknown): DeviceIn
       tag: settings.tag,
       windowSize,
       sharedDir,
-      dax: { tail, minSize: daxMinSize, ...(stateDir === undefined ? {} : { stateDir }) },
+      dax: { tail, minSize: daxMinSize, guard, ...(stateDir === undefined ? {} : { stateDir }) },
       queueSize: settings.queueSize,
       numRequestQueues: settings.numRequestQueues,
     });

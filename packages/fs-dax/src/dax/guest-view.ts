@@ -21,8 +21,9 @@ export class GuestView {
     const { mode, growth, copies, ranges } = this.#state;
     if (mode === 'none' || (attr.mode & S_IFMT) !== S_IFREG) return true;
     if (growth?.grown && growth.inode!.nodeid === nodeid) growth.correct(attr);
+    const inode = this.#state.inodes.get(nodeid);
+    if (inode !== undefined) inode.told = Math.max(inode.told, attr.size);
     if (copies.any || ranges.partial.size > 0) {
-      const inode = this.#state.inodes.get(nodeid);
       if (inode !== undefined) {
         copies.extend(inode);
         if (inDirectory && lacksBytes(this.#state.region!, inode, attr.size)) return false;
@@ -81,7 +82,10 @@ export class GuestView {
       inode = typeof known === 'number' ? undefined : known;
     }
     if (inode === undefined) return undefined;
-    if (resizes) inode.guestSized = true;
+    if (resizes) {
+      inode.guestSized = true;
+      if (inode.fd !== null) inode.told = Math.max(inode.told, this.#state.facts.size(inode.fd.fd));
+    }
     if (copies.any) copies.reload(inode);
     return inode;
   }

@@ -11,6 +11,8 @@ export interface InodeTableOptions {
   readonly tail: DaxTail;
   /** Smallest file that gets DAX in the guest's per-inode mode, bytes. */
   readonly minSize: number;
+  /** Guards the file of an inode that has a descriptor. @returns 0 or a negative errno */
+  readonly watch: (inode: DaxInode) => number;
 }
 
 export class InodeTable {
@@ -53,6 +55,10 @@ export class InodeTable {
     if (fd < 0) return fd;
     inode.fd = new Fd(sys.fd, fd);
     inode.path = this.#info.path;
+    if (this.#options.watch(inode) < 0) {
+      inode.close();
+      return -EOPNOTSUPP;
+    }
     return inode;
   }
 
@@ -103,10 +109,8 @@ export class InodeTable {
   /** Whether a descriptor for a mapping can be had; tried once an inode, as Linux asks at every lookup. */
   #mayBeOpened(inode: DaxInode): boolean {
     if (inode.openable === null) {
-      const { sys, fs } = this.#options;
-      const fd = fs.openForMapping?.(inode.nodeid) ?? -EOPNOTSUPP;
-      if (fd >= 0) new Fd(sys.fd, fd).close();
-      inode.openable = fd >= 0;
+      inode.openable = typeof this.opened(inode.nodeid) !== 'number';
+      inode.releaseIdle();
     }
     return inode.openable;
   }

@@ -3,6 +3,7 @@ import type { ShmRegion } from '@oriel/shm-region';
 import { EBADF, EIO, EOPNOTSUPP, ESTALE, type Logger, type Sys, SysError } from '@oriel/sys';
 import type { FileFacts } from './file-facts.ts';
 import type { Growth } from './growth.ts';
+import type { DaxInode } from './inode.ts';
 import { type DaxTail, mappingsPerRange } from './options.ts';
 import type { DaxRange } from './range.ts';
 import { RangeCopy } from './range-copy.ts';
@@ -16,6 +17,8 @@ export interface MapperOptions {
   readonly facts: FileFacts;
   readonly growth: Growth | null;
   readonly tail: DaxTail;
+  /** Others are kept from cutting a file below what is mapped of it. */
+  readonly guarded: boolean;
   readonly log: Logger;
 }
 
@@ -66,7 +69,7 @@ export class RangeMapper {
       done(0);
       return;
     }
-    const size = facts.size(inode.fd.fd);
+    const size = inode.limit(facts.size(inode.fd.fd), pageSize);
     if (size < 0) {
       done(size);
       return;
@@ -84,16 +87,27 @@ export class RangeMapper {
       if (again) this.#plan(region, range, plans - 1, done);
       else done(error);
     };
-    if (!insideFile || range.foffset + range.len <= size) this.#mapFile(region, range, range.len, look);
+    if (range.foffset + range.len <= size || !this.#staysInside(region, inode)) {
+      this.#mapFile(region, range, range.len, look);
+    } else if (!insideFile) this.#mapFile(region, range, Math.ceil(size / pageSize) * pageSize - range.foffset, look);
     else if (tail === 'copy') this.#mapCopy(region, range, done);
     else if (tail === 'refuse' && size % pageSize === 0 && range.pieces + 1 < this.#mostPieces) {
       this.#mapFile(region, range, size - range.foffset, look);
-    } else if (growth !== null && (tail === 'grow' || inode.guestSized)) {
+    } else if (growth !== null && !inode.cutByOthers && (tail === 'grow' || inode.guestSized)) {
       growth.claim(inode, () => this.#mapGrown(region, range, growth, look));
     } else {
       this.#refused.add({ path: inode.path, size });
       done(-EOPNOTSUPP);
     }
+  }
+
+  /**
+   * Whether mappings of a file must end with it. Under a guard also where the front-end bears more: a guest that has not heard
+   * of a truncation would reach behind the end. It knows the size of a file that it changes itself.
+   */
+  #staysInside(region: ShmRegion, inode: DaxInode): boolean {
+    if (region.limits.insideFile || inode.cutByOthers || inode.cuts.size > 0) return true;
+    return this.#options.guarded && !inode.guestSized;
   }
 
   /** Maps file bytes from what is covered up to `end` (bytes in the range). */
@@ -102,9 +116,11 @@ export class RangeMapper {
     const { fd } = range.inode.fd!;
     // A front-end grows an empty file and refuses a short one, so the size is looked at again just before the request.
     const before = (): number => {
-      const size = facts.size(fd);
+      const { insideFile, pageSize } = region.limits;
+      const size = range.inode.limit(facts.size(fd), pageSize);
       if (size < 0) return size;
-      return region.limits.insideFile && range.foffset + end > size ? -ESTALE : 0;
+      if (!this.#staysInside(region, range.inode)) return 0;
+      return range.foffset + end > (insideFile ? size : Math.ceil(size / pageSize) * pageSize) ? -ESTALE : 0;
     };
     send(region, range, { fd, fdOffset: range.foffset + range.covered, end, before }, done);
   }

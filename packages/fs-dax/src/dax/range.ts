@@ -16,6 +16,10 @@ export class DaxRange {
   pieces = 0;
   /** The largest size of the file that the guest was told of before anything was mapped, bytes. */
   told = 0;
+  /** Something was mapped: the guest has been told, and may be at it. */
+  held = false;
+  /** Part of it was taken away for a truncation. */
+  shrunk = false;
   /** A map or unmap request is under way. */
   busy = false;
   /** The private copy that stands here instead of the file (tail mode `copy`). */

@@ -1,6 +1,6 @@
 /** The window's 2 MiB slots: which range stands where, and the order of requests for one slot. */
 import type { ShmRegion } from '@oriel/shm-region';
-import { EBADF, type Logger } from '@oriel/sys';
+import { EBADF, EIO, type Logger } from '@oriel/sys';
 import { DAX_RANGE } from '../layout.ts';
 import type { FileFacts } from './file-facts.ts';
 import type { DaxInode } from './inode.ts';
@@ -70,8 +70,9 @@ export class RangeTable {
     begin(range);
     this.#mapper.cover(region, range, (error) => {
       if (this.#holds(range)) {
-        if (range.covered === 0) this.#drop(range);
-        else this.#note(range);
+        if (range.covered > 0) range.held = true;
+        if (range.held) this.#note(range);
+        else this.#drop(range);
       }
       this.#end(range);
       done(error);
@@ -96,6 +97,37 @@ export class RangeTable {
       }
       this.#end(range);
       done(error);
+    });
+  }
+
+  /**
+   * Unmaps what of a range lies behind `keep` bytes of it, for a truncation. A mapping across that place goes whole. `done`
+   * comes when the guest cannot reach it any more, or with -ECANCELED when the rings stop first.
+   */
+  shrink(region: ShmRegion, range: DaxRange, keep: number, done: Done): void {
+    if (range.busy) {
+      range.waiters.push(() => this.shrink(region, range, keep, done));
+      return;
+    }
+    if (!this.#holds(range) || range.covered <= keep) {
+      done(0);
+      return;
+    }
+    begin(range);
+    const entries = region.entries(range.moffset, DAX_RANGE);
+    const first = entries.findIndex(({ shmOffset, len }) => shmOffset + len > range.moffset + keep);
+    const start = first < 0 ? range.moffset : entries[first]!.shmOffset;
+    region.unmap(start, range.moffset + DAX_RANGE - start, (error) => {
+      if (this.#holds(range)) {
+        // Also at a stop: the unmapping stays due.
+        range.covered = start - range.moffset;
+        range.pieces = Math.max(0, first);
+        range.shrunk = true;
+        this.#note(range);
+      }
+      this.#end(range);
+      // A mapping that the front-end does not know is in nobody's way.
+      done(error === -EIO ? 0 : error);
     });
   }
 
@@ -130,7 +162,10 @@ export class RangeTable {
 
   #note(range: DaxRange): void {
     if (range.covered < range.len) this.partial.add(range);
-    else this.partial.delete(range);
+    else {
+      this.partial.delete(range);
+      range.shrunk = false;
+    }
     if (range.copy !== null) this.copies.add(range);
   }
 

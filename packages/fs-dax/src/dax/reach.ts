@@ -12,7 +12,7 @@ export function lacksBytes(region: ShmRegion, inode: DaxInode, size: number): bo
   const { pageSize } = region.limits;
   let lacks = false;
   for (const range of inode.ranges) {
-    if (range.covered === 0) range.told = Math.max(range.told, size);
+    if (!range.held) range.told = Math.max(range.told, size);
     else if (range.lacks(size, pageSize)) lacks = true;
   }
   return lacks;
@@ -20,12 +20,13 @@ export function lacksBytes(region: ShmRegion, inode: DaxInode, size: number): bo
 
 /** True when a file holds more now than its ranges reach; see `lacksBytes`. */
 export function isBehind({ region, facts }: DaxState, inode: DaxInode): boolean {
-  return inode.fd !== null && lacksBytes(region!, inode, facts.size(inode.fd.fd));
+  if (inode.fd === null) return false;
+  return lacksBytes(region!, inode, inode.limit(facts.size(inode.fd.fd), region!.limits.pageSize));
 }
 
 /** Maps what a file now holds behind the mapped part of its ranges. @param done - gets 0 or a negative errno */
 export function extendRanges(state: DaxState, inode: DaxInode, done: (error: number) => void): void {
-  const ranges = [...inode.ranges].filter((range) => range.covered > 0 && range.covered < range.len);
+  const ranges = [...inode.ranges].filter((range) => range.held && range.covered < range.len);
   inTurn(
     ranges.length,
     (index, next) =>

@@ -6,10 +6,11 @@ import { CopyKeeper } from './copies.ts';
 import { FileFacts } from './file-facts.ts';
 import type { GrowRecord } from './grow-record.ts';
 import { Growth, type GrowthStep } from './growth.ts';
+import { TruncationGuard } from './guard.ts';
 import { InodeTable } from './inodes.ts';
 import { KeptOperations } from './kept-operations.ts';
 import { RangeMapper } from './mapper.ts';
-import type { DaxTail } from './options.ts';
+import type { DaxGuard, DaxTail } from './options.ts';
 import { RangeTable } from './ranges.ts';
 
 /** How the guest mounted: its INIT tells. */
@@ -22,6 +23,7 @@ export interface DaxWindowOptions {
   readonly windowSize: number;
   readonly tail: DaxTail;
   readonly minSize: number;
+  readonly guard: DaxGuard;
   /** Owned by the window. */
   readonly record: GrowRecord | null;
   readonly onStep?: (step: GrowthStep) => void;
@@ -35,6 +37,7 @@ export class DaxState implements Disposable {
   /** Null without a crash record: then no file is ever grown. */
   readonly growth: Growth | null;
   readonly ranges: RangeTable;
+  readonly guard: TruncationGuard;
   readonly copies: CopyKeeper;
   mode: DaxMode = 'none';
   /** Of the present connection, or of the one before. */
@@ -45,7 +48,8 @@ export class DaxState implements Disposable {
     const { sys, log, record, tail, windowSize, onStep } = options;
     this.options = options;
     this.facts = new FileFacts(sys);
-    this.inodes = new InodeTable(options);
+    this.guard = new TruncationGuard(this, { sys, log, policy: options.guard });
+    this.inodes = new InodeTable({ ...options, watch: (inode) => this.guard.watch(inode) });
     this.growth =
       record === null
         ? null
@@ -59,12 +63,20 @@ export class DaxState implements Disposable {
             onFree: () => this.kept.resumeHeld(() => this.growth!.inode === null),
             ...(onStep ? { onStep } : {}),
           });
-    const mapper = new RangeMapper({ sys, facts: this.facts, growth: this.growth, tail, log });
+    const mapper = new RangeMapper({
+      sys,
+      facts: this.facts,
+      growth: this.growth,
+      tail,
+      guarded: options.guard !== 'off',
+      log,
+    });
     this.ranges = new RangeTable(windowSize, mapper, this.facts, log);
     this.copies = new CopyKeeper(this.ranges, log);
   }
 
   [Symbol.dispose](): void {
+    this.guard[Symbol.dispose]();
     this.facts[Symbol.dispose]();
     this.options.record?.[Symbol.dispose]();
   }

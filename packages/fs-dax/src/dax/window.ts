@@ -1,9 +1,10 @@
 /** The DAX window of a session: SETUPMAPPING, REMOVEMAPPING, and what becomes of both when a session or the rings end. */
 import { type Attributes, FUSE_DESTROY, FUSE_INIT, type Operation, PENDING } from '@oriel/fuse';
 import type { ShmRegion } from '@oriel/shm-region';
-import { EINVAL, EOPNOTSUPP } from '@oriel/sys';
+import { EINVAL, EOPNOTSUPP, type EventLoop } from '@oriel/sys';
 import { FsDaxError } from '../errors.ts';
 import { DAX_RANGE } from '../layout.ts';
+import type { GuardStats } from './guard.ts';
 import { GuestView } from './guest-view.ts';
 import { inTurn } from './in-turn.ts';
 import type { DaxSession } from './kept-operations.ts';
@@ -40,10 +41,19 @@ export class DaxWindow implements Disposable {
   /** @param stopping - whether some queues are stopped, so that work which is cancelled can be done at a start */
   bind(session: DaxSession, stopping: () => boolean): void {
     this.#state.kept.bind(session, stopping);
+    this.#state.guard.stopped = stopping;
   }
 
-  /** @throws FsDaxError ERR_FSDAX_WINDOW: a mapping that is refused later is SIGBUS in the guest */
-  attach(region: ShmRegion): void {
+  /** Truncations by others, counted. */
+  get guardStats(): GuardStats {
+    return this.#state.guard.stats;
+  }
+
+  /**
+   * @throws FsDaxError ERR_FSDAX_WINDOW: a mapping that is refused later is SIGBUS in the guest; ERR_FSDAX_GUARD where the host
+   *   cannot guard files
+   */
+  attach(region: ShmRegion, loop: EventLoop, frontendPid: number): void {
     const { maxMappings, insideFile } = region.limits;
     const mappings = (region.size / DAX_RANGE) * (insideFile ? mappingsPerRange(this.#state.options.tail) : 1);
     if (mappings > maxMappings) {
@@ -52,7 +62,13 @@ export class DaxWindow implements Disposable {
         `a window of ${region.size} bytes can need ${mappings} mappings, and the front-end bears ${maxMappings}`,
       );
     }
+    this.#state.guard.open(loop, frontendPid);
     this.#state.region = region;
+  }
+
+  /** The front-end left, and everything was forgotten. */
+  detach(): void {
+    this.#state.guard.close();
   }
 
   setMode(mode: DaxMode): void {

@@ -46,10 +46,10 @@ const CALLS: Readonly<Record<string, Calls>> = {
     ]),
     openat2: 437,
     plainOpens: new Set([59, 322, 11]),
-    truncates: new Set([76, 77, 92, 93]),
+    truncates: new Set([76, 77, 92, 93, 193, 194]),
     fallocate: 285,
-    // read write pread64 pwrite64 readv writev sendfile splice tee preadv pwritev copy_file_range preadv2 pwritev2 mmap ioctl
-    uses: new Set([0, 1, 17, 18, 19, 20, 40, 275, 276, 295, 296, 326, 327, 328, 9, 16]),
+    // read write pread64 pwrite64 readv writev sendfile splice tee preadv pwritev copy_file_range preadv2 pwritev2 mmap ioctl io_submit
+    uses: new Set([0, 1, 17, 18, 19, 20, 40, 275, 276, 295, 296, 326, 327, 328, 9, 16, 209]),
   },
   arm64: {
     opens: new Map([
@@ -60,7 +60,7 @@ const CALLS: Readonly<Record<string, Calls>> = {
     plainOpens: new Set([221, 281]),
     truncates: new Set([45, 46]),
     fallocate: 47,
-    uses: new Set([63, 64, 67, 68, 65, 66, 71, 76, 77, 69, 70, 285, 286, 287, 222, 29]),
+    uses: new Set([63, 64, 67, 68, 65, 66, 71, 76, 77, 69, 70, 285, 286, 287, 222, 29, 2]),
   },
 };
 
@@ -76,11 +76,28 @@ export function syscallLine(thread: number): string {
   }
 }
 
+const RUNNING = 'running';
+/** Looks in a row, and looks with a pause between them. */
+const QUICK_LOOKS = 20;
+const LOOKS = 100;
+const LOOK_MS = 1;
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+/** The line of a thread that has just asked: its event can be read a moment before it sleeps, and only then has it a line. */
+export function syscallLineOfAsking(thread: number): string {
+  let line = syscallLine(thread);
+  for (let look = 0; line === RUNNING && look < LOOKS; look++) {
+    if (look >= QUICK_LOOKS) Atomics.wait(sleeper, 0, 0, LOOK_MS);
+    line = syscallLine(thread);
+  }
+  return line;
+}
+
 /** True when a thread has left the system call that `line` shows, for certain. */
 export function hasLeft(thread: number, line: string): boolean {
   const now = syscallLine(thread);
   // On a processor at this moment: it may still be at it.
-  return now !== 'running' && now !== line;
+  return now !== RUNNING && now !== line;
 }
 
 /** What the thread that asks to open a file is about to do. */

@@ -21,7 +21,7 @@ import { FanotifyEvent, FanotifyRange, FanotifyResponse } from '../fanotify-layo
 import { openSys } from '../koffi/open.ts';
 import { NodeLoop } from '../loop/node-loop.ts';
 import { FileState } from './file-state.ts';
-import { type Asked, hasLeft, type Intent, intentOfAccess, intentOfOpen, syscallLine } from './intent.ts';
+import { type Asked, hasLeft, type Intent, intentOfAccess, intentOfOpen, syscallLineOfAsking } from './intent.ts';
 import {
   ALLOWED,
   BROKEN,
@@ -128,7 +128,7 @@ class TruncationHelper {
       return;
     }
     this.#endsOf(thread, null);
-    const line = syscallLine(thread);
+    const line = syscallLineOfAsking(thread);
     const intent = this.#intent(at, fd, thread, mask, line);
     if (intent.kind === 'harmless') {
       this.#answer(fd, FAN_ALLOW);

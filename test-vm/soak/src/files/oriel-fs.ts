@@ -1,6 +1,7 @@
 /** `oriel fs` for the soak. */
 import type { DaxTail } from '@oriel/fs-dax';
 import type { Sys } from '@oriel/sys';
+import { canGuard } from '@oriel/sys/testing';
 import { OrielProcess } from '../oriel-process.ts';
 
 /** How `oriel fs` is started. */
@@ -18,7 +19,6 @@ export function startOrielFs(sys: Sys, options: FsOptions): OrielProcess {
   const { dir, sharedDir, tail, windowSize, daxMinSize } = options;
   const rules = [`--dax-tail=${tail}`, `--dax-min-size=${daxMinSize}`, `--state-dir=${dir}`];
   const share = [`--shared-dir=${sharedDir}`, '--tag=soak', `--window=${windowSize}`];
-  // It takes root to guard files.
-  if (process.geteuid?.() !== 0) rules.push('--dax-unguarded');
+  if (!canGuard(sys, sharedDir)) rules.push('--dax-unguarded');
   return new OrielProcess(sys, { dir, sockets: 1, args: ([fd]) => ['fs', `--fd=${fd}`, ...share, ...rules] });
 }

@@ -3,7 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Sys } from '@oriel/sys';
-import { type TempDir, tempDir } from '@oriel/sys/testing';
+import { canGuard, type TempDir, tempDir } from '@oriel/sys/testing';
 import { GPU_FEATURES, LoopbackVm } from '@oriel/test-vm-loopback';
 import { SoakError } from '../errors.ts';
 import { OrielProcess } from '../oriel-process.ts';
@@ -48,8 +48,7 @@ export class TwoDevices implements AsyncDisposable {
       writeFileSync(join(this.#sharedDir, file.name), file.bytes);
       return file;
     });
-    // It takes root to guard files.
-    const guard = process.geteuid?.() === 0 ? '' : ',dax-unguarded';
+    const guard = canGuard(sys, this.#sharedDir) ? '' : ',dax-unguarded';
     const share = `shared-dir=${this.#sharedDir},tag=soak,window=${DAX_WINDOW},state-dir=${path}${guard}`;
     const gpu = `host-visible=${HOST_VISIBLE},max-hostmem=${HOSTMEM},outputs=640x480`;
     const args = ([fs, other]: readonly number[]): string[] => [
