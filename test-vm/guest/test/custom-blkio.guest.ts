@@ -3,7 +3,7 @@
  * the front-end libblkio, under `qemu-io` and `qemu-img`; and `qemu-storage-daemon`, a back-end, as the oracle for what is
  * refused.
  */
-import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
