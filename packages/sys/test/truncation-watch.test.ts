@@ -9,8 +9,12 @@ import {
   errnoName,
   type FileGuard,
   type FileTruncation,
+  Mapping,
+  openOffload,
   openSys,
   openTruncationWatch,
+  PROT_READ,
+  SYS,
   truncationWatchErrno,
 } from '../src/index.ts';
 import { type LeakCheck, leakCheck, type TempDir, tempDir } from '../src/testing/index.ts';
@@ -47,8 +51,10 @@ async function beside(loop: BlockingLoop, command: string, ...args: string[]): P
 class Asked implements FileGuard {
   readonly sizes: number[] = [];
   readonly sure: boolean[] = [];
+  readonly sizesAtChanges: number[] = [];
   over = 0;
   changes = 0;
+  size = (): number => 0;
   answer = (truncation: FileTruncation): void => truncation.allow();
 
   truncating(truncation: FileTruncation): void {
@@ -63,6 +69,7 @@ class Asked implements FileGuard {
 
   changed(): void {
     this.changes++;
+    this.sizesAtChanges.push(this.size());
   }
 }
 
@@ -130,6 +137,29 @@ describe('TruncationWatch', () => {
     expect(asked.sizes).to.deep.equal([0]);
     expect(asked.over).to.equal(1);
     expect(statSync(file).size).to.equal(100_000);
+  });
+
+  it('tells nothing of what helper threads of this process write', async () => {
+    using watch = openTruncationWatch(sys, loop);
+    using offload = openOffload(sys, loop);
+    using bytes = Mapping.shared(sys.mem, fd, 4096, 0, PROT_READ);
+    const asked = new Asked();
+    asked.size = () => statSync(file).size;
+    using _watched = watch.watch(fd, asked) as Disposable;
+    let written = 0;
+    const submitted = offload.submit(SYS.pwrite64, [fd, bytes.addr, 4096, 100_000], (result) => {
+      written = result;
+    });
+    expect(submitted).to.equal(true);
+    while (written === 0) loop.runOnce(100);
+    expect(written).to.equal(4096);
+    // What another process does comes behind it.
+    await beside(loop, 'sh', '-c', `echo more >> ${file}`);
+    while (asked.changes === 0) loop.runOnce(100);
+    expect(
+      asked.sizesAtChanges.every((size) => size === 100_000 + 4096 + 5),
+      String(asked.sizesAtChanges),
+    ).to.equal(true);
   });
 
   it('does not ask about what cuts nothing, and tells of a writer that closes', async () => {

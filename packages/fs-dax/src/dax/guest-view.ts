@@ -84,6 +84,8 @@ export class GuestView {
     if (inode === undefined) return undefined;
     if (resizes) {
       inode.guestSized = true;
+      // Smaller than before is nobody else's doing now.
+      inode.lastSize = 0;
       if (inode.fd !== null) inode.told = Math.max(inode.told, this.#state.facts.size(inode.fd.fd));
     }
     if (copies.any) copies.reload(inode);

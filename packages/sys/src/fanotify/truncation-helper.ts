@@ -3,6 +3,7 @@
  * own thread (which waits for the answer and could not give it), and hands everything else to the loop. It never opens a
  * file of the share: it would wait for itself.
  */
+import { existsSync } from 'node:fs';
 import { isMainThread, workerData } from 'node:worker_threads';
 import { ETXTBSY } from '../constants/errno.ts';
 import { EPOLLIN } from '../constants/event.ts';
@@ -123,7 +124,8 @@ class TruncationHelper {
       return;
     }
     if (!asks) {
-      this.#changed(fd, thread, mask);
+      // What this process writes in other threads is no news to it either.
+      if (!existsSync(`/proc/self/task/${thread}`)) this.#changed(fd, thread, mask);
       this.#sys.fd.close(fd);
       return;
     }
