@@ -1,7 +1,7 @@
 /** Reads the chains of a split ring: every rule that a driver could break is checked here, on a copy of each descriptor. */
 import { TWO_32 } from '@oriel/layout';
 import { VRING_DESC_F_INDIRECT, VRING_DESC_F_NEXT, VRING_DESC_F_WRITE } from './layout.ts';
-import { CHAIN_BAD, CHAIN_BROKEN, CHAIN_OK, MAX_CHAIN_BYTES as MAX_BYTES, PieceReader } from './piece-reader.ts';
+import { CHAIN_BROKEN, MAX_CHAIN_BYTES as MAX_BYTES, PieceReader } from './piece-reader.ts';
 import type { PooledChain } from './pooled-chain.ts';
 
 // The compiler folds a module's own constants into the hot loop; imported ones it loads and checks each time.
@@ -10,7 +10,6 @@ const WRITE = VRING_DESC_F_WRITE;
 const INDIRECT = VRING_DESC_F_INDIRECT;
 const HIGH_WORD = TWO_32;
 const MAX_CHAIN_BYTES = MAX_BYTES;
-const OK = CHAIN_OK;
 const BROKEN = CHAIN_BROKEN;
 /** log2 of the bytes of a descriptor. */
 const DESC_SHIFT = 4;
@@ -97,12 +96,7 @@ export class ChainReader extends PieceReader {
       readCount = count;
       readBytes = bytes;
     }
-    chain.readCount = readCount;
-    chain.writeCount = count - readCount;
-    chain.readBytes = readBytes;
-    chain.writeBytes = bytes - readBytes;
-    if (this.error === null) return OK;
     this.visited = visited;
-    return CHAIN_BAD;
+    return this.close(chain, count, readCount, bytes, readBytes);
   }
 }

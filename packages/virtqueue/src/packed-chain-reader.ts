@@ -1,7 +1,7 @@
 /** Reads the chains of a packed ring (VIRTIO 1.3, 2.8), under the same rules as those of a split one. */
 import { TWO_32 } from '@oriel/layout';
 import { VRING_DESC_F_INDIRECT, VRING_DESC_F_NEXT, VRING_DESC_F_WRITE } from './layout.ts';
-import { CHAIN_BAD, CHAIN_BROKEN, CHAIN_OK, MAX_CHAIN_BYTES as MAX_BYTES, PieceReader } from './piece-reader.ts';
+import { CHAIN_BROKEN, MAX_CHAIN_BYTES as MAX_BYTES, PieceReader } from './piece-reader.ts';
 import type { PooledChain } from './pooled-chain.ts';
 import type { KeptBuffer } from './queue.ts';
 
@@ -11,7 +11,6 @@ const WRITE = VRING_DESC_F_WRITE << 16;
 const INDIRECT = VRING_DESC_F_INDIRECT << 16;
 const HIGH_WORD = TWO_32;
 const MAX_CHAIN_BYTES = MAX_BYTES;
-const OK = CHAIN_OK;
 const BROKEN = CHAIN_BROKEN;
 /** log2 of the bytes of a descriptor. */
 const DESC_SHIFT = 4;
@@ -111,13 +110,8 @@ export class PackedChainReader extends PieceReader {
     }
     chain.head = id;
     chain.slots = slots;
-    chain.readCount = readCount;
-    chain.writeCount = count - readCount;
-    chain.readBytes = readBytes;
-    chain.writeBytes = bytes - readBytes;
-    if (this.error === null) return OK;
     this.visited = visited;
-    return CHAIN_BAD;
+    return this.close(chain, count, readCount, bytes, readBytes);
   }
 
   /** Fills `chain` with buffers that were read before; its head and slots are the caller's to set. @returns as `read` */
@@ -136,11 +130,7 @@ export class PackedChainReader extends PieceReader {
         readBytes = bytes;
       }
     }
-    chain.readCount = readCount;
-    chain.writeCount = count - readCount;
-    chain.readBytes = readBytes;
-    chain.writeBytes = bytes - readBytes;
-    return this.error === null ? OK : CHAIN_BAD;
+    return this.close(chain, count, readCount, bytes, readBytes);
   }
 
   #tooLong(first: number, room: number): number {

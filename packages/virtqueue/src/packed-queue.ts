@@ -24,14 +24,9 @@ import {
   type QueueStats,
   type RingQueue,
 } from './queue.ts';
+import { queueLimits } from './queue-limits.ts';
 import { isPackedRingSize } from './ring-size.ts';
 
-/** Completions between two calls unless told otherwise: keeps driver and device busy at the same time. */
-const DEFAULT_CALL_BATCH = 8;
-/** Longest chain unless told otherwise, in pieces: 1024 pages and what stands around them. */
-const DEFAULT_MAX_PIECES = 1088;
-/** Pieces that a chain has room for at first; longer ones make it grow, once. */
-const FIRST_CAPACITY = 8;
 /** Bad chains in a row, in one `next()`, after which the driver is held to be hostile: it must not keep us here. */
 const MAX_BAD_CHAINS = 4096;
 /** The same for the descriptors in them: one table can have 32768. */
@@ -119,13 +114,11 @@ export class PackedQueue implements RingQueue {
    * @throws VirtqueueError ERR_VIRTQ_SIZE, ERR_VIRTQ_ALIGN, ERR_VIRTQ_ADDRESS, ERR_VIRTQ_MEMORY; RangeError for options
    */
   constructor(memory: GuestMemory, config: PackedQueueConfig) {
-    const { index, size, base, maxPieces = Math.max(size, DEFAULT_MAX_PIECES) } = config;
-    const { callBatch = DEFAULT_CALL_BATCH } = config;
+    const { index, size, base } = config;
     if (!isPackedRingSize(size)) {
       throw new VirtqueueError('ERR_VIRTQ_SIZE', 'frontend', `ring size ${size}, want 1 to 32768`, { queue: index });
     }
-    if (!Number.isInteger(maxPieces) || maxPieces < 1) throw new RangeError(`maxPieces ${maxPieces}, want 1 or more`);
-    if (!Number.isInteger(callBatch) || callBatch < 1) throw new RangeError(`callBatch ${callBatch}, want 1 or more`);
+    const { maxPieces, callBatch, firstCapacity } = queueLimits(config);
     const out = slotsBetween(base, size);
     if (out < 0) {
       const detail = `ring base 0x${base.toString(16)} of a ring of ${size} entries`;
@@ -136,8 +129,8 @@ export class PackedQueue implements RingQueue {
     this.#memory = memory;
     this.#config = config;
     this.#eventIdx = config.eventIdx;
-    this.#callBatch = Math.min(callBatch, size);
-    this.#firstCapacity = Math.min(FIRST_CAPACITY, maxPieces);
+    this.#callBatch = callBatch;
+    this.#firstCapacity = firstCapacity;
     this.#reader = new PackedChainReader(memory, { index, size, indirect: config.indirect, maxPieces });
     this.#ring = bindPackedRing(memory, config);
     this.#generation = memory.generation;

@@ -18,6 +18,7 @@ export const MAX_CHAIN_BYTES = 2 ** 32;
 // The compiler folds a module's own constants into the hot loop; imported ones it loads and checks each time.
 const NEXT = VRING_DESC_F_NEXT;
 const HIGH_WORD = TWO_32;
+const OK = CHAIN_OK;
 const DESC_BYTES = VirtqDesc.byteLength;
 /** log2 of the bytes of a descriptor. */
 const DESC_SHIFT = 4;
@@ -63,6 +64,15 @@ export abstract class PieceReader {
   /** Forgets the region that was hit last: the memory table changed. */
   forget(): void {
     this.#visit(null);
+  }
+
+  /** Ends a chain of `count` pieces and `bytes` bytes, of which the first are readable. @returns CHAIN_OK or CHAIN_BAD */
+  protected close(chain: PooledChain, count: number, readCount: number, bytes: number, readBytes: number): number {
+    chain.readCount = readCount;
+    chain.writeCount = count - readCount;
+    chain.readBytes = readBytes;
+    chain.writeBytes = bytes - readBytes;
+    return this.error === null ? OK : CHAIN_BAD;
   }
 
   /**

@@ -15,6 +15,7 @@ import {
   type RingQueue,
   type SplitQueueConfig,
 } from './queue.ts';
+import { queueLimits } from './queue-limits.ts';
 import { isRingSize } from './ring-size.ts';
 import {
   AVAIL_HEADS,
@@ -26,12 +27,6 @@ import {
   usedEventAt,
 } from './split-ring.ts';
 
-/** Completions between two calls unless told otherwise: keeps driver and device busy at the same time. */
-const DEFAULT_CALL_BATCH = 8;
-/** Longest chain unless told otherwise, in pieces: 1024 pages and what stands around them. */
-const DEFAULT_MAX_PIECES = 1088;
-/** Pieces that a chain has room for at first; longer ones make it grow, once. */
-const FIRST_CAPACITY = 8;
 /** Bad chains in a row, in one `next()`, after which the driver is held to be hostile: it must not keep us here. */
 const MAX_BAD_CHAINS = 4096;
 /** The same for the descriptors in them: one table can have 32768. */
@@ -113,13 +108,7 @@ export class SplitQueue implements RingQueue {
    * @throws VirtqueueError ERR_VIRTQ_SIZE, ERR_VIRTQ_ALIGN, ERR_VIRTQ_ADDRESS, ERR_VIRTQ_MEMORY; RangeError for options
    */
   constructor(memory: GuestMemory, config: SplitQueueConfig) {
-    const {
-      index,
-      size,
-      base,
-      maxPieces = Math.max(size, DEFAULT_MAX_PIECES),
-      callBatch = DEFAULT_CALL_BATCH,
-    } = config;
+    const { index, size, base } = config;
     if (!isRingSize(size)) {
       throw new VirtqueueError('ERR_VIRTQ_SIZE', 'frontend', `ring size ${size}, want a power of two to 32768`, {
         queue: index,
@@ -128,16 +117,15 @@ export class SplitQueue implements RingQueue {
     if (!Number.isInteger(base) || base < 0 || base > 0xffff) {
       throw new VirtqueueError('ERR_VIRTQ_SIZE', 'frontend', `ring base ${base}, want 0 to 65535`, { queue: index });
     }
-    if (!Number.isInteger(maxPieces) || maxPieces < 1) throw new RangeError(`maxPieces ${maxPieces}, want 1 or more`);
-    if (!Number.isInteger(callBatch) || callBatch < 1) throw new RangeError(`callBatch ${callBatch}, want 1 or more`);
+    const { maxPieces, callBatch, firstCapacity } = queueLimits(config);
     this.index = index;
     this.size = size;
     this.#memory = memory;
     this.#config = config;
     this.#mask = size - 1;
     this.#eventIdx = config.eventIdx;
-    this.#callBatch = Math.min(callBatch, size);
-    this.#firstCapacity = Math.min(FIRST_CAPACITY, maxPieces);
+    this.#callBatch = callBatch;
+    this.#firstCapacity = firstCapacity;
     this.#reader = new ChainReader(memory, { index, size, indirect: config.indirect, maxPieces });
     this.#usedEventAt = usedEventAt(size);
     this.#availEventAt = availEventAt(size);
@@ -224,8 +212,7 @@ export class SplitQueue implements RingQueue {
     this.stats.completed++;
     this.stats.bytesRead += readBytes;
     this.stats.bytesWritten += written;
-    if (this.#order === null) this.#publish(head, written);
-    else this.#settle(head, written);
+    this.#giveBack(head, written);
   }
 
   unfetch(chain: Chain): boolean {
@@ -368,7 +355,7 @@ export class SplitQueue implements RingQueue {
     return true;
   }
 
-  /** Returns a chain that is not `complete`d by the device. */
+  /** Gives a chain to the driver, in its order where that counts. */
   #giveBack(head: number, written: number): void {
     if (this.#order === null) this.#publish(head, written);
     else this.#settle(head, written);
