@@ -27,6 +27,8 @@ interface Mapping {
   readonly len: number;
   /** The blob's file, as the front-end will announce it. */
   readonly file: FileIdentity | null;
+  /** What was wrong with the file when the request was about to be sent. */
+  fault: string | null;
   state: 'mapping' | 'live' | 'unmapping';
   /** Waits for the answer of the map. */
   mapped: Done | null;
@@ -97,11 +99,8 @@ export class BlobMappings {
     }
     const { pageSize } = region.limits;
     const len = Math.ceil(resource.size / pageSize) * pageSize;
-    const { sys, complaints } = this.#options;
-    const free = isFree(region, this.#mappings.values(), shmOffset, len);
-    const fault = free ? fileFault(sys, host, len, region.limits) : 'there is no room for it';
-    if (fault !== null) {
-      complaints.say(`resource ${resource.id} is not mapped, ${len} bytes at ${shmOffset}: ${fault}`);
+    if (!isFree(region, this.#mappings.values(), shmOffset, len)) {
+      this.#sayFault(resource, shmOffset, len, 'there is no room for it');
       this.#failed.add(resource);
       done(VIRTIO_GPU_RESP_ERR_UNSPEC);
       return;
@@ -117,7 +116,8 @@ export class BlobMappings {
       host,
       shmOffset,
       len,
-      file: fileIdentity(sys, host.fd),
+      file: fileIdentity(this.#options.sys, host.fd),
+      fault: null,
       state: 'mapping',
       mapped: done,
       unmapped: [],
@@ -193,7 +193,10 @@ export class BlobMappings {
       writable: true,
       owner: resource,
       label: `${host.label}, resource ${resource.id}`,
-      before: () => (fileFault(this.#options.sys, host, len, region.limits) === null ? 0 : -EINVAL),
+      before: () => {
+        mapping.fault = fileFault(this.#options.sys, host, len, region.limits);
+        return mapping.fault === null ? 0 : -EINVAL;
+      },
     };
     region.map(request, (error) => this.#mapped(mapping, error));
   }
@@ -216,11 +219,14 @@ export class BlobMappings {
     this.#failed.add(resource);
     if (mapping.state === 'mapping') this.#mappings.delete(resource);
     if (error !== -ECANCELED) {
-      const where = `${mapping.len} bytes at ${mapping.shmOffset}`;
-      this.#options.complaints.say(`resource ${resource.id} is not mapped, ${where}: ${errnoName(-error)}`);
+      this.#sayFault(resource, mapping.shmOffset, mapping.len, mapping.fault ?? errnoName(-error));
     }
     if (error === -ENOSPC && this.#region !== null) this.#sayFull(this.#region);
     mapped?.(error === -ENOSPC ? VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY : VIRTIO_GPU_RESP_ERR_UNSPEC);
+  }
+
+  #sayFault(resource: Resource, shmOffset: number, len: number, why: string): void {
+    this.#options.complaints.say(`resource ${resource.id} is not mapped, ${len} bytes at ${shmOffset}: ${why}`);
   }
 
   #release(mapping: Mapping, done: Done): void {
