@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { ENODATA, ENOMEM, errnoName, truncationWatchErrno } from '@oriel/sys';
-import { mockSys } from '@oriel/sys/testing';
+import { ENODATA, ENOMEM, errnoName } from '@oriel/sys';
+import { guardErrno, mockSys } from '@oriel/sys/testing';
 import { profiles } from '@oriel/vhost-user';
 import { expect } from 'chai';
 import { DAX_RANGE, FsDaxError } from '../src/index.ts';
@@ -11,15 +11,6 @@ import { PAGE, Rig, type RigOptions, sys, withFile } from './support/rig.ts';
 const R = DAX_RANGE;
 /** A front-end where mappings may end behind the file. */
 const LOOSE = { host: { limits: profiles.alioth.limits } };
-
-function watchable(): number {
-  const fd = openSync(tmpdir(), 'r');
-  try {
-    return truncationWatchErrno(sys, fd);
-  } finally {
-    closeSync(fd);
-  }
-}
 
 /** What a process of the host came to that runs beside the device. */
 async function beside(rig: Rig, command: string): Promise<{ code: number; said: string }> {
@@ -43,7 +34,7 @@ describe('a guard against truncation', () => {
   let made: { rig: Rig; nodeid: number };
 
   before(function () {
-    const errno = watchable();
+    const errno = guardErrno(sys, tmpdir());
     if (errno === 0) return;
     console.warn(`      NOT TESTED HERE: the truncation guard (${errnoName(-errno)})`);
     this.skip();

@@ -15,20 +15,10 @@ import {
   openTruncationWatch,
   PROT_READ,
   SYS,
-  truncationWatchErrno,
 } from '../src/index.ts';
-import { type LeakCheck, leakCheck, type TempDir, tempDir } from '../src/testing/index.ts';
+import { guardErrno, type LeakCheck, leakCheck, type TempDir, tempDir } from '../src/testing/index.ts';
 
 const sys = openSys();
-
-function supported(dir: string): number {
-  const fd = openSync(dir, 'r');
-  try {
-    return truncationWatchErrno(sys, fd);
-  } finally {
-    closeSync(fd);
-  }
-}
 
 /** What a process that runs beside the loop came to. */
 async function beside(loop: BlockingLoop, command: string, ...args: string[]): Promise<{ code: number; said: string }> {
@@ -82,7 +72,7 @@ describe('TruncationWatch', () => {
 
   before(function () {
     dir = tempDir('oriel-watch-');
-    const errno = supported(dir.path);
+    const errno = guardErrno(sys, dir.path);
     if (errno < 0) {
       console.warn(`      NOT TESTED HERE: pre-content events (${errnoName(-errno)})`);
       this.skip();

@@ -1,8 +1,8 @@
 /** `oriel`, the back-end under test: the real program, from the sources of this checkout. */
-import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openSys, truncationWatchErrno } from '@oriel/sys';
+import { openSys } from '@oriel/sys';
+import { canGuard } from '@oriel/sys/testing';
 import { exec } from './exec.ts';
 import { HostProcess } from './process.ts';
 
@@ -56,20 +56,10 @@ export async function startOriel(args: readonly string[], sockets = 1): Promise<
   return backend;
 }
 
-/** True when `oriel fs` can guard files of a directory against truncation by others. */
-export function guardable(sharedDir: string): boolean {
-  const fd = openSync(sharedDir, 'r');
-  try {
-    return truncationWatchErrno(openSys(), fd) === 0;
-  } finally {
-    closeSync(fd);
-  }
-}
-
 /** The tests run without root too: then nobody is guarded, and nobody truncates. */
 function guardArgs({ sharedDir, args = [] }: OrielFsOptions): string[] {
   const chosen = args.some((arg) => arg.startsWith('--dax-guard') || arg === '--dax-unguarded');
-  return chosen || guardable(sharedDir) ? [] : ['--dax-unguarded'];
+  return chosen || canGuard(openSys(), sharedDir) ? [] : ['--dax-unguarded'];
 }
 
 /** Starts `oriel fs`. It serves one front-end after another. @throws GuestError as {@link startOriel} */

@@ -3,6 +3,8 @@ import { closeSync, ftruncateSync, openSync, truncateSync, writeFileSync, writeS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { openSys } from '@oriel/sys';
+import { canGuard } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import {
   bootGuest,
@@ -14,7 +16,6 @@ import {
   orielDevice,
   startOrielFs,
 } from '../index.ts';
-import { guardable } from '../src/oriel.ts';
 import { fillPattern } from '../src/pattern.ts';
 
 const MIB = 1 << 20;
@@ -94,7 +95,7 @@ describe('a file that is truncated while a guest has it mapped', () => {
   const suite = guestSuite('dax-guard');
 
   before(function () {
-    if (guardable(tmpdir())) return;
+    if (canGuard(openSys(), tmpdir())) return;
     process.stderr.write('GUEST SUITE SKIPPED: this host cannot guard files against truncation\n');
     this.skip();
   });

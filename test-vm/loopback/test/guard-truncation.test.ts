@@ -1,6 +1,7 @@
-import { closeSync, openSync, statSync, truncateSync } from 'node:fs';
+import { statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { BlockingLoop, EFAULT, ETXTBSY, errnoName, SysError, truncationWatchErrno } from '@oriel/sys';
+import { BlockingLoop, EFAULT, ETXTBSY, errnoName, SysError } from '@oriel/sys';
+import { guardErrno } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { DAX_RANGE } from '../src/index.ts';
 import { codeOf, errnoOf, pattern } from './support/bytes.ts';
@@ -10,15 +11,6 @@ import { TruncatingHost } from './support/truncating-host.ts';
 const SIZE = 6 * MIB;
 const SEED = 77;
 const TIMES = 100;
-
-function watchable(): number {
-  const fd = openSync(tmpdir(), 'r');
-  try {
-    return truncationWatchErrno(sys, fd);
-  } finally {
-    closeSync(fd);
-  }
-}
 
 /** Places all over the file, the same in every run; a third on the edge of a range, where nothing that stays is touched. */
 function randomCuts(): number[] {
@@ -91,7 +83,7 @@ describe('a host that truncates what the guest has mapped', () => {
   let share: Share;
 
   before(function () {
-    const errno = watchable();
+    const errno = guardErrno(sys, tmpdir());
     if (errno === 0) return;
     console.warn(`      NOT TESTED HERE: the truncation guard (${errnoName(-errno)})`);
     this.skip();

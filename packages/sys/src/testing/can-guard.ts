@@ -3,12 +3,20 @@ import { closeSync, openSync } from 'node:fs';
 import { truncationWatchErrno } from '../fanotify/truncation-watch.ts';
 import type { Sys } from '../sys.ts';
 
-/** True when files of a directory can be guarded against truncation by others: as root, on file systems that tell of it. */
-export function canGuard(sys: Sys, directory: string): boolean {
+/**
+ * Whether files of a directory can be guarded against truncation by others: as root, on file systems that tell of it.
+ * @returns 0, or a negative errno
+ */
+export function guardErrno(sys: Sys, directory: string): number {
   const fd = openSync(directory, 'r');
   try {
-    return truncationWatchErrno(sys, fd) === 0;
+    return truncationWatchErrno(sys, fd);
   } finally {
     closeSync(fd);
   }
+}
+
+/** True where `guardErrno` is 0. */
+export function canGuard(sys: Sys, directory: string): boolean {
+  return guardErrno(sys, directory) === 0;
 }
