@@ -6,6 +6,8 @@ import { formatGpuTable } from './gpu/gpu-report.ts';
 import { describeMachine } from './machine.ts';
 import type { BenchOptions } from './options.ts';
 import { formatFsTable, formatHead, type Report, toJson } from './report.ts';
+import { measureRings } from './rings/rings-part.ts';
+import { formatRingsTable } from './rings/rings-report.ts';
 
 /**
  * Measures and reports.
@@ -15,10 +17,12 @@ export async function bench(options: BenchOptions): Promise<Report> {
   const machine = describeMachine();
   const fs = options.workloads.length > 0 ? await measureFs(options) : null;
   const gpu = options.gpuWorkloads.length > 0 ? await measureGpu(options) : null;
-  const report = { machine, options, fs, gpu };
+  const rings = options.ringWorkloads.length > 0 ? await measureRings(options) : null;
+  const report = { machine, options, fs, gpu, rings };
   if (options.json !== undefined) writeFileSync(options.json, toJson(report));
   process.stdout.write(`${formatHead(report)}\n`);
   if (fs !== null) process.stdout.write(`\n${formatFsTable(fs)}\n`);
   if (gpu !== null) process.stdout.write(`\n${formatGpuTable(gpu)}\n`);
+  if (rings !== null) process.stdout.write(`\n${formatRingsTable(rings)}\n`);
   return report;
 }

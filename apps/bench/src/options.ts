@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { SLOTS } from './driver/work.ts';
 import { BenchError } from './errors.ts';
 import { GPU_WORKLOADS } from './gpu/workloads.ts';
+import { RING_WORKLOADS } from './rings/workloads.ts';
 import { WORKLOADS } from './workloads.ts';
 
 /** What to measure, and how. */
@@ -18,6 +19,8 @@ export interface BenchOptions {
   readonly workloads: readonly string[];
   /** Of virtio-gpu; none: that part is left out. */
   readonly gpuWorkloads: readonly string[];
+  /** Of rings; none: that part is left out. */
+  readonly ringWorkloads: readonly string[];
   readonly cores: 'one' | 'two';
   /** Where the figures go as JSON. */
   readonly json: string | undefined;
@@ -36,10 +39,11 @@ const MAX_SECONDS = 600;
 /** Text of `--help`. */
 export const USAGE = `npm run bench -- [OPTIONS]
 
-  --part fs|gpu       one of the parts (both)
+  --part fs|gpu|rings one of the parts (all)
   --only LIST         some workloads:
                       ${Object.keys(WORKLOADS).join(', ')};
-                      ${Object.keys(GPU_WORKLOADS).join(', ')}
+                      ${Object.keys(GPU_WORKLOADS).join(', ')};
+                      ${Object.keys(RING_WORKLOADS).join(', ')}
   --rounds N          runs of each workload, depth and back-end; the median counts (5)
   --seconds S         length of a run (0.5)
   --depth LIST        operations at the same time of fs, 1 to ${SLOTS} (1,32)
@@ -55,7 +59,7 @@ export const USAGE = `npm run bench -- [OPTIONS]
 export function readOptions(args: readonly string[]): BenchOptions | null {
   const values = parse(args);
   if (values.help === true) return null;
-  const [workloads, gpuWorkloads] = selected(values.part, values.only);
+  const [workloads, gpuWorkloads, ringWorkloads] = selected(values.part, values.only);
   const cores = values.cores ?? 'one';
   if (cores !== 'one' && cores !== 'two') throw usage(`--cores ${cores}: give one or two`);
   const { json, 'peer-socket': peerSocket, share: shareDir, profile } = values;
@@ -72,6 +76,7 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
     depths,
     workloads,
     gpuWorkloads,
+    ringWorkloads,
     cores,
     json,
     peerSocket,
@@ -86,19 +91,23 @@ export function profileFlags({ profile }: Pick<BenchOptions, 'profile'>): readon
   return profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`];
 }
 
-/** Names of workloads of both parts. @throws BenchError ERR_BENCH_USAGE when none is left, or one is unknown */
-function selected(part: string | undefined, only: string | undefined): [string[], string[]] {
-  if (part !== undefined && part !== 'fs' && part !== 'gpu') throw usage(`--part ${part}: give fs or gpu`);
-  const fs = part === 'gpu' ? [] : Object.keys(WORKLOADS);
-  const gpu = part === 'fs' ? [] : Object.keys(GPU_WORKLOADS);
-  if (only === undefined) return [fs, gpu];
-  const names = only.split(',');
+const PARTS: Readonly<Record<string, readonly string[]>> = {
+  fs: Object.keys(WORKLOADS),
+  gpu: Object.keys(GPU_WORKLOADS),
+  rings: Object.keys(RING_WORKLOADS),
+};
+
+/** Names of workloads of each part. @throws BenchError ERR_BENCH_USAGE when none is left, or one is unknown */
+function selected(part: string | undefined, only: string | undefined): [string[], string[], string[]] {
+  if (part !== undefined && !Object.hasOwn(PARTS, part)) throw usage(`--part ${part}: give fs, gpu or rings`);
+  const of = (name: string) => (part === undefined || part === name ? PARTS[name]! : []);
+  const all = [...of('fs'), ...of('gpu'), ...of('rings')];
+  const names = only?.split(',') ?? all;
   for (const name of names) {
-    if (!fs.includes(name) && !gpu.includes(name)) {
-      throw usage(`--only ${name}: give some of ${[...fs, ...gpu].join(', ')}`);
-    }
+    if (!all.includes(name)) throw usage(`--only ${name}: give some of ${all.join(', ')}`);
   }
-  return [names.filter((name) => fs.includes(name)), names.filter((name) => gpu.includes(name))];
+  const wanted = (name: string) => (only === undefined ? [...of(name)] : names.filter((one) => of(name).includes(one)));
+  return [wanted('fs'), wanted('gpu'), wanted('rings')];
 }
 
 const text = { type: 'string' } as const;

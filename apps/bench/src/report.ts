@@ -5,6 +5,7 @@ import type { Machine } from './machine.ts';
 import { type CaseResult, ratio, type Summary } from './measure.ts';
 import { geometricMean } from './median.ts';
 import type { BenchOptions } from './options.ts';
+import { compareRings, type RingsReport } from './rings/rings-report.ts';
 import { alignColumns, figure } from './table.ts';
 import { CPU_TARGET, SHALLOW_TARGET, WORKLOADS } from './workloads.ts';
 
@@ -14,6 +15,7 @@ export interface Report {
   readonly options: BenchOptions;
   readonly fs: FsReport | null;
   readonly gpu: GpuReport | null;
+  readonly rings: RingsReport | null;
 }
 
 /** What the part about file systems found. */
@@ -78,20 +80,24 @@ export function formatHead(report: Report): string {
   const own = gpu === null ? [] : [{ name: gpu.ours, version: gpu.version }];
   const versions = (fs?.sides ?? own).map(({ name, version }) => `${name} ${version}`.trim()).join(', ');
   const cores = options.cores === 'one' ? 'driver and back-end on one CPU' : 'driver and back-end on a CPU each';
+  // Rings have neither, and stay on one CPU.
+  const sides = versions === '' ? [] : [versions, cores, `spin ${options.spinUs ?? 'default'}`];
   return [
     `${machine.cpu}, ${machine.cpus} CPUs, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}, load ${machine.load.toFixed(2)}`,
-    `${versions}; ${cores}; spin ${options.spinUs ?? 'default'}; median of ${options.rounds} interleaved runs of ${options.seconds} s`,
+    [...sides, `median of ${options.rounds} interleaved runs of ${options.seconds} s`].join('; '),
   ].join('\n');
 }
 
 /** The report as JSON, with the ratios of each case. */
-export function toJson({ machine, options, fs, gpu }: Report): string {
+export function toJson({ machine, options, fs, gpu, rings }: Report): string {
   const [ours, peer] = fs === null ? [] : fs.sides.map(({ name }) => name);
   const judged = (one: CaseResult) =>
     ours === undefined || peer === undefined ? one : { ...one, verdict: judge(one, ours, peer) };
   const parts = {
     fs: fs === null ? null : { ...fs, cases: fs.cases.map(judged) },
     gpu: gpu === null ? null : { ...gpu, cases: gpu.cases.map((one) => ({ ...one, ratios: compare(one, gpu.ours) })) },
+    rings:
+      rings === null ? null : { ...rings, cases: rings.cases.map((one) => ({ ...one, ratios: compareRings(one) })) },
   };
   return `${JSON.stringify({ machine, options, ...parts }, null, 2)}\n`;
 }

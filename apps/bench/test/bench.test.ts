@@ -6,6 +6,8 @@ import { placementFor } from '../src/cpu.ts';
 import { Floor } from '../src/gpu/floor/floor.ts';
 import { GPU_WORKLOADS } from '../src/gpu/workloads.ts';
 import { startOrielFs } from '../src/peers.ts';
+import { OURS, PLAIN_C, RUST } from '../src/rings/ring-peers.ts';
+import { RING_BATCHES } from '../src/rings/workloads.ts';
 import { makeShare } from '../src/share.ts';
 import { WORKLOADS } from '../src/workloads.ts';
 
@@ -83,6 +85,25 @@ describe('npm run bench', function () {
         expect(run.ops, workload).to.be.at.least(1);
         expect(run.p99Us, workload).to.be.at.least(run.p50Us);
       }
+      expect(stdout).to.include(`| ${workload} `);
+    }
+  });
+
+  it('measures our rings against the peers that can be built, and says of which it is not', () => {
+    const json = join(dir, 'out.json');
+    const only = 'split-pieces,packed-headers';
+    const args = [MAIN, '--part', 'rings', '--only', only, '--rounds', '1', '--seconds', '0.01', '--json', json];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect(status, stderr).to.equal(0);
+    const { cases } = JSON.parse(readFileSync(json, 'utf8')).rings;
+    const measured = cases.map(({ workload, depth }: { workload: string; depth: number }) => `${workload} ${depth}`);
+    expect(measured).to.deep.equal(only.split(',').flatMap((name) => RING_BATCHES.map((batch) => `${name} ${batch}`)));
+    const missing = [PLAIN_C, RUST].filter((name) => stderr.includes(`no ${name} to compare rings with`));
+    for (const { workload, rounds } of cases) {
+      const peers = workload.startsWith('packed') ? [PLAIN_C] : [PLAIN_C, RUST];
+      const sides = [OURS, ...peers.filter((name) => !missing.includes(name))];
+      expect(Object.keys(rounds[0]).sort(), workload).to.deep.equal(sides.sort());
+      for (const { ops } of Object.values(rounds[0]) as { ops: number }[]) expect(ops).to.be.greaterThan(1000);
       expect(stdout).to.include(`| ${workload} `);
     }
   });

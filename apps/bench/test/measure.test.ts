@@ -32,6 +32,7 @@ async function reportOf(peerCpuUs?: number): Promise<Report> {
       depths: [32],
       workloads: ['getattr'],
       gpuWorkloads: [],
+      ringWorkloads: [],
       cores: 'one' as const,
       json: undefined,
     },
@@ -41,7 +42,7 @@ async function reportOf(peerCpuUs?: number): Promise<Report> {
     { name: 'ours', version: '1' },
     { name: 'peer', version: '2' },
   ];
-  return { machine, options, fs: { sides, depths: [32], cases: [found] }, gpu: null };
+  return { machine, options, fs: { sides, depths: [32], cases: [found] }, gpu: null, rings: null };
 }
 
 describe('measure', () => {

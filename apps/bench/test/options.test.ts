@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { BenchError } from '../src/errors.ts';
 import { GPU_WORKLOADS } from '../src/gpu/workloads.ts';
 import { readOptions } from '../src/options.ts';
+import { RING_WORKLOADS } from '../src/rings/workloads.ts';
 import { WORKLOADS } from '../src/workloads.ts';
 
 describe('readOptions', () => {
@@ -12,6 +13,7 @@ describe('readOptions', () => {
       depths: [1, 32],
       workloads: Object.keys(WORKLOADS),
       gpuWorkloads: Object.keys(GPU_WORKLOADS),
+      ringWorkloads: Object.keys(RING_WORKLOADS),
       cores: 'one',
       spinUs: undefined,
     });
@@ -35,6 +37,12 @@ describe('readOptions', () => {
     const gpuWorkloads = Object.keys(GPU_WORKLOADS);
     expect(readOptions(['--part', 'gpu'])).to.deep.include({ workloads: [], gpuWorkloads });
     expect(readOptions(['--part', 'fs'])).to.deep.include({ workloads: Object.keys(WORKLOADS), gpuWorkloads: [] });
+    expect(readOptions(['--part', 'rings'])).to.deep.include({
+      workloads: [],
+      gpuWorkloads: [],
+      ringWorkloads: Object.keys(RING_WORKLOADS),
+    });
+    expect(readOptions(['--only', 'split-pieces'])).to.deep.include({ workloads: [], ringWorkloads: ['split-pieces'] });
     const both = { workloads: ['create'], gpuWorkloads: ['map-4k'] };
     expect(readOptions(['--only', 'map-4k,create'])).to.deep.include(both);
   });

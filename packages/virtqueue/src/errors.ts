@@ -8,6 +8,7 @@
  * - `ERR_VIRTQ_ALIGN`: a part is not aligned (16, 2, 4)
  * - `ERR_VIRTQ_ADDRESS`: a part does not lie in one region, or no longer does
  * - `ERR_VIRTQ_MEMORY`: a part lies in memory that may be truncated, or that the device does not take
+ * - `ERR_VIRTQ_INFLIGHT`: the in-flight area is too short, not aligned, or what it holds is none of this ring; give the ring a new one
  *
  * The ring is broken (blame `driver`): signal the error descriptor; the driver must reset the device.
  * - `ERR_VIRTQ_INDEX`: avail.idx is further ahead than the ring has entries; packed: a descriptor in flight is offered again
@@ -30,6 +31,7 @@ export type VirtqueueErrorCode =
   | 'ERR_VIRTQ_ALIGN'
   | 'ERR_VIRTQ_ADDRESS'
   | 'ERR_VIRTQ_MEMORY'
+  | 'ERR_VIRTQ_INFLIGHT'
   | 'ERR_VIRTQ_INDEX'
   | 'ERR_VIRTQ_HEAD'
   | 'ERR_VIRTQ_NEXT'

@@ -50,6 +50,13 @@ export type {
 } from './queue.ts';
 export { newQueueStats } from './queue.ts';
 export type { DriverBuffer, DriverConfig, RingDriver } from './ring-driver.ts';
-export { isPackedRingSize, isRingSize, layoutPackedRing, layoutSplitRing, ringBytes } from './ring-size.ts';
+export {
+  inflightBytes,
+  isPackedRingSize,
+  isRingSize,
+  layoutPackedRing,
+  layoutSplitRing,
+  ringBytes,
+} from './ring-size.ts';
 export { SplitDriver, type SplitDriverConfig } from './split-driver.ts';
 export { SplitQueue } from './split-queue.ts';

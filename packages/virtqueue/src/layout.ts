@@ -1,5 +1,5 @@
 /** The rings' structures and constants (VIRTIO 1.3, 2.7 and 2.8; linux/virtio_ring.h, whose names the constants keep). */
-import { struct, U16, U32, U64 } from '@oriel/layout';
+import { pad, struct, U8, U16, U32, U64 } from '@oriel/layout';
 
 /** `struct vring_desc`, 16 bytes: one buffer of a chain (2.7.5). */
 export const VirtqDesc = struct('vring_desc', { addr: U64, len: U32, flags: U16, next: U16 });
@@ -18,6 +18,49 @@ export const VirtqPackedDesc = struct('vring_packed_desc', { addr: U64, len: U32
 
 /** `struct vring_packed_desc_event`, 4 bytes: when one side wants to hear of the other (2.8.14). */
 export const VirtqPackedEvent = struct('vring_packed_desc_event', { offWrap: U16, flags: U16 });
+
+/** Head of a split queue's in-flight area (vhost-user, `QueueRegionSplit`); `descNum` entries follow. */
+export const QueueRegionSplit = struct('QueueRegionSplit', {
+  features: U64,
+  version: U16,
+  descNum: U16,
+  lastBatchHead: U16,
+  usedIdx: U16,
+});
+
+/** One entry of it, by head (`DescStateSplit`), 16 bytes. */
+export const DescStateSplit = struct('DescStateSplit', { inflight: U8, padding: pad(5), next: U16, counter: U64 });
+
+/** Head of a packed queue's in-flight area (`QueueRegionPacked`); `descNum` entries follow, aligned as C would have them. */
+export const QueueRegionPacked = struct('QueueRegionPacked', {
+  features: U64,
+  version: U16,
+  descNum: U16,
+  freeHead: U16,
+  oldFreeHead: U16,
+  usedIdx: U16,
+  oldUsedIdx: U16,
+  usedWrapCounter: U8,
+  oldUsedWrapCounter: U8,
+  padding: pad(10),
+});
+
+/** One entry of it (`DescStatePacked`), 32 bytes: a copied descriptor; of a chain's first one, the chain. */
+export const DescStatePacked = struct('DescStatePacked', {
+  inflight: U8,
+  padding: pad(1),
+  next: U16,
+  last: U16,
+  num: U16,
+  counter: U64,
+  id: U16,
+  flags: U16,
+  len: U32,
+  addr: U64,
+});
+
+/** The version of these areas; 0 is an area that no device has used. */
+export const INFLIGHT_VERSION = 1;
 
 /** The chain goes on at `next`; in a packed ring, in the next descriptor. */
 export const VRING_DESC_F_NEXT = 1;

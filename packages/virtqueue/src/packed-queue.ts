@@ -11,6 +11,7 @@ import {
   VRING_PACKED_EVENT_FLAG_ENABLE,
 } from './layout.ts';
 import { PackedChainReader } from './packed-chain-reader.ts';
+import { type LeftChain, PackedInflight } from './packed-inflight.ts';
 import { bindPackedRing, eventPassed, lapDistance, lapPosition, type PackedRing } from './packed-ring.ts';
 import { CHAIN_BROKEN, CHAIN_OK } from './piece-reader.ts';
 import { CHAIN_FREE, CHAIN_TAKEN, CHAIN_UNFETCHED, chainInFlight, ownChain, PooledChain } from './pooled-chain.ts';
@@ -46,15 +47,20 @@ const AT_DESC = VRING_PACKED_EVENT_FLAG_DESC << 16;
 /** The wrap counter in an `off_wrap`. */
 const WRAP = 0x8000;
 const DESC_BYTES = 16;
+const AREA_BYTES = 4;
 
 /** What the device area holds, before anything was written there. */
 const NOT_ASKED = -1;
 
-/** What is known of a buffer id: with the driver, with the device, kept over a stop, or held back for its order. */
+/**
+ * What is known of a buffer id: with the driver, with the device, kept over a stop, held back for its order, or left in
+ * flight by a device before.
+ */
 const ID_IDLE = 0;
 const ID_BUSY = 1;
 const ID_KEPT = 2;
 const ID_HELD = 3;
+const ID_LEFT = 4;
 
 /** Place in the order of a chain that was taken back: before all others. */
 const BEFORE_ALL = 0;
@@ -69,6 +75,7 @@ export class PackedQueue implements RingQueue {
   readonly stats: QueueStats = newQueueStats();
   quiet = false;
   batching = true;
+  dirty: DirtyLog | null;
   readonly #memory: GuestMemory;
   readonly #config: PackedQueueConfig;
   readonly #reader: PackedChainReader;
@@ -107,7 +114,10 @@ export class PackedQueue implements RingQueue {
   readonly #kept = new Map<number, KeptChain>();
   readonly #earlier = new Map<number, KeptChain>();
   readonly #order: CompletionOrder | null;
-  readonly #dirty: DirtyLog | null;
+  readonly #inflight: PackedInflight | null;
+  /** Of those that it found in flight: how many nobody took yet, and where the next one is looked for. */
+  #left = 0;
+  #leftAt = 0;
 
   /**
    * Finds the ring in memory; writes nothing yet.
@@ -119,11 +129,6 @@ export class PackedQueue implements RingQueue {
       throw new VirtqueueError('ERR_VIRTQ_SIZE', 'frontend', `ring size ${size}, want 1 to 32768`, { queue: index });
     }
     const { maxPieces, callBatch, firstCapacity } = queueLimits(config);
-    const out = slotsBetween(base, size);
-    if (out < 0) {
-      const detail = `ring base 0x${base.toString(16)} of a ring of ${size} entries`;
-      throw new VirtqueueError('ERR_VIRTQ_SIZE', 'frontend', detail, { queue: index });
-    }
     this.index = index;
     this.size = size;
     this.#memory = memory;
@@ -134,15 +139,27 @@ export class PackedQueue implements RingQueue {
     this.#reader = new PackedChainReader(memory, { index, size, indirect: config.indirect, maxPieces });
     this.#ring = bindPackedRing(memory, config);
     this.#generation = memory.generation;
-    this.#nextAvail = base & 0x7fff;
-    this.#availWrap = base & WRAP;
+    const { inflight = null, kept = [] } = config;
+    const out = slotsBetween(base, size);
+    const used = (base >>> 16) & 0xffff;
+    this.#inflight = inflight === null ? null : new PackedInflight(inflight, config, this.#ring, used, out);
+    const recovered = this.#inflight?.recovered === true;
+    // What a front-end knows of a killed device's place is of no use: the area has it.
+    if (!recovered && out < 0) {
+      const detail = `ring base 0x${base.toString(16)} of a ring of ${size} entries`;
+      throw new VirtqueueError('ERR_VIRTQ_SIZE', 'frontend', detail, { queue: index });
+    }
+    const place = recovered ? this.#inflight!.used : used;
+    this.#nextUsed = place & 0x7fff;
+    this.#usedWrap = place & WRAP;
+    this.#slotsOut = recovered ? 0 : out;
+    this.#nextAvail = recovered ? this.#nextUsed : base & 0x7fff;
+    this.#availWrap = recovered ? this.#usedWrap : base & WRAP;
     this.#availFlags = this.#availWrap === 0 ? USED : AVAIL;
-    this.#nextUsed = (base >>> 16) & 0x7fff;
-    this.#usedWrap = (base >>> 16) & WRAP;
-    this.#slotsOut = out;
-    this.#dirty = config.dirty ?? null;
+    this.dirty = config.dirty ?? null;
     this.#order = config.inOrder === true ? new CompletionOrder(size) : null;
-    this.#remember(config.kept ?? []);
+    if (recovered) this.#recover(this.#inflight!, kept);
+    else this.#remember(kept);
   }
 
   get healthy(): boolean {
@@ -178,6 +195,7 @@ export class PackedQueue implements RingQueue {
 
   get hasWork(): boolean {
     if (!this.#healthy || this.#stopped) return false;
+    if (this.#left !== 0) return true;
     // After a table change the views may be gone: next() looks, and says so if the ring is.
     return this.#generation !== this.#memory.generation || this.#available();
   }
@@ -185,17 +203,28 @@ export class PackedQueue implements RingQueue {
   next(): Chain | null {
     if (!this.#usable()) return null;
     for (let bad = 0, descriptors = 0; bad < MAX_BAD_CHAINS && descriptors < MAX_BAD_DESCRIPTORS; bad++) {
+      if (this.#left !== 0) {
+        const left = this.#nextLeft();
+        const chain = this.#takeLeft(left, true);
+        if (chain !== null || !this.#usable()) return chain;
+        descriptors += left.slots + this.#reader.visited;
+        continue;
+      }
       if (!this.#available() && !this.#lookAgain()) return null;
       // A place that was asked for long ago brings no kick; the zero of a new ring brings one with each chain.
       if (this.#asked !== DISABLE && (!this.#eventIdx || this.#asked === NOT_ASKED)) this.#ask(DISABLE);
       const chain = this.#free.pop() ?? this.#newChain();
-      const verdict = this.#reader.read(this.#ring.desc, this.#nextAvail, this.size - this.#slotsOut, chain);
+      const first = this.#nextAvail;
+      const { desc } = this.#ring;
+      const verdict = this.#reader.read(desc, first, this.size - this.#slotsOut, chain);
       if (verdict === BROKEN) return this.#fail(this.#reader.error!, chain);
       if (this.#busy[chain.head] !== ID_IDLE || (this.#earlier.size !== 0 && this.#earlier.has(chain.head))) {
         return this.#break('ERR_VIRTQ_HEAD', `buffer id ${chain.head} is in flight`, chain);
       }
       this.#advance(chain.slots);
       chain.sequence = ++this.#taken;
+      if (this.#inflight !== null) this.#inflight.take(desc, first, chain.slots, chain.head);
+      chain.again = false;
       this.#lend(chain);
       if (this.#order !== null) this.#order.add(chain.head, chain.slots);
       if (verdict === OK) return chain;
@@ -212,7 +241,7 @@ export class PackedQueue implements RingQueue {
       throw new RangeError(`${written} bytes written into a chain with room for ${own.writeBytes}`);
     }
     const { head, slots, readBytes } = own;
-    if (this.#dirty !== null) own.markDirty(this.#dirty, written);
+    if (this.dirty !== null) own.markDirty(this.dirty, written);
     this.#recycle(own, FREE);
     if (!this.#usable()) return;
     this.stats.completed++;
@@ -228,8 +257,11 @@ export class PackedQueue implements RingQueue {
     const { sequence } = own;
     const later = this.#chains.filter((c) => c.state === TAKEN && c.sequence >= sequence);
     if (later.length !== this.#taken - sequence + 1) return false;
+    // Newest first, for the in-flight area: what is in flight is always the oldest part of what was taken.
+    later.sort((a, b) => b.sequence - a.sequence);
     // Their descriptors are as the driver wrote them: what was used lies before every chain that is not.
     for (const c of later) {
+      this.#inflight?.untake(c.head);
       this.#recycle(c, CHAIN_UNFETCHED);
       this.#advance(-c.slots);
     }
@@ -250,6 +282,10 @@ export class PackedQueue implements RingQueue {
   }
 
   takeBack(head: number): Chain | null {
+    if (this.#inflight !== null) {
+      if (this.#busy[head] !== ID_LEFT || !this.#usable()) return null;
+      return this.#takeLeft(this.#inflight.chains.find(({ id }) => id === head)!, false);
+    }
     const kept = this.#earlier.get(head);
     if (kept === undefined || !this.#usable()) return null;
     this.#earlier.delete(head);
@@ -259,6 +295,7 @@ export class PackedQueue implements RingQueue {
     if (verdict === BROKEN) return this.#fail(this.#reader.error!, chain);
     chain.slots = kept.slots;
     chain.sequence = BEFORE_ALL;
+    chain.again = false;
     this.#lend(chain);
     if (verdict === OK) return chain;
     this.#refuse(chain);
@@ -344,6 +381,7 @@ export class PackedQueue implements RingQueue {
   #ask(word: number): void {
     this.#asked = word;
     Atomics.store(this.#ring.device, 0, word);
+    if (this.dirty !== null) this.dirty.markRingAt(this.#ring.deviceGpa, AREA_BYTES);
   }
 
   /** Moves on, or back, in the ring by the descriptors of a chain. */
@@ -381,16 +419,26 @@ export class PackedQueue implements RingQueue {
     const slot = this.#nextUsed;
     const at = slot << 2;
     const flags = (this.#usedWrap === 0 ? 0 : AVAIL | USED) | (written === 0 ? 0 : WRITE);
-    desc[at + 2] = written;
-    Atomics.store(desc, at + 3, id | (flags << 16));
-    this.#slotsOut -= slots;
     let next = slot + slots;
+    let wrap = this.#usedWrap;
     if (next >= this.size) {
       next -= this.size;
-      this.#usedWrap ^= WRAP;
+      wrap ^= WRAP;
     }
+    if (this.#inflight === null) {
+      desc[at + 2] = written;
+      Atomics.store(desc, at + 3, id | (flags << 16));
+    } else {
+      const from = slot | this.#usedWrap;
+      this.#inflight.completing(id, from, next | wrap);
+      desc[at + 2] = written;
+      Atomics.store(desc, at + 3, id | (flags << 16));
+      this.#inflight.completed(id, from, next | wrap);
+    }
+    this.#slotsOut -= slots;
     this.#nextUsed = next;
-    if (this.#dirty !== null) this.#dirty.markRing(slot * DESC_BYTES, DESC_BYTES);
+    this.#usedWrap = wrap;
+    if (this.dirty !== null) this.dirty.markRingAt(this.#ring.descGpa + slot * DESC_BYTES, DESC_BYTES);
     this.#unannounced++;
     this.#unannouncedSlots += slots;
     this.#batch++;
@@ -462,6 +510,41 @@ export class PackedQueue implements RingQueue {
       if (written < 0) this.#earlier.set(head, chain);
       else this.#busy[head] = ID_HELD;
     }
+  }
+
+  /** What the device before this one left in flight; of those that it had completed, `kept` knows. */
+  #recover(inflight: PackedInflight, kept: readonly KeptChain[]): void {
+    const written = new Map(kept.map((chain) => [chain.head, chain.written]));
+    for (const { id, slots } of inflight.chains) {
+      const done = this.#order === null ? -1 : (written.get(id) ?? -1);
+      this.#advance(slots);
+      this.#order?.add(id, slots, done);
+      this.#busy[id] = done < 0 ? ID_LEFT : ID_HELD;
+      if (done < 0) this.#left++;
+    }
+    // A kill between the last store to the ring and its mark: what is marked twice costs nothing.
+    this.dirty?.markRingAt(this.#ring.descGpa, this.size * DESC_BYTES);
+  }
+
+  /** The oldest chain that the device before left in flight; there is one. */
+  #nextLeft(): LeftChain {
+    const { chains } = this.#inflight!;
+    while (this.#busy[chains[this.#leftAt]!.id] !== ID_LEFT) this.#leftAt++;
+    return chains[this.#leftAt]!;
+  }
+
+  /** Reads it from its copy. @returns null where the driver broke a rule in it */
+  #takeLeft(left: LeftChain, again: boolean): Chain | null {
+    const chain = this.#free.pop() ?? this.#newChain();
+    const verdict = this.#reader.read(left.desc, 0, left.slots, chain);
+    if (verdict === BROKEN) return this.#fail(this.#reader.error!, chain);
+    this.#left--;
+    chain.sequence = BEFORE_ALL;
+    chain.again = again;
+    this.#lend(chain);
+    if (verdict === OK) return chain;
+    this.#refuse(chain);
+    return null;
   }
 
   #break(code: 'ERR_VIRTQ_HEAD' | 'ERR_VIRTQ_BUFFER', detail: string, chain?: PooledChain): null {

@@ -14,6 +14,9 @@ export interface PackedRing {
   /** Event suppression of the driver and of the device: off_wrap | flags << 16. */
   readonly driver: Uint32Array;
   readonly device: Uint32Array;
+  /** Guest physical addresses of what the device writes: the descriptor ring, and its own area. */
+  readonly descGpa: number;
+  readonly deviceGpa: number;
 }
 
 /**
@@ -28,6 +31,8 @@ export function bindPackedRing(memory: GuestMemory, config: PackedQueueConfig): 
     desc: new Uint32Array(desc.buffer, desc.offset, config.size * 4),
     driver: new Uint32Array(driver.buffer, driver.offset, 1),
     device: new Uint32Array(device.buffer, device.offset, 1),
+    descGpa: desc.gpa,
+    deviceGpa: device.gpa,
   };
 }
 

@@ -24,6 +24,7 @@ export class PooledChain implements Chain {
   writeCount = 0;
   readBytes = 0;
   writeBytes = 0;
+  again = false;
   context: unknown = undefined;
   readonly queue: DeviceQueue;
   /** One of CHAIN_*. */

@@ -16,6 +16,11 @@ export interface Chain {
   readonly readBytes: number;
   readonly writeBytes: number;
   readonly queue: DeviceQueue;
+  /**
+   * True for a chain that was in flight when the device was last killed (`QueueConfig.inflight`): it may have been carried
+   * out already, wholly or in part, but the driver was not told.
+   */
+  readonly again: boolean;
   /** For the device's use (a request object); cleared by complete. */
   context: unknown;
   /**
@@ -52,6 +57,7 @@ export interface DeviceQueue {
    * Takes the next available chain, or null when the ring is empty (kicks are then enabled again and the ring was looked
    * at once more). A chain that breaks the rules of the ring marks the queue broken (null, `onError` called); a chain
    * whose buffers lie outside guest memory is completed with length 0 by the queue itself, counted, reported to `onError`.
+   * With an in-flight area, what an earlier device left there comes first, whether the driver kicks or not: look once at the start.
    */
   next(): Chain | null;
   /**
@@ -78,7 +84,8 @@ export interface DeviceQueue {
    * Takes a chain again that was kept of an earlier queue of the same ring and the same driver. A split ring's descriptors are
    * read anew, under all the rules of `next()`: what they say now counts. Those of a packed ring may be overwritten by then:
    * its buffers come from the state of the earlier queue, and are looked up anew. To be called before the first `next()`, so that the
-   * chain counts as in flight when the avail ring is looked at. Such a chain is never given back to the avail ring.
+   * chain counts as in flight when the avail ring is looked at. Such a chain is never given back to the avail ring. With an
+   * in-flight area it is taken out of what `next()` would give with `again`.
    * @returns null when there is no such chain, and the head is to be forgotten: it is none of this ring, it is in flight, the
    * ring has no chain out that was not taken back, or the driver broke a rule in it (told as in `next()`: to `onError`, and by
    * length 0 where the ring goes on)
@@ -122,6 +129,8 @@ export interface RingQueue extends DeviceQueue {
   quiet: boolean;
   /** While false, the driver is called for each completion: for one that comes when no `flush` will follow. */
   batching: boolean;
+  /** Where it logs its writes; null: nowhere. May be changed at any time, as a migration begins and ends while rings run. */
+  dirty: DirtyLog | null;
   /** The value for GET_VRING_BASE. */
   readonly base: number;
   /**
@@ -175,7 +184,7 @@ export interface KeptChain {
 export interface QueueState {
   /** As `RingQueue.base`. */
   readonly base: number;
-  /** In the order in which they were taken. */
+  /** In the order in which they were taken. What an in-flight area holds and nobody took stays there, and may be left out. */
   readonly kept: readonly KeptChain[];
 }
 
@@ -184,10 +193,11 @@ export interface DirtyLog {
   /** Bytes of a buffer, by guest physical address. */
   mark(gpa: number, len: number): void;
   /**
-   * Bytes of the ring: of a split ring's used part, of a packed one's descriptor ring (VHOST_VRING_F_LOG). What asks for kicks
-   * is left out: the next queue of the ring, wherever it runs, asks anew.
+   * Bytes of the ring itself, by guest physical address: of a split ring's used part, of a packed one's descriptors and
+   * device area. A log drops them for a ring without VHOST_VRING_F_LOG. (By address and not by offset from the ring's
+   * log address: for a packed ring QEMU gives that of the device area there, which the descriptors are not in.)
    */
-  markRing(offset: number, len: number): void;
+  markRingAt(gpa: number, len: number): void;
 }
 
 /** How a queue is set up. */
@@ -218,8 +228,16 @@ export interface QueueConfig {
   readonly call: () => void;
   /** Told of the ring's error, once, and of each chain that is refused. */
   readonly onError: (error: VirtqueueError) => void;
-  /** Absent: nothing is logged. */
-  readonly dirty?: DirtyLog;
+  /**
+   * The queue's area of the in-flight region (INFLIGHT_SHMFD), `inflightBytes` long or longer and aligned to 8: memory that
+   * cannot shrink, lent until `stop()`. All zero, it is a new one. Otherwise the queue recovers: it goes on where the area
+   * says, whatever `base` says, and the chains that were in flight come first out of `next()`, oldest first, with
+   * `Chain.again`; those that the device kept (`keep`, `takeBack`) do not. Null is as absent: a killed device loses what
+   * was in flight.
+   */
+  readonly inflight?: Uint8Array | null;
+  /** Where it logs its writes at first: see `RingQueue.dirty`. Absent or null: nowhere. */
+  readonly dirty?: DirtyLog | null;
   /** Longest chain in pieces, after following an indirect table (a guest may put more in one than the ring has entries).
    * Default: the larger of `size` and 1088. */
   readonly maxPieces?: number;

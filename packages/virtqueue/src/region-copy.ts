@@ -7,6 +7,28 @@ const LOOP_BYTES = 64;
 /** Offsets below this fit 32 bits. */
 const WORD_SHIFT_END = 2 ** 32;
 
+/** The words of the private array that was used last in one direction: a device mostly has one for its headers. */
+class WordsOf {
+  /** The array whose words these are. */
+  bytes: Uint8Array | null = null;
+  words: Uint32Array = new Uint32Array(0);
+  #before: Uint8Array | null = null;
+
+  /** True when `words` are those of `bytes`, from its first byte on. Looked for when it is used a second time in a row. */
+  find(bytes: Uint8Array): boolean {
+    if (this.#before !== bytes || (bytes.byteOffset & 3) !== 0) {
+      this.#before = bytes;
+      return false;
+    }
+    this.bytes = bytes;
+    this.words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
+    return true;
+  }
+}
+
+const targets = new WordsOf();
+const sources = new WordsOf();
+
 /** Copies region bytes [offset, offset + len) out. The range lies in the region. @returns 0 or -EFAULT */
 export function copyFromRegion(
   region: MemoryRegion,
@@ -22,6 +44,11 @@ export function copyFromRegion(
   const wordsEnd = toOffset + len - tail;
   let word = wordIndex(offset);
   let t = toOffset;
+  if ((toOffset & 3) === 0 && (targets.bytes === to || targets.find(to))) {
+    const target = targets.words;
+    for (let i = t >>> 2, end = wordsEnd >>> 2; i < end; i++) target[i] = words[word++]!;
+    t = wordsEnd;
+  }
   for (; t < wordsEnd; t += 4) {
     const value = words[word++]!;
     to[t] = value;
@@ -52,6 +79,11 @@ export function copyToRegion(
   const wordsEnd = fromOffset + len - tail;
   let word = wordIndex(offset);
   let f = fromOffset;
+  if ((fromOffset & 3) === 0 && (sources.bytes === from || sources.find(from))) {
+    const source = sources.words;
+    for (let i = f >>> 2, end = wordsEnd >>> 2; i < end; i++) words[word++] = source[i]!;
+    f = wordsEnd;
+  }
   for (; f < wordsEnd; f += 4) {
     words[word++] = from[f]! | (from[f + 1]! << 8) | (from[f + 2]! << 16) | (from[f + 3]! << 24);
   }

@@ -13,7 +13,7 @@ export function locatePart(
   part: 'desc' | 'avail' | 'used',
   align: number,
   len: number,
-): { buffer: ArrayBufferLike; offset: number } {
+): { buffer: ArrayBufferLike; offset: number; gpa: number } {
   const address = config[part];
   const at = { queue: config.index };
   const region = regionOf(memory, config.addressSpace, address, len);
@@ -39,7 +39,8 @@ export function locatePart(
     throw new VirtqueueError('ERR_VIRTQ_MEMORY', 'frontend', detail, at);
   }
   const start = config.addressSpace === 'user' ? region.userAddr : region.gpa;
-  return { buffer: region.u8.buffer, offset: region.u8.byteOffset + (address - start) };
+  const offset = address - start;
+  return { buffer: region.u8.buffer, offset: region.u8.byteOffset + offset, gpa: region.gpa + offset };
 }
 
 function regionOf(memory: GuestMemory, space: 'user' | 'gpa', address: number, len: number): MemoryRegion | null {

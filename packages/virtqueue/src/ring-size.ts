@@ -1,5 +1,9 @@
 /** How long the parts of a ring are, and where they stand when laid out together. */
 import {
+  DescStatePacked,
+  DescStateSplit,
+  QueueRegionPacked,
+  QueueRegionSplit,
   VIRTQUEUE_MAX_SIZE,
   VirtqAvail,
   VirtqDesc,
@@ -56,4 +60,19 @@ export function layoutPackedRing(size: number): { desc: number; avail: number; u
   const avail = VirtqPackedDesc.byteLength * size;
   const used = avail + VirtqPackedEvent.byteLength;
   return { desc: 0, avail, used, total: used + VirtqPackedEvent.byteLength };
+}
+
+/** Each queue's area of an in-flight region starts at a multiple of this. */
+const INFLIGHT_ALIGN = 64;
+
+/**
+ * Bytes of one queue's area of an in-flight region (vhost-user, INFLIGHT_SHMFD), a multiple of 64.
+ * @throws RangeError when `size` is not 1 to 32768
+ */
+export function inflightBytes(packed: boolean, size: number): number {
+  if (!isPackedRingSize(size)) throw new RangeError(`ring size ${size}, want 1 to ${VIRTQUEUE_MAX_SIZE}`);
+  const bytes = packed
+    ? QueueRegionPacked.byteLength + size * DescStatePacked.byteLength
+    : QueueRegionSplit.byteLength + size * DescStateSplit.byteLength;
+  return Math.ceil(bytes / INFLIGHT_ALIGN) * INFLIGHT_ALIGN;
 }

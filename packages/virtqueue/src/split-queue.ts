@@ -9,6 +9,7 @@ import { CHAIN_FREE, CHAIN_TAKEN, CHAIN_UNFETCHED, chainInFlight, ownChain, Pool
 import {
   type Chain,
   type DirtyLog,
+  type KeptChain,
   newQueueStats,
   type QueueState,
   type QueueStats,
@@ -17,6 +18,7 @@ import {
 } from './queue.ts';
 import { queueLimits } from './queue-limits.ts';
 import { isRingSize } from './ring-size.ts';
+import { SplitInflight } from './split-inflight.ts';
 import {
   AVAIL_HEADS,
   availEventAt,
@@ -46,11 +48,15 @@ const KICKS_UNKNOWN = 0;
 const KICKS_ON = 1;
 const KICKS_OFF = 2;
 
-/** What is known of a head: with the driver, with the device, kept by the device over a stop, or held back for its order. */
+/**
+ * What is known of a head: with the driver, with the device, kept by the device over a stop, held back for its order, or left
+ * in flight by a device before.
+ */
 const HEAD_IDLE = 0;
 const HEAD_BUSY = 1;
 const HEAD_KEPT = 2;
 const HEAD_HELD = 3;
+const HEAD_LEFT = 4;
 
 /** Bytes of a used element, and of what stands before them. */
 const USED_ELEM_BYTES = 8;
@@ -66,6 +72,7 @@ export class SplitQueue implements RingQueue {
   readonly stats: QueueStats = newQueueStats();
   quiet = false;
   batching = true;
+  dirty: DirtyLog | null;
   readonly #memory: GuestMemory;
   readonly #config: SplitQueueConfig;
   readonly #reader: ChainReader;
@@ -101,7 +108,10 @@ export class SplitQueue implements RingQueue {
   /** With IN_ORDER; and how many completed chains wait in it. */
   readonly #order: CompletionOrder | null;
   #held = 0;
-  readonly #dirty: DirtyLog | null;
+  readonly #inflight: SplitInflight | null;
+  /** Of those that it found in flight: how many nobody took yet, and where the next one is looked for. */
+  #left = 0;
+  #leftAt = 0;
 
   /**
    * Finds the ring in memory; writes nothing yet.
@@ -117,6 +127,7 @@ export class SplitQueue implements RingQueue {
     if (!Number.isInteger(base) || base < 0 || base > 0xffff) {
       throw new VirtqueueError('ERR_VIRTQ_SIZE', 'frontend', `ring base ${base}, want 0 to 65535`, { queue: index });
     }
+    const { inflight = null, kept = [] } = config;
     const { maxPieces, callBatch, firstCapacity } = queueLimits(config);
     this.index = index;
     this.size = size;
@@ -133,11 +144,14 @@ export class SplitQueue implements RingQueue {
     this.#ring = bindSplitRing(memory, config);
     this.#generation = memory.generation;
     this.#nextAvail = base;
-    this.#availIdx = base;
     this.#usedIdx = Atomics.load(this.#ring.used, IDX);
-    this.#dirty = config.dirty ?? null;
+    this.dirty = config.dirty ?? null;
     this.#order = config.inOrder === true ? new CompletionOrder(size) : null;
-    if (this.#order !== null) this.#rememberOrder(this.#order);
+    this.#inflight =
+      inflight === null ? null : new SplitInflight(inflight, config, this.#usedIdx, this.outstanding, kept);
+    if (this.#inflight !== null) this.#recover(this.#inflight, kept);
+    else if (this.#order !== null) this.#rememberOrder(this.#order, kept);
+    this.#availIdx = this.#nextAvail;
   }
 
   get healthy(): boolean {
@@ -170,6 +184,7 @@ export class SplitQueue implements RingQueue {
 
   get hasWork(): boolean {
     if (!this.#healthy || this.#stopped) return false;
+    if (this.#left !== 0) return true;
     // After a table change the views may be gone: next() looks, and says so if the ring is.
     if (this.#generation !== this.#memory.generation) return true;
     return Atomics.load(this.#ring.avail, IDX) !== this.#nextAvail;
@@ -179,18 +194,31 @@ export class SplitQueue implements RingQueue {
     if (!this.#usable()) return null;
     const ring = this.#ring;
     for (let bad = 0, descriptors = 0; bad < MAX_BAD_CHAINS && descriptors < MAX_BAD_DESCRIPTORS; bad++) {
-      if (this.#nextAvail === this.#availIdx && !this.#refill()) return null;
-      const head = ring.avail[HEADS + (this.#nextAvail & this.#mask)]!;
-      if (head >= this.size) return this.#break('ERR_VIRTQ_HEAD', `head ${head} in a ring of ${this.size} entries`);
-      if (this.#busy[head] !== HEAD_IDLE) return this.#break('ERR_VIRTQ_HEAD', `head ${head} is in flight`);
+      const again = this.#left !== 0;
+      let head: number;
+      if (again) {
+        head = this.#nextLeft();
+      } else {
+        if (this.#nextAvail === this.#availIdx && !this.#refill()) return null;
+        head = ring.avail[HEADS + (this.#nextAvail & this.#mask)]!;
+        if (head >= this.size) return this.#break('ERR_VIRTQ_HEAD', `head ${head} in a ring of ${this.size} entries`);
+        if (this.#busy[head] !== HEAD_IDLE) return this.#break('ERR_VIRTQ_HEAD', `head ${head} is in flight`);
+      }
       const chain = this.#free.pop() ?? this.#newChain();
       const verdict = this.#reader.read(ring.desc, head, chain);
       if (verdict === BROKEN) {
         this.#free.push(chain);
         return this.#fail(this.#reader.error!);
       }
-      this.#nextAvail = (this.#nextAvail + 1) & 0xffff;
-      chain.sequence = ++this.#taken;
+      if (again) {
+        this.#left--;
+        chain.sequence = BEFORE_ALL;
+      } else {
+        this.#nextAvail = (this.#nextAvail + 1) & 0xffff;
+        chain.sequence = ++this.#taken;
+        if (this.#inflight !== null) this.#inflight.take(head);
+      }
+      chain.again = again;
       this.#lend(chain);
       if (verdict === OK) return chain;
       descriptors += this.#reader.visited;
@@ -206,7 +234,7 @@ export class SplitQueue implements RingQueue {
       throw new RangeError(`${written} bytes written into a chain with room for ${own.writeBytes}`);
     }
     const { head, readBytes } = own;
-    if (this.#dirty !== null) own.markDirty(this.#dirty, written);
+    if (this.dirty !== null) own.markDirty(this.dirty, written);
     this.#recycle(own, FREE);
     if (!this.#usable()) return;
     this.stats.completed++;
@@ -222,6 +250,11 @@ export class SplitQueue implements RingQueue {
     const { sequence } = own;
     const later = this.#chains.filter((c) => c.state === TAKEN && c.sequence >= sequence);
     if (later.length !== this.#taken - sequence + 1) return false;
+    if (this.#inflight !== null) {
+      // Newest first: what is in flight is always the oldest part of what was taken.
+      later.sort((a, b) => b.sequence - a.sequence);
+      for (const c of later) this.#inflight.untake(c.head);
+    }
     for (const c of later) this.#recycle(c, CHAIN_UNFETCHED);
     this.#taken -= later.length;
     this.#nextAvail = (this.#nextAvail - later.length) & 0xffff;
@@ -241,16 +274,16 @@ export class SplitQueue implements RingQueue {
   }
 
   takeBack(head: number): Chain | null {
-    // What is no index of the ring is not idle either.
-    const out = this.#inFlight + this.#held;
-    if (this.#busy[head] !== HEAD_IDLE || this.outstanding <= out || !this.#usable()) return null;
+    if (!this.#isOut(head) || !this.#usable()) return null;
     const chain = this.#free.pop() ?? this.#newChain();
     const verdict = this.#reader.read(this.#ring.desc, head, chain);
     if (verdict === BROKEN) {
       this.#free.push(chain);
       return this.#fail(this.#reader.error!);
     }
+    if (this.#inflight !== null) this.#left--;
     chain.sequence = BEFORE_ALL;
+    chain.again = false;
     this.#lend(chain);
     if (verdict === OK) return chain;
     this.#refuse(chain);
@@ -290,8 +323,22 @@ export class SplitQueue implements RingQueue {
   stop(): void {
     if (this.#stopped) return;
     this.flush();
-    if (this.#kicks === KICKS_OFF && this.#usable()) Atomics.store(this.#ring.used, FLAGS, 0);
+    if (this.#kicks === KICKS_OFF && this.#usable()) this.#storeFlags(0);
     this.#stopped = true;
+  }
+
+  /** True when the driver waits for this head, and no chain was made of it yet. */
+  #isOut(head: number): boolean {
+    if (this.#inflight !== null) return this.#busy[head] === HEAD_LEFT;
+    // What is no index of the ring is not idle either.
+    return this.#busy[head] === HEAD_IDLE && this.outstanding > this.#inFlight + this.#held;
+  }
+
+  /** The oldest head that the device before left in flight; there is one. */
+  #nextLeft(): number {
+    const { heads } = this.#inflight!;
+    while (this.#busy[heads[this.#leftAt]!] !== HEAD_LEFT) this.#leftAt++;
+    return heads[this.#leftAt]!;
   }
 
   /** True when the ring may be touched; binds it again after a table change. */
@@ -336,7 +383,7 @@ export class SplitQueue implements RingQueue {
     this.#availIdx = idx;
     if (!this.#eventIdx && this.#kicks !== KICKS_OFF) {
       this.#kicks = KICKS_OFF;
-      Atomics.store(this.#ring.used, FLAGS, VRING_USED_F_NO_NOTIFY);
+      this.#storeFlags(VRING_USED_F_NO_NOTIFY);
     }
     return true;
   }
@@ -347,12 +394,18 @@ export class SplitQueue implements RingQueue {
       if (this.#availEvent === this.#nextAvail) return false;
       this.#availEvent = this.#nextAvail;
       Atomics.store(this.#ring.used, this.#availEventAt, this.#nextAvail);
+      if (this.dirty !== null) this.#markUsed(this.dirty, this.#availEventAt * 2, 2);
       return true;
     }
     if (this.#kicks === KICKS_ON) return false;
     this.#kicks = KICKS_ON;
-    Atomics.store(this.#ring.used, FLAGS, 0);
+    this.#storeFlags(0);
     return true;
+  }
+
+  #storeFlags(flags: number): void {
+    Atomics.store(this.#ring.used, FLAGS, flags);
+    if (this.dirty !== null) this.#markUsed(this.dirty, 0, 2);
   }
 
   /** Gives a chain to the driver, in its order where that counts. */
@@ -365,8 +418,7 @@ export class SplitQueue implements RingQueue {
   #settle(head: number, written: number): void {
     const order = this.#order!;
     order.settle(head, written);
-    this.#busy[head] = HEAD_HELD;
-    this.#held++;
+    this.#hold(head);
     while (order.ready) {
       const first = order.head;
       const { written: len } = order;
@@ -378,16 +430,36 @@ export class SplitQueue implements RingQueue {
   }
 
   /** What the queue before this one left, in its order. */
-  #rememberOrder(order: CompletionOrder): void {
-    const kept = this.#config.kept ?? [];
+  #rememberOrder(order: CompletionOrder, kept: readonly KeptChain[]): void {
     if (kept.length > this.outstanding || kept.length > this.size) return;
     for (const { head, written } of kept) {
       if (head >= this.size || order.has(head)) continue;
       order.add(head, 1, written);
-      if (written < 0) continue;
-      this.#busy[head] = HEAD_HELD;
-      this.#held++;
+      if (written >= 0) this.#hold(head);
     }
+  }
+
+  /** What the device before this one left in flight; of those that it had completed, `kept` knows. */
+  #recover(inflight: SplitInflight, kept: readonly KeptChain[]): void {
+    const written = new Map(kept.map((chain) => [chain.head, chain.written]));
+    this.#nextAvail = (this.#usedIdx + inflight.heads.length) & 0xffff;
+    for (const head of inflight.heads) {
+      const done = this.#order === null ? -1 : (written.get(head) ?? -1);
+      this.#order?.add(head, 1, done);
+      if (done >= 0) {
+        this.#hold(head);
+      } else {
+        this.#busy[head] = HEAD_LEFT;
+        this.#left++;
+      }
+    }
+    // A kill between the last store to the ring and its mark: what is marked twice costs nothing.
+    if (inflight.recovered && this.dirty !== null) this.#markUsed(this.dirty, 0, this.#ring.usedBytes);
+  }
+
+  #hold(head: number): void {
+    this.#busy[head] = HEAD_HELD;
+    this.#held++;
   }
 
   /** Writes a used element, then used.idx, and calls the driver when it is time. */
@@ -397,16 +469,24 @@ export class SplitQueue implements RingQueue {
     ring.usedElems[at] = head;
     ring.usedElems[at + 1] = written;
     this.#usedIdx = (this.#usedIdx + 1) & 0xffff;
-    Atomics.store(ring.used, IDX, this.#usedIdx);
-    if (this.#dirty !== null) this.#markUsed(this.#dirty, at >> 1);
+    if (this.#inflight === null) {
+      Atomics.store(ring.used, IDX, this.#usedIdx);
+    } else {
+      this.#inflight.completing(head);
+      Atomics.store(ring.used, IDX, this.#usedIdx);
+      this.#inflight.completed(head, this.#usedIdx);
+    }
+    if (this.dirty !== null) {
+      this.#markUsed(this.dirty, USED_HEADER_BYTES + (at >> 1) * USED_ELEM_BYTES, USED_ELEM_BYTES);
+      this.#markUsed(this.dirty, IDX * 2, 2);
+    }
     this.#unannounced++;
     this.#batch++;
     if (this.#batch === 1 || this.#unannounced >= this.#callBatch || !this.batching) this.#announce();
   }
 
-  #markUsed(dirty: DirtyLog, slot: number): void {
-    dirty.markRing(USED_HEADER_BYTES + slot * USED_ELEM_BYTES, USED_ELEM_BYTES);
-    dirty.markRing(0, USED_HEADER_BYTES);
+  #markUsed(dirty: DirtyLog, offset: number, len: number): void {
+    dirty.markRingAt(this.#ring.usedGpa + offset, len);
   }
 
   /** Calls the driver for what was published since the last time, if it asks for it. */

@@ -1,4 +1,21 @@
-/** A split ring found in guest memory: checked addresses, and the views that the queue works on. */
+/**
+ * A split ring found in guest memory: checked addresses, and the views that the queue works on.
+ *
+ * Order of memory (VIRTIO 1.3, 2.7.13 and 2.7.14), for both ring formats and both sides, on x86-64 and on arm64: the words
+ * by which one side hands something to the other (avail.idx and used.idx, the flags of a packed descriptor) and those of the
+ * suppression of kicks and calls are touched by `Atomics` only; all else of a ring and of its buffers, by plain access.
+ * - `Atomics.load` and `Atomics.store` are sequentially consistent on any typed array, of shared memory or not, and V8's
+ *   compilers move no other access over them, in either direction. On arm64 they are `ldar` and `stlr`: an `ldar` is not passed by
+ *   any access behind it, so descriptors are read after the index that tells of them; a `stlr` passes no access before
+ *   it, so a used element, and what the device wrote into buffers (by plain stores, or by a system call that returned), is
+ *   there before the index that tells of it. On x86-64 each load and store is as strong by itself.
+ * - Store, then load of another word (avail_event, then avail.idx; used.idx, then used_event) needs a full barrier. It is one:
+ *   an `ldar` is not performed before an earlier `stlr` of the same thread, and on x86-64 the store is an `xchg`.
+ *   The peer must have a barrier between its own two, as it does.
+ * - Plain accesses give no order on arm64, and need none: each lies between an `ldar` that allowed it and a `stlr` that
+ *   tells of it. They are never torn where it matters: each is one aligned word or less, and the driver does not write
+ *   what it handed over. One that does is hostile, and each word is read once, checked, and used as it was read.
+ */
 import type { GuestMemory } from '@oriel/guest-memory';
 import { VirtqUsed, VRING_AVAIL_ALIGN_SIZE, VRING_DESC_ALIGN_SIZE, VRING_USED_ALIGN_SIZE } from './layout.ts';
 import type { SplitQueueConfig } from './queue.ts';
@@ -15,6 +32,9 @@ export interface SplitRing {
   readonly used: Uint16Array;
   /** The used elements: two words each (id, len). */
   readonly usedElems: Uint32Array;
+  /** Guest physical address and bytes of the used ring. */
+  readonly usedGpa: number;
+  readonly usedBytes: number;
 }
 
 /** Index of flags and idx in `avail` and `used`. */
@@ -49,5 +69,7 @@ export function bindSplitRing(memory: GuestMemory, config: SplitQueueConfig): Sp
     avail: new Uint16Array(avail.buffer, avail.offset, bytes.avail / 2),
     used: new Uint16Array(buffer, used.offset, bytes.used / 2),
     usedElems: new Uint32Array(buffer, used.offset + VirtqUsed.byteLength, size * 2),
+    usedGpa: used.gpa,
+    usedBytes: bytes.used,
   };
 }

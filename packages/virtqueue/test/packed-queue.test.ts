@@ -6,7 +6,6 @@ import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import {
   type Chain,
-  type DirtyLog,
   VRING_DESC_F_INDIRECT as INDIRECT,
   VRING_DESC_F_NEXT as NEXT,
   PACKED_RING_START,
@@ -15,8 +14,7 @@ import {
   VirtqueueError,
   VRING_DESC_F_WRITE as WRITE,
 } from '../src/index.ts';
-import type { PooledChain } from '../src/pooled-chain.ts';
-import { MockDriver, PackedTestRing, type RawPackedDescriptor } from '../src/testing/index.ts';
+import { PackedTestRing, type RawPackedDescriptor } from '../src/testing/index.ts';
 
 const sys = openSys();
 const MiB = 0x10_0000;
@@ -408,30 +406,4 @@ describe('a hostile driver of a packed ring', () => {
       }
     });
   });
-});
-
-describe('the dirty log', () => {
-  for (const packed of [false, true]) {
-    it(`hears of written bytes and of the ring (${packed ? 'packed' : 'split'})`, () => {
-      using driver = new MockDriver(sys, { packed, indirect: false, size: 8 });
-      const end = driver.queue(0);
-      const marks: (string | number)[][] = [];
-      const dirty: DirtyLog = {
-        mark: (gpa, len) => marks.push(['data', gpa, len]),
-        markRing: (offset, len) => marks.push(['ring', offset, len]),
-      };
-      const queue = end.openDevice({ dirty });
-      end.send([Buffer.of(1)], [4, 100, 8]);
-      const chain = queue.next()!;
-      const [, four, hundred] = (chain as PooledChain).buffers().map(({ gpa }) => gpa) as [number, number, number];
-      queue.complete(chain, 54);
-      const ring = packed
-        ? [['ring', 0, 16]]
-        : [
-            ['ring', 4, 8],
-            ['ring', 0, 4],
-          ];
-      expect(marks).to.deep.equal([['data', four, 4], ['data', hundred, 50], ...ring]);
-    });
-  }
 });
