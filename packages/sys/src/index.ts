@@ -35,7 +35,7 @@ export {
   KvmUserspaceMemoryRegion,
   KvmVcpuEvents,
 } from './kvm-layouts.ts';
-export { FileHandle, Iovec, LinuxDirent64, OpenHow, Statfs, Statx, Timespec } from './layouts.ts';
+export { FileHandle, FileLock, Iovec, LinuxDirent64, OpenHow, Statfs, Statx, Timespec } from './layouts.ts';
 export { escapeBytes, type Logger, type LogWriter, silentLogger } from './log.ts';
 export { BlockingLoop } from './loop/blocking-loop.ts';
 export type { LoopSys } from './loop/loop-core.ts';
@@ -48,6 +48,7 @@ export type {
   RecvResult,
   Sys,
   SysCred,
+  SysDrm,
   SysFanotify,
   SysFd,
   SysFile,

@@ -37,6 +37,17 @@ export const Statx = struct('statx', {
   spare3: pad(96),
 });
 
+/** `struct flock` (asm-generic/fcntl.h, 64-bit): `len` 0 reaches to the end of the file. */
+export const FileLock = struct('flock', {
+  type: U16,
+  whence: U16,
+  space: pad(4),
+  start: U64,
+  len: U64,
+  pid: I32,
+  end: pad(4),
+});
+
 /** `struct statfs` (asm-generic/statfs.h, 64-bit), 120 bytes. */
 export const Statfs = struct('statfs', {
   fType: U64,

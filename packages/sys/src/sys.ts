@@ -38,6 +38,8 @@ export interface SysFd {
   dup(fd: number): number;
   setNonBlocking(fd: number, on: boolean): number;
   setCloexec(fd: number, on: boolean): number;
+  /** A pipe, both ends blocking and CLOEXEC: `out[0]` to read, `out[1]` to write. @returns 0 or a negative errno */
+  pipe(out: Int32Array): number;
   /** read(2) and write(2) to memory by address or view. */
   read(fd: number, to: Pointer, len: number): number;
   write(fd: number, from: Pointer, len: number): number;
@@ -69,6 +71,10 @@ export interface SysSocket {
   listenUnix(path: string, mode: number, gid: number, backlog: number): number;
   /** Connects; the socket is then non-blocking. */
   connectUnix(path: string): number;
+  /** A non-blocking datagram socket bound at `path`, a new file with `mode`. @returns fd, -EADDRINUSE, ... */
+  bindDatagram(path: string, mode: number): number;
+  /** A non-blocking datagram socket that sends to the one at `path`; with a leading `@`: in the abstract namespace. */
+  connectDatagram(path: string): number;
   /** accept4 with NONBLOCK and CLOEXEC. */
   accept(fd: number): number;
   /** One sendmsg with MSG_NOSIGNAL; never waits (-EAGAIN). Descriptors are lent. @returns bytes sent or a negative errno */
@@ -137,6 +143,8 @@ export interface SysFile {
   listxattr(path: Pointer, list: Pointer, size: number): number;
   removexattr(path: Pointer, name: Pointer): number;
   flock(fd: number, operation: number): number;
+  /** fcntl(2) with a lock: F_OFD_GETLK, F_OFD_SETLK. @param lock - a `struct flock`; see `FileLock` */
+  fcntlLock(fd: number, cmd: number, lock: Pointer): number;
   /**
    * Fills `handle` (a `struct file_handle`; see `FileHandle`), whose `handleBytes` says how much room there is, and
    * `mountId` (an i32). `path` is as statx takes it: AT_EMPTY_PATH for `dirfd` itself, O_PATH too.
@@ -198,6 +206,16 @@ export interface SysKvm {
   setVcpuEvents(vcpu: number, events: Pointer): number;
 }
 
+/** Direct rendering devices (/dev/dri). */
+export interface SysDrm {
+  /**
+   * ioctl(2) with a structure of the driver's, made again while a signal interrupts it, as libdrm does.
+   * @param request - a whole request number: direction, size, 'd', command
+   * @returns 0 or more, or a negative errno
+   */
+  ioctl(fd: number, request: number, argument: Pointer): number;
+}
+
 /** fanotify(7): being asked before files are opened or cut. */
 export interface SysFanotify {
   /** @param eventFlags - O_* of the descriptors in events. @returns fd, -EPERM (it takes CAP_SYS_ADMIN), -EINVAL, -ENOSYS */
@@ -218,4 +236,5 @@ export interface Sys {
   readonly cred: SysCred;
   readonly fanotify: SysFanotify;
   readonly kvm: SysKvm;
+  readonly drm: SysDrm;
 }

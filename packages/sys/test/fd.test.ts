@@ -36,6 +36,22 @@ describe('fd', () => {
     expect(sys.fd.read(fd.fd, back, 8)).to.equal(0);
   });
 
+  it('makes pipes whose ends wait and are closed on exec', () => {
+    const ends = new Int32Array(2);
+    check(sys.fd.pipe(ends), 'pipe2');
+    using reader = new Fd(sys.fd, ends[0]!);
+    const writer = new Fd(sys.fd, ends[1]!);
+    for (const { fd } of [reader, writer]) {
+      expect(sys.fd.fcntl(fd, F_GETFD, 0)).to.equal(FD_CLOEXEC);
+      expect(sys.fd.fcntl(fd, F_GETFL, 0) & O_NONBLOCK).to.equal(0);
+    }
+    expect(sys.fd.write(writer.fd, Uint8Array.of(5, 6), 2)).to.equal(2);
+    writer.close();
+    const bytes = new Uint8Array(4);
+    expect([sys.fd.read(reader.fd, bytes, 4), sys.fd.read(reader.fd, bytes, 4)]).to.deep.equal([2, 0]);
+    expect([...bytes]).to.deep.equal([5, 6, 0, 0]);
+  });
+
   it('reaches offsets above 4 GiB', () => {
     using fd = memfd();
     const far = 2 ** 40 + 3;

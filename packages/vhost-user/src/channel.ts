@@ -12,7 +12,7 @@ import {
   EPOLLOUT,
   type EventLoop,
   errnoName,
-  type Fd,
+  Fd,
   type RecvResult,
   type Sys,
   type Watch,
@@ -68,6 +68,18 @@ export interface ChannelOptions {
   readonly onClose: (error: VhostUserError | null) => void;
 }
 
+/** The first bytes of a message, and its descriptors, given away. */
+export interface ReceivedPart {
+  readonly bytes: Uint8Array;
+  readonly fds: readonly Fd[];
+}
+
+/** What is left of a channel that let go. */
+export interface ReleasedChannel {
+  readonly socket: Fd;
+  readonly received: ReceivedPart;
+}
+
 /** Framing on one socket. */
 export class Channel implements Disposable {
   readonly #options: ChannelOptions;
@@ -80,6 +92,7 @@ export class Channel implements Disposable {
   readonly #out = new Uint8Array(HEADER + MAX_PAYLOAD);
   readonly #outHeader = new DataView(this.#out.buffer, 0, HEADER);
   #have = 0;
+  #paused = false;
   #closed = false;
 
   constructor(options: ChannelOptions) {
@@ -137,7 +150,49 @@ export class Channel implements Disposable {
       // The caller may be in the middle of anything: the end of the connection is told from the loop.
       this.#options.loop.defer(() => this.#sendFailed(result));
     } else if (!this.#queue.isEmpty) {
-      this.#watch.modify(this.#options.whileSending === 'pause' ? EPOLLOUT : EPOLLIN | EPOLLOUT);
+      this.#watch.modify(this.#interest);
+    }
+  }
+
+  /** Reads nothing more until `resume`; the end of the peer is still noticed. */
+  pause(): void {
+    this.#paused = true;
+    if (!this.#closed) {
+      this.#watch.modify(this.#interest);
+    }
+  }
+
+  /** Reads on, from the loop. */
+  resume(): void {
+    this.#paused = false;
+    if (!this.#closed) {
+      this.#watch.modify(this.#interest);
+    }
+  }
+
+  /** True when everything sent has gone. */
+  get flushed(): boolean {
+    return this.#queue.isEmpty;
+  }
+
+  /**
+   * Lets go of the socket: for another channel, which goes on where this one was.
+   * @returns the socket, and what was read of a message that is not complete, all given away
+   */
+  release(): ReleasedChannel {
+    const received = { bytes: this.#buffer.slice(0, this.#have), fds: this.#message.fds.takeAll() };
+    const socket = new Fd(this.#options.sys.fd, this.#options.socket.take());
+    this.#closed = true;
+    this.#watch[Symbol.dispose]();
+    return { socket, received };
+  }
+
+  /** Takes what another channel on this socket has read; before anything else is read. @throws RangeError for too much */
+  resumeWith({ bytes, fds }: ReceivedPart): void {
+    this.#buffer.set(bytes);
+    this.#have = bytes.length;
+    for (const fd of fds) {
+      this.#message.fds.push(fd.take());
     }
   }
 
@@ -161,16 +216,27 @@ export class Channel implements Disposable {
         return;
       }
       if (this.#queue.isEmpty) {
-        this.#watch.modify(EPOLLIN);
+        this.#watch.modify(this.#interest);
       }
+    }
+    if (this.#paused && (events & (EPOLLERR | EPOLLHUP)) !== 0) {
+      this.#fail(null);
+      return;
     }
     this.#readTurn();
   }
 
+  get #mayRead(): boolean {
+    return !this.#paused && (this.#options.whileSending === 'read' || this.#queue.isEmpty);
+  }
+
+  get #interest(): number {
+    return (this.#mayRead ? EPOLLIN : 0) | (this.#queue.isEmpty ? 0 : EPOLLOUT);
+  }
+
   #readTurn(): void {
-    const pauses = this.#options.whileSending === 'pause';
     for (let left = MESSAGES_PER_TURN; left > 0; left--) {
-      if (this.#closed || (pauses && !this.#queue.isEmpty) || !this.#readMessage()) {
+      if (this.#closed || !this.#mayRead || !this.#readMessage()) {
         return;
       }
     }

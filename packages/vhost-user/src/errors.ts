@@ -18,6 +18,10 @@
  * - `ERR_VU_MEMORY`: memory region refused; `cause` is guest-memory's error.
  * - `ERR_VU_CONFIG`: configuration space range or flags.
  * - `ERR_VU_DESCRIPTOR`: a descriptor of the wrong kind.
+ * - `ERR_VU_INBAND`: in-band notifications without the features that they need.
+ * - `ERR_VU_INFLIGHT`: in-flight memory that does not hold what it says.
+ * - `ERR_VU_LOG`: a dirty log that cannot be used.
+ * - `ERR_VU_FROZEN`: the state of a frozen connection is not one.
  * - `ERR_VU_DEVICE`: the device refused; `cause` is its error.
  * - `ERR_VU_REPLY`: a reply that answers nothing that was asked.
  * - `ERR_VU_REFUSED`: the peer answered with failure.
@@ -43,6 +47,10 @@ export type VhostUserErrorCode =
   | 'ERR_VU_MEMORY'
   | 'ERR_VU_CONFIG'
   | 'ERR_VU_DESCRIPTOR'
+  | 'ERR_VU_INBAND'
+  | 'ERR_VU_INFLIGHT'
+  | 'ERR_VU_LOG'
+  | 'ERR_VU_FROZEN'
   | 'ERR_VU_DEVICE'
   | 'ERR_VU_REPLY'
   | 'ERR_VU_REFUSED'
@@ -92,6 +100,7 @@ const VIOLATIONS: ReadonlySet<VhostUserErrorCode> = new Set<VhostUserErrorCode>(
   'ERR_VU_EOF',
   'ERR_VU_SOCKET',
   'ERR_VU_REPLY',
+  'ERR_VU_INBAND',
 ]);
 
 /**

@@ -114,9 +114,18 @@ export class FeatureSet {
   }
 }
 
-/** What the front-end side of this package serves: the protocol features to wish for. */
+/**
+ * The protocol features to wish for that ask nothing more of the caller. The front-end side serves more, each with a duty:
+ * INFLIGHT_SHMFD (libvhost-user wants SET_INFLIGHT_FD before a ring starts then), GET_VRING_BASE_INFLIGHT and
+ * GET_VRING_BASE_SKIP_DRAIN (what is in flight may stay so at a stop), INBAND_NOTIFICATIONS (kicks by message),
+ * SHARED_OBJECT (a registry), HOST_NOTIFIER, CROSS_ENDIAN, CRYPTO_SESSION, PAGEFAULT.
+ */
 export const FRONTEND_PROTOCOL_FEATURES: FeatureSet = FeatureSet.of(
   VHOST_USER_PROTOCOL_F_MQ,
+  VHOST_USER_PROTOCOL_F_LOG_SHMFD,
+  VHOST_USER_PROTOCOL_F_RARP,
+  VHOST_USER_PROTOCOL_F_NET_MTU,
+  VHOST_USER_PROTOCOL_F_DEVICE_STATE,
   VHOST_USER_PROTOCOL_F_REPLY_ACK,
   VHOST_USER_PROTOCOL_F_BACKEND_REQ,
   VHOST_USER_PROTOCOL_F_CONFIG,

@@ -61,6 +61,9 @@ export const VhostUserMemRegMsg = struct('VhostUserMemRegMsg', {
 /** `VhostUserLog`. */
 export const VhostUserLog = struct('VhostUserLog', { mmapSize: U64, mmapOffset: U64 });
 
+/** `VHOST_LOG_PAGE`: bytes of guest memory for each bit of the log, whatever the page size. */
+export const VHOST_LOG_PAGE = 4096;
+
 /** `vhost_iotlb_msg`. */
 export const VhostIotlbMsg = struct('vhost_iotlb_msg', {
   iova: U64,
@@ -70,6 +73,16 @@ export const VhostIotlbMsg = struct('vhost_iotlb_msg', {
   type: U8,
   padding: pad(6),
 });
+
+/** `vhost_iotlb_msg.perm`. */
+export const VHOST_ACCESS_RO = 0x1;
+export const VHOST_ACCESS_WO = 0x2;
+export const VHOST_ACCESS_RW = 0x3;
+/** `vhost_iotlb_msg.type`. */
+export const VHOST_IOTLB_MISS = 1;
+export const VHOST_IOTLB_UPDATE = 2;
+export const VHOST_IOTLB_INVALIDATE = 3;
+export const VHOST_IOTLB_ACCESS_FAIL = 4;
 
 /** Head of `VhostUserConfig`; `size` bytes follow. */
 export const VhostUserConfig = struct('VhostUserConfig', { offset: U32, size: U32, flags: U32 });
@@ -91,6 +104,11 @@ export const VhostUserShared = struct('VhostUserShared', { uuid: bytes(16) });
 
 /** `VhostUserTransferDeviceState`. */
 export const VhostUserTransferDeviceState = struct('VhostUserTransferDeviceState', { direction: U32, phase: U32 });
+
+/** `VhostUserTransferDeviceState.direction` and `phase`. */
+export const VHOST_TRANSFER_STATE_DIRECTION_SAVE = 0;
+export const VHOST_TRANSFER_STATE_DIRECTION_LOAD = 1;
+export const VHOST_TRANSFER_STATE_PHASE_STOPPED = 0;
 
 /** `VhostUserMMap`: SHMEM_MAP and SHMEM_UNMAP. */
 export const VhostUserMMap = struct('VhostUserMMap', {

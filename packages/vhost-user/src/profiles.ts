@@ -6,7 +6,12 @@ import type { RegionLimits } from '@oriel/shm-region';
 
 /** What one front-end demands. */
 export interface FrontendProfile {
-  readonly name: 'qemu' | 'strict' | 'crosvm' | 'alioth';
+  readonly name: 'qemu' | 'strict' | 'crosvm' | 'alioth' | 'virtiofs-old';
+  /**
+   * How mappings are asked for: SHMEM_MAP, or the FS_MAP of the old virtio-fs fork (in its form of 2018, or of 2021). There
+   * no SHMEM is offered, the one window is shmid 0, and the VMM is told its size by its own options.
+   */
+  readonly dialect: 'shmem' | 'fs-map' | 'fs-map-2021';
   /** Protocol feature bit that means SHMEM: 22, or 21. */
   readonly shmemBit: number;
   /** What the region may do (maxMappings is the profile's sum over all devices of the process). */
@@ -61,6 +66,7 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
   /** QEMU 11.1: 512 regions in all (an assertion), replies before the mapping is visible, shmid windows in one BAR. */
   qemu: {
     name: 'qemu',
+    dialect: 'shmem',
     shmemBit: 22,
     limits: CAREFUL,
     maxRegions: 256,
@@ -79,6 +85,7 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
   /** The specification and nothing else, with the worst that it allows assumed. */
   strict: {
     name: 'strict',
+    dialect: 'shmem',
     shmemBit: 22,
     limits: CAREFUL,
     maxRegions: 256,
@@ -97,6 +104,7 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
   /** crosvm since August 2026: one region, a refused request ends the VM, reset keeps mappings. */
   crosvm: {
     name: 'crosvm',
+    dialect: 'shmem',
     shmemBit: 22,
     limits: {
       pageSize: 4096,
@@ -126,6 +134,7 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
   /** Alioth, August 2026: SHMEM is bit 21 there, any range can be unmapped. */
   alioth: {
     name: 'alioth',
+    dialect: 'shmem',
     shmemBit: 21,
     limits: {
       pageSize: 4096,
@@ -148,6 +157,38 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
     stopsTogether: false,
     unknownFeatures: 'refuse',
     refusalIsFatal: true,
+    advisedWindow: NO_ADVICE,
+    powerOfTwoRegions: false,
+  },
+  /**
+   * The virtio-fs fork of QEMU and those that spoke its FS_MAP (Cloud Hypervisor up to 22, crosvm, Kata, before SHMEM): a
+   * mapping replaces what it covers, any range can be unmapped, and the window outlives a reset.
+   */
+  'virtiofs-old': {
+    name: 'virtiofs-old',
+    dialect: 'fs-map',
+    shmemBit: 22,
+    limits: {
+      pageSize: 4096,
+      maxMappings: MANY_MAPPINGS,
+      insideFile: false,
+      needsWritableFd: false,
+      honoursReadOnly: true,
+      growsEmptyFile: false,
+      overlap: 'replace',
+      unmap: 'range',
+      maxInFlight: 1,
+    },
+    maxRegions: 1,
+    maxMemSlots: MAX_MEM_SLOTS,
+    memorySlots: true,
+    visibility: 'reply',
+    fenceTimeoutMs: 0,
+    resetClears: false,
+    statusZeroResets: false,
+    stopsTogether: true,
+    unknownFeatures: 'mask',
+    refusalIsFatal: false,
     advisedWindow: NO_ADVICE,
     powerOfTwoRegions: false,
   },

@@ -148,7 +148,7 @@ describe('FrontendConnection', () => {
       setup.frontend.getConfig(0, 4, (error) => codes.push((error as VhostUserError).code));
       setup.reply(failure);
     }
-    setup.frontend.getConfig(0, 4, (error, bytes) => codes.push(`${error} ${hex(bytes)}`));
+    setup.frontend.getConfig(0, 4, (error, bytes) => codes.push(`${error} ${hex(bytes!)}`));
     setup.reply(new Uint8Array([...u32s(0, 4, 0), 1, 2, 3, 4]));
     expect(codes).to.deep.equal(['ERR_VU_REFUSED', 'ERR_VU_REFUSED', 'null 01020304']);
   });
@@ -210,6 +210,7 @@ describe('FrontendConnection', () => {
 
   it('gives up waiting in time', () => {
     using setup = new FrontendSetup();
+    setup.negotiate(ALL_OURS);
     expect(() => setup.frontend.wait<number>((done) => setup.frontend.getStatus(done), 1))
       .to.throw(VhostUserError)
       .with.property('code', 'ERR_VU_TIMEOUT');
@@ -226,7 +227,7 @@ describe('FrontendConnection', () => {
     using setup = new FrontendSetup();
     setup.negotiate(0);
     let sent = false;
-    setup.frontend.setStatus(1, () => (sent = true));
+    setup.frontend.resetOwner(() => (sent = true));
     expect(setup.peer.receive().flags).to.equal(1);
     setup.settle();
     expect(sent).to.equal(true);

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { FRONTEND_MESSAGES, profiles } from '../src/index.ts';
 import { BackSetup } from './support/back-peer.ts';
+import { FULL_PROTOCOL_FEATURES, FullHandler } from './support/full-handler.ts';
 import { FRONTEND_GOLDEN, payloadOf } from './support/golden.ts';
 import { type FdKind, prelude, SentFds, u64s } from './support/prelude.ts';
 import { RawSetup } from './support/setup.ts';
@@ -76,10 +77,14 @@ describe('BackendConnection under random input', function () {
       fc.property(
         fc.array(message, { minLength: 1, maxLength: 30 }),
         fc.constantFrom(profiles.qemu, profiles.crosvm, profiles.strict),
-        (messages, profile) => {
-          using next = new RawSetup();
+        fc.boolean(),
+        (messages, profile, full) => {
+          using next = new RawSetup(full ? { handler: new FullHandler() } : {});
           using setup = new RawSetup({ profile, handler: next.handler });
           prelude(setup);
+          if (full) {
+            setup.peer.send(16, 1, u64s(FULL_PROTOCOL_FEATURES));
+          }
           for (const { spec, flags, payload, fds: fdKinds } of messages) {
             const golden = FRONTEND_GOLDEN[spec.name];
             using fds = new SentFds(setup.sys, fdKinds ?? golden.fds ?? []);

@@ -54,6 +54,8 @@ describe('BackendConnection, rings', () => {
       desc: USER,
       avail: USER + 0x100,
       used: USER + 0x200,
+      inflight: null,
+      dirty: null,
     });
     expect(setup.sys.loop.eventfdSignal(kickFd)).to.equal(0);
     expect(setup.backend.running).to.equal(true);

@@ -1,6 +1,6 @@
 /** The descriptor slice. */
 import { F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC } from '../constants/fcntl.ts';
-import { O_NONBLOCK } from '../constants/file.ts';
+import { O_CLOEXEC, O_NONBLOCK } from '../constants/file.ts';
 import type { SysFd } from '../sys.ts';
 import { errno, rawCall } from './library.ts';
 import { SYS } from './numbers.ts';
@@ -12,9 +12,10 @@ const RLIMIT_NOFILE = 7;
 const FIRST_FREE_FD = 3;
 
 export function openFd(): SysFd {
-  const { close, fcntl, prlimit64, read, write, pread64, pwrite64 } = SYS;
+  const { close, fcntl, pipe2, prlimit64, read, write, pread64, pwrite64 } = SYS;
   const iipp = rawCall('iipp');
   const i = rawCall('i');
+  const pi = rawCall('pi');
   const iii = rawCall('iii');
   const ipi = rawCall('ipi');
   const ipii = rawCall('ipii');
@@ -38,6 +39,9 @@ export function openFd(): SysFd {
     },
     setCloexec(fd, on) {
       return setFlag(fd, F_GETFD, F_SETFD, FD_CLOEXEC, on);
+    },
+    pipe(out) {
+      return pi(pipe2, out, O_CLOEXEC) === -1 ? -errno() : 0;
     },
     read(fd, to, len) {
       const result = ipi(read, fd, to, len);

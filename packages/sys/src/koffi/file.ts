@@ -14,6 +14,7 @@ export function openFile(scratch: Scratch): SysFile {
   const ip = rawCall('ip');
   const pp = rawCall('pp');
   const iii = rawCall('iii');
+  const iip = rawCall('iip');
   const ipi = rawCall('ipi');
   const ppi = rawCall('ppi');
   const pip = rawCall('pip');
@@ -140,6 +141,9 @@ export function openFile(scratch: Scratch): SysFile {
     },
     flock(fd, operation) {
       return ii(nr.flock, fd, operation) === -1 ? -errno() : 0;
+    },
+    fcntlLock(fd, cmd, lock) {
+      return iip(nr.fcntl, fd, cmd, lock) === -1 ? -errno() : 0;
     },
     nameToHandleAt(dirfd, path, handle, mountId, flags) {
       return ipppi(nr.name_to_handle_at, dirfd, path, handle, mountId, flags) === -1 ? -errno() : 0;

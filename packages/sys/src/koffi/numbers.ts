@@ -35,6 +35,7 @@ const NUMBERS = {
   epoll_ctl: [233, 21],
   epoll_pwait: [281, 22],
   eventfd2: [290, 19],
+  pipe2: [293, 59],
   openat: [257, 56],
   openat2: [437, 437],
   statx: [332, 291],

@@ -1,6 +1,7 @@
 /** The koffi implementation of `Sys`, put together. */
 import type { Sys } from '../sys.ts';
 import { openCred } from './cred.ts';
+import { openDrm } from './drm.ts';
 import { openFanotify } from './fanotify.ts';
 import { openFd } from './fd.ts';
 import { openFile } from './file.ts';
@@ -34,6 +35,7 @@ export function openSys(): Sys {
       cred: openCred(scratch),
       fanotify: openFanotify(),
       kvm: openKvm(scratch),
+      drm: openDrm(),
     });
   }
   return opened;

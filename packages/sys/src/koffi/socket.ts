@@ -49,6 +49,8 @@ export function openSocket(scratch: Scratch): SysSocket {
     },
     listenUnix: unix.listen,
     connectUnix: unix.connect,
+    bindDatagram: unix.bindDatagram,
+    connectDatagram: unix.connectDatagram,
     accept(fd) {
       const result = iiii(accept4, fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
       return result === -1 ? -errno() : result;

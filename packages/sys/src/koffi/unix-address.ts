@@ -12,7 +12,7 @@ import {
   STATX_MODE,
   STATX_TYPE,
 } from '../constants/file.ts';
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from '../constants/socket.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM } from '../constants/socket.ts';
 import { SockaddrUn, Statx } from '../layouts.ts';
 import { withDirectoryLock } from './directory-lock.ts';
 import { errno, rawCall } from './library.ts';
@@ -24,10 +24,12 @@ const PATH_AT = SockaddrUn.sunPath.offset;
 const LINK_NAME_LEN = 32;
 const PATH_MAX_LEN = SockaddrUn.sunPath.size - 1;
 
-/** What `listenUnix` and `connectUnix` are made of. */
+/** The calls of the socket slice that name a path. */
 export interface UnixAddress {
   listen(path: string, mode: number, gid: number, backlog: number): number;
   connect(path: string): number;
+  bindDatagram(path: string, mode: number): number;
+  connectDatagram(path: string): number;
 }
 
 /** @param scratch - memory for the address and a `struct statx` */
@@ -60,14 +62,14 @@ export function openUnixAddress(scratch: Scratch): UnixAddress {
     return PATH_AT + bytes.length + 1;
   };
 
-  const makeSocket = (): number => {
-    const fd = iii(nr.socket, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const makeSocket = (type: number): number => {
+    const fd = iii(nr.socket, AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     return fd === -1 ? -errno() : fd;
   };
 
   /** Connects a new socket to the address at hand. */
-  const connectTo = (addressLen: number): number => {
-    const fd = makeSocket();
+  const connectTo = (addressLen: number, type: number): number => {
+    const fd = makeSocket(type);
     if (fd < 0) {
       return fd;
     }
@@ -88,7 +90,7 @@ export function openUnixAddress(scratch: Scratch): UnixAddress {
     if (!isSocketFile()) {
       return -EADDRINUSE;
     }
-    const probe = connectTo(addressLen);
+    const probe = connectTo(addressLen, SOCK_STREAM);
     if (probe >= 0) {
       i(nr.close, probe);
       return -EADDRINUSE;
@@ -133,9 +135,23 @@ export function openUnixAddress(scratch: Scratch): UnixAddress {
     return 0;
   };
 
+  /** Binds a new datagram socket to the address at hand; its file takes the mode of the socket. */
+  const bindAt = (addressLen: number, mode: number): number => {
+    const fd = makeSocket(SOCK_DGRAM);
+    if (fd < 0) {
+      return fd;
+    }
+    if (ii(nr.fchmod, fd, mode) === -1 || iii(nr.bind, fd, address.addr, addressLen) === -1) {
+      const error = -errno();
+      i(nr.close, fd);
+      return error;
+    }
+    return fd;
+  };
+
   /** Makes the socket of the address at hand. */
   const listenAt = (addressLen: number, mode: number, gid: number, backlog: number): number => {
-    const fd = makeSocket();
+    const fd = makeSocket(SOCK_STREAM);
     if (fd < 0) {
       return fd;
     }
@@ -176,7 +192,20 @@ export function openUnixAddress(scratch: Scratch): UnixAddress {
     },
     connect(path) {
       const addressLen = setAddress(path);
-      return addressLen < 0 ? addressLen : connectTo(addressLen);
+      return addressLen < 0 ? addressLen : connectTo(addressLen, SOCK_STREAM);
+    },
+    bindDatagram(path, mode) {
+      const addressLen = setAddress(path);
+      return addressLen < 0 ? addressLen : bindAt(addressLen, mode);
+    },
+    connectDatagram(path) {
+      const addressLen = setAddress(path);
+      if (addressLen < 0 || !path.startsWith('@')) {
+        return addressLen < 0 ? addressLen : connectTo(addressLen, SOCK_DGRAM);
+      }
+      // An abstract name begins with a zero byte and ends with the address, without one (unix(7)).
+      u8[address.base + PATH_AT] = 0;
+      return connectTo(addressLen - 1, SOCK_DGRAM);
     },
   };
 }

@@ -4,19 +4,24 @@
  */
 import { ECANCELED, EIO, type EventLoop, type Fd, type Logger, type Sys } from '@oriel/sys';
 import type { IncomingMessage } from '../channel.ts';
-import { Channel } from '../channel.ts';
+import { Channel, type ReleasedChannel } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import { VHOST_USER_NEED_REPLY_MASK, VHOST_USER_REPLY_FLAGS, VHOST_USER_VERSION, VhostUserU64 } from '../layout.ts';
-import { type BackendMessageName, backendMessageNamed, type MessageSpec } from '../protocol/messages.ts';
+import type { MessageSpec } from '../protocol/messages.ts';
 
 /** One request to the front-end. */
 export interface BackRequest {
-  readonly name: BackendMessageName;
+  /** Its line of a message table. */
+  readonly spec: MessageSpec;
   readonly payload: Uint8Array;
   /** Lent until `done`; -1: none. */
   readonly fd: number;
   /** 0; -EIO refused, or the channel broke; -ECANCELED never sent, or the connection ended. */
   readonly done: (error: number) => void;
+  /** What the answer's u64 means for `done`; absent: 0, or -EIO for anything else. */
+  readonly result?: (lo: number, hi: number) => number;
+  /** Given the descriptor of the answer, before `done`; absent: none may come. */
+  readonly onFd?: (fd: Fd) => void;
 }
 
 /** What the back channel needs of the connection. */
@@ -39,7 +44,7 @@ export class BackChannel implements Disposable {
   readonly #options: BackChannelOptions;
   readonly #waiting: BackRequest[] = [];
   #channel: Channel | null = null;
-  #sent: { readonly request: BackRequest; readonly spec: MessageSpec } | null = null;
+  #sent: BackRequest | null = null;
 
   constructor(options: BackChannelOptions) {
     this.#options = options;
@@ -64,6 +69,18 @@ export class BackChannel implements Disposable {
       onMessage: (message) => this.#onMessage(message),
       onClose: (error) => this.#onClose(error),
     });
+  }
+
+  /** Nothing is asked, waits to be asked, or is on its way. */
+  get idle(): boolean {
+    return this.#sent === null && this.#waiting.length === 0 && (this.#channel === null || this.#channel.flushed);
+  }
+
+  /** Lets go of the socket, given away; null where there is none. Only when idle. */
+  release(): ReleasedChannel | null {
+    const channel = this.#channel;
+    this.#channel = null;
+    return channel === null ? null : channel.release();
   }
 
   /** Queues a request; it is sent when its turn comes and sending is allowed. */
@@ -95,16 +112,15 @@ export class BackChannel implements Disposable {
   }
 
   #send(channel: Channel, request: BackRequest): void {
-    const spec = backendMessageNamed(request.name);
-    const needReply = this.#options.replyAck();
+    const replyAck = this.#options.replyAck();
     channel.send(
-      spec.id,
-      needReply ? VHOST_USER_VERSION | VHOST_USER_NEED_REPLY_MASK : VHOST_USER_VERSION,
+      request.spec.id,
+      replyAck ? VHOST_USER_VERSION | VHOST_USER_NEED_REPLY_MASK : VHOST_USER_VERSION,
       request.payload,
       request.fd < 0 ? [] : [request.fd],
     );
-    if (needReply) {
-      this.#sent = { request, spec };
+    if (replyAck || request.spec.reply !== 'ack') {
+      this.#sent = request;
     } else {
       request.done(0);
     }
@@ -115,26 +131,28 @@ export class BackChannel implements Disposable {
     const error =
       sent === null
         ? new VhostUserError('ERR_VU_REPLY', 'frontend', `message ${message.id} on the back channel, nothing was asked`)
-        : checkAnswer(message, sent.spec);
+        : checkAnswer(message, sent);
     if (error !== null) {
       this.#options.onViolation(error);
       return;
     }
-    const { view } = message;
-    const value = VhostUserU64.value.get(view, 0);
-    if (value !== 0) {
-      const [lo, hi] = [VhostUserU64.value.lo(view, 0), VhostUserU64.value.hi(view, 0)];
+    const [lo, hi] = [VhostUserU64.value.lo(message.view, 0), VhostUserU64.value.hi(message.view, 0)];
+    const good = lo === 0 && hi === 0;
+    if (!good) {
       this.#options.log.debug('back-channel request refused', { message: sent!.spec.name, lo, hi });
     }
     this.#options.onAnswer();
-    this.#finish(value === 0 ? 0 : -EIO);
+    if (message.fds.count > 0) {
+      sent!.onFd!(message.fds.take(0));
+    }
+    this.#finish(sent!.result?.(lo, hi) ?? (good ? 0 : -EIO));
     this.pump();
   }
 
   #finish(error: number): void {
     const sent = this.#sent;
     this.#sent = null;
-    sent?.request.done(error);
+    sent?.done(error);
   }
 
   #onClose(error: VhostUserError | null): void {
@@ -159,12 +177,12 @@ export class BackChannel implements Disposable {
 }
 
 /** @returns what is wrong with an answer, or null */
-function checkAnswer(message: IncomingMessage, spec: MessageSpec): VhostUserError | null {
+function checkAnswer(message: IncomingMessage, { spec, onFd }: BackRequest): VhostUserError | null {
   const good =
     message.flags === VHOST_USER_REPLY_FLAGS &&
     message.id === spec.id &&
     message.size === VhostUserU64.byteLength &&
-    message.fds.count === 0;
+    message.fds.count <= (onFd === undefined ? 0 : 1);
   return good
     ? null
     : new VhostUserError(

@@ -1,6 +1,9 @@
 /** CONFIG_CHANGE_MSG: said while rings run, kept for the next start otherwise. */
 import { ECANCELED, EOPNOTSUPP } from '@oriel/sys';
+import { backendMessageNamed } from '../protocol/messages.ts';
 import type { BackChannel } from './back-channel.ts';
+
+const CONFIG_CHANGE = backendMessageNamed('CONFIG_CHANGE_MSG');
 
 /** What is needed of the connection. */
 export interface ConfigChangeOptions {
@@ -23,6 +26,11 @@ export class ConfigChange implements Disposable {
     this.#options = options;
   }
 
+  /** The front-end is still to be told. */
+  get pending(): boolean {
+    return this.#pending;
+  }
+
   /** The configuration changed. Changes before the message is sent share one. */
   changed(done?: Done): void {
     this.#pending = true;
@@ -43,7 +51,7 @@ export class ConfigChange implements Disposable {
       return;
     }
     this.#options.backChannel.request({
-      name: 'CONFIG_CHANGE_MSG',
+      spec: CONFIG_CHANGE,
       payload: new Uint8Array(0),
       fd: -1,
       done: (error) => this.#told(error, waiting),

@@ -1,59 +1,29 @@
-/** One vhost-user connection, back-end side: the modules that serve its messages, and how they hang together. */
+/** One vhost-user connection, back-end side, as its owner sees it. */
 import type { GuestMemory } from '@oriel/guest-memory';
 import type { MapTransport } from '@oriel/shm-region';
-import { type EventLoop, type Fd, type Logger, type Sys, silentLogger } from '@oriel/sys';
-import type { IncomingMessage } from '../channel.ts';
+import type { DirtyLog } from '@oriel/virtqueue';
+import type { FsRequests } from '../dialect/fs-requests.ts';
 import { VhostUserError } from '../errors.ts';
-import {
-  type FeatureSet,
-  VHOST_USER_F_PROTOCOL_FEATURES,
-  VHOST_USER_PROTOCOL_F_CONFIG,
-  VHOST_USER_PROTOCOL_F_SHMEM,
-} from '../features.ts';
-import type { FrontendProfile } from '../profiles.ts';
-import { hasProtocolFeature } from '../protocol/check.ts';
-import { RefusalLog } from '../refusal-log.ts';
-import { BackChannel } from './back-channel.ts';
-import { ConfigChange } from './config-change.ts';
-import { ConfigSpace } from './config-space.ts';
-import type { BackendHandler } from './handler.ts';
-import { MainChannel } from './main-channel.ts';
-import { MemoryTable } from './memory-table.ts';
-import { checkOfferedFeatures, Negotiation } from './negotiation.ts';
-import type { RequestHandlers } from './requests.ts';
-import { Rings } from './rings.ts';
-import { checkShmRegions, encodeShmConfig } from './shm-config.ts';
-import { ShmemTransport } from './shmem-transport.ts';
-
-/** What a back-end connection is made of. */
-export interface BackendOptions {
-  readonly sys: Pick<Sys, 'mem' | 'fd' | 'socket' | 'loop' | 'file'>;
-  readonly loop: EventLoop;
-  /** Connected socket, given away. */
-  readonly socket: Fd;
-  readonly profile: FrontendProfile;
-  readonly handler: BackendHandler;
-  readonly log?: Logger;
-}
+import type { FeatureSet } from '../features.ts';
+import { encodeVringArea } from '../protocol/encode.ts';
+import { ConnectionCore } from './core.ts';
+import { freezeModules, ThawedState } from './freezer.ts';
+import type { FrozenConnection } from './frozen.ts';
+import type { NotifierPage } from './handler.ts';
+import type { BackendOptions } from './options.ts';
+import type { BackendSharedObjects } from './shared-objects.ts';
 
 /** One connection, back-end side: both channels, negotiation, memory, ring states. Ends by itself at a protocol error or EOF. */
 export class BackendConnection implements Disposable {
   readonly memory: GuestMemory;
   /** Transport for BackendRegion: SHMEM_MAP / SHMEM_UNMAP on the back channel with the visibility fence of the profile. */
   readonly mapTransport: MapTransport;
+  /** FS_SYNC and FS_IO of the old virtio-fs dialect; null where the profile speaks SHMEM. */
+  readonly fsRequests: FsRequests | null;
+  /** Objects that devices of the VM share by UUID. */
+  readonly sharedObjects: BackendSharedObjects;
   readonly #options: BackendOptions;
-  readonly #handler: BackendHandler;
-  readonly #log: Logger;
-  readonly #refusals: RefusalLog;
-  readonly #channel: MainChannel;
-  readonly #negotiation: Negotiation;
-  readonly #table: MemoryTable;
-  readonly #rings: Rings;
-  readonly #backChannel: BackChannel;
-  readonly #transport: ShmemTransport;
-  readonly #configChange: ConfigChange;
-  #stopping = false;
-  #closed = false;
+  readonly #core: ConnectionCore;
 
   /**
    * @throws RangeError for shared memory regions that the front-end cannot bear, or features that are not served; SysError
@@ -61,72 +31,59 @@ export class BackendConnection implements Disposable {
    */
   constructor(options: BackendOptions) {
     this.#options = options;
-    const { sys, loop, profile, handler, socket } = options;
-    this.#handler = handler;
-    this.#log = options.log ?? silentLogger;
-    this.#refusals = new RefusalLog(this.#log, 'vhost-user message refused');
-    try {
-      checkOfferedFeatures(handler.features);
-      checkShmRegions(handler.shmRegions, profile, this.#log);
-    } catch (error) {
-      socket.close();
-      throw error;
-    }
-    this.#negotiation = new Negotiation(handler, profile, this.#negotiationEvents(), this.#log);
-    this.#table = new MemoryTable({
-      sys,
-      maxSlots: profile.maxMemSlots,
-      changed: () => handler.memoryChanged(),
-      release: (unmap) => (handler.releaseMemory === undefined ? unmap() : handler.releaseMemory(unmap)),
-      needs: (file) => handler.needsMemory?.(file) ?? true,
-    });
-    this.memory = this.#table.memory;
-    this.#rings = this.#makeRings();
-    this.#backChannel = this.#makeBackChannel();
-    this.#configChange = new ConfigChange({
-      backChannel: this.#backChannel,
-      mayTell: () => this.#maySend,
-      negotiated: () => hasProtocolFeature(this.#negotiation, VHOST_USER_PROTOCOL_F_CONFIG),
-    });
-    this.#transport = new ShmemTransport({
-      sys,
-      loop,
-      log: this.#log,
-      profile,
-      memory: this.memory,
-      backChannel: this.#backChannel,
-      ready: () => this.#mayMap,
-    });
-    this.mapTransport = this.#transport;
-    this.#channel = new MainChannel({
-      sys,
-      loop,
-      socket,
-      handlers: this.#allHandlers(),
-      negotiated: this.#negotiation,
-      replyAck: () => this.#negotiation.replyAck,
-      refusals: this.#refusals,
-      onAnswered: () => this.#settleMemory(),
-      onEnd: (reason) => this.#close(reason),
-    });
+    this.#core = new ConnectionCore(options);
+    this.memory = this.#core.memory;
+    this.mapTransport = this.#core.transport;
+    this.fsRequests = this.#core.fsRequests;
+    this.sharedObjects = this.#core.sharedObjects;
   }
 
-  /** Device features that the front-end accepted, without bit 30. */
+  /**
+   * Goes on with a connection that was frozen. Memory and negotiation are there at once; from the loop, after the caller had
+   * its turn, the handler gets setFeatures, memoryChanged and setCall, and the rings start at their bases. What the device
+   * refuses then ends the connection.
+   * @param frozen - its descriptors are given away, also when this throws; its state may come from anywhere
+   * @throws VhostUserError ERR_VU_FROZEN, or what a front-end would be refused for; as the constructor
+   */
+  static thaw(options: Omit<BackendOptions, 'socket'>, frozen: FrozenConnection): BackendConnection {
+    const thawed = new ThawedState(options.sys, options.profile, frozen);
+    try {
+      const connection = new BackendConnection({ ...options, socket: thawed.socket });
+      try {
+        thawed.restore(connection.#core.modules);
+      } catch (error) {
+        connection.#core.abandon();
+        throw error;
+      }
+      connection.#core.channel.channel.pause();
+      options.loop.defer(() => connection.#core.continue(thawed.state.configPending));
+      return connection;
+    } finally {
+      thawed.closeRest();
+    }
+  }
+
+  /** Device features that the front-end accepted, without those of the transport. */
   get acceptedFeatures(): FeatureSet {
-    return this.#negotiation.features.without(VHOST_USER_F_PROTOCOL_FEATURES);
+    return this.#core.negotiation.deviceFeatures;
   }
 
   get acceptedProtocolFeatures(): FeatureSet {
-    return this.#negotiation.protocolFeatures;
+    return this.#core.negotiation.protocolFeatures;
   }
 
   /** True between the first ring's start and the last ring's stop. */
   get running(): boolean {
-    return this.#rings.running;
+    return this.#core.rings.running;
+  }
+
+  /** Where writes to guest memory outside of chains are to be logged; null while logging is off. */
+  get dirtyLog(): DirtyLog | null {
+    return this.#core.logging.device;
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#core.closed;
   }
 
   /**
@@ -134,172 +91,77 @@ export class BackendConnection implements Disposable {
    * @param done - 0, -EIO refused, -EOPNOTSUPP without CONFIG or back channel, -ECANCELED when the connection ended first
    */
   configChanged(done?: (error: number) => void): void {
-    if (this.#closed) {
+    if (this.#core.closed) {
       throw new VhostUserError('ERR_VU_CLOSED', 'bug', 'the connection has ended');
     }
-    this.#configChange.changed(done);
+    this.#core.configChange.changed(done);
   }
 
-  /** Tells the err eventfd of a ring, if there is one. @throws RangeError for a ring that does not exist */
+  /** Tells the front-end that a ring broke: its err eventfd, or VRING_ERR. @throws RangeError for a ring that does not exist */
   ringError(index: number): void {
-    this.#rings.signalError(index);
+    if (!this.#core.rings.signalError(index)) {
+      this.#core.notifications.notify('VRING_ERR', index);
+    }
+  }
+
+  /**
+   * Calls the driver of a ring: its call eventfd, or VRING_CALL where in-band notifications were negotiated; at the next start
+   * of the rings if it cannot be sent before. For devices that do not write the eventfd themselves (`setCall`).
+   * @throws RangeError for a ring that does not exist
+   */
+  sendCall(index: number): void {
+    if (!this.#core.rings.signalCall(index)) {
+      this.#core.notifications.notify('VRING_CALL', index);
+    }
+  }
+
+  /**
+   * VRING_HOST_NOTIFIER_MSG: the front-end lets the driver of a ring write a page of the device instead of kicking.
+   * @param notifier - null takes it away
+   * @param done - 0; -EIO refused, -EOPNOTSUPP without HOST_NOTIFIER or back channel, -ECANCELED not sent
+   * @throws RangeError for a ring that does not exist, or a range that is not whole pages
+   */
+  setHostNotifier(index: number, notifier: NotifierPage | null, done: (error: number) => void): void {
+    const { fd, size, offset } = notifier ?? { fd: -1, size: 0, offset: 0 };
+    const { pageSize } = this.#options.sys.mem;
+    if (!Number.isInteger(index) || index < 0 || index >= this.#options.handler.queueCount) {
+      throw new RangeError(`no ring ${index}`);
+    }
+    if (notifier !== null && (size <= 0 || size % pageSize !== 0 || offset < 0 || offset % pageSize !== 0)) {
+      throw new RangeError(`a notifier of ${size} bytes at ${offset}, wants whole pages`);
+    }
+    const payload = encodeVringArea(index, notifier !== null, size, offset);
+    this.#core.requests.ask('VRING_HOST_NOTIFIER_MSG', payload, done, { fd });
+  }
+
+  /**
+   * Writes the connection down and lets it go, for `thaw` in this process or another: rings are stopped (`stopRing`,
+   * `suspended`), the front-end notices nothing, `disconnected` is not called. Mappings of shared memory regions stay with the
+   * front-end; their ledger is the caller's to keep.
+   * @throws VhostUserError ERR_VU_STATE while an answer is owed or awaited: try again later; ERR_VU_CLOSED. SysError EMFILE. The
+   * connection goes on then
+   */
+  freeze(): FrozenConnection {
+    if (this.#core.closed) {
+      throw new VhostUserError('ERR_VU_CLOSED', 'bug', 'the connection has ended');
+    }
+    if (!this.#core.channel.idle || !this.#core.backChannel.idle || this.#core.deviceState.running) {
+      throw new VhostUserError('ERR_VU_STATE', 'bug', 'a message is under way');
+    }
+    this.#core.rings.stopAll();
+    let frozen: FrozenConnection;
+    try {
+      frozen = freezeModules(this.#options.sys, this.#core.modules);
+    } catch (error) {
+      this.#core.rings.startAll();
+      throw error;
+    }
+    this.#core.abandon();
+    return frozen;
   }
 
   /** Stops all rings, calls handler.disconnected, releases everything. */
   [Symbol.dispose](): void {
-    this.#close('closed by the back-end');
-  }
-
-  /** Between start and stop of the rings, and not while a front-end that stops them all is at it. */
-  get #maySend(): boolean {
-    return this.#rings.running && !this.#stopping && !this.#closed;
-  }
-
-  /** Without REPLY_ACK nothing would tell whether a mapping was made. */
-  get #mayMap(): boolean {
-    const negotiation = this.#negotiation;
-    return (
-      this.#maySend &&
-      this.#backChannel.open &&
-      negotiation.replyAck &&
-      hasProtocolFeature(negotiation, VHOST_USER_PROTOCOL_F_SHMEM)
-    );
-  }
-
-  #negotiationEvents() {
-    return {
-      ringsRun: () => this.#rings.running,
-      featuresAccepted: (enablesRings: boolean) => {
-        if (enablesRings) {
-          this.#rings.enableAll();
-        }
-      },
-      reset: () => this.#reset(),
-    };
-  }
-
-  #makeRings(): Rings {
-    return new Rings({
-      sys: this.#options.sys,
-      handler: this.#handler,
-      memory: this.memory,
-      negotiated: this.#negotiation,
-      onResume: () => {
-        this.#stopping = false;
-        this.#handler.resumed();
-      },
-      onStarted: () => {
-        this.#stopping = false;
-        this.#backChannel.pump();
-        this.#configChange.tell();
-      },
-      onStopping: () => {
-        if (this.#options.profile.stopsTogether) {
-          this.#stopping = true;
-          this.#transport.fences.releaseAnswered();
-        }
-      },
-      onSuspend: () => {
-        this.#transport.fences.releaseAnswered();
-        this.#backChannel.cancelWaiting();
-        this.#handler.suspended();
-      },
-    });
-  }
-
-  #makeBackChannel(): BackChannel {
-    return new BackChannel({
-      sys: this.#options.sys,
-      loop: this.#options.loop,
-      log: this.#log,
-      maySend: () => this.#maySend,
-      replyAck: () => this.#negotiation.replyAck,
-      onAnswer: () => this.#transport.fences.releaseAnswered(),
-      onViolation: (error) => {
-        this.#refusals.refused(error, {});
-        this.#close(error.message);
-      },
-    });
-  }
-
-  #allHandlers(): RequestHandlers {
-    const shmConfig = encodeShmConfig(this.#handler.shmRegions);
-    return {
-      ...this.#negotiation.handlers,
-      ...this.#table.handlers,
-      ...this.#rings.handlers,
-      ...new ConfigSpace(this.#handler, this.#refusals).handlers,
-      RESET_OWNER: () => {
-        this.#rings.disableAll();
-        return null;
-      },
-      RESET_DEVICE: () => {
-        this.#reset();
-        return null;
-      },
-      SET_BACKEND_REQ_FD: (message) => this.#setBackChannel(message),
-      GET_SHMEM_CONFIG: () => shmConfig,
-      ...(this.#handler.setGpuSocket === undefined
-        ? {}
-        : { GPU_SET_SOCKET: (message: IncomingMessage) => this.#setGpuSocket(message) }),
-    };
-  }
-
-  /** A change of memory counts once the front-end has its ack. */
-  #settleMemory(): void {
-    if (!this.#closed && this.#table.settle()) {
-      this.#transport.fences.tableChanged();
-    }
-  }
-
-  #setBackChannel(message: IncomingMessage): null {
-    this.#backChannel.attach(this.#connectedSocket(message, 'back channel'));
-    return null;
-  }
-
-  #setGpuSocket(message: IncomingMessage): null {
-    this.#handler.setGpuSocket!(this.#connectedSocket(message, 'display channel'));
-    return null;
-  }
-
-  /** The descriptor of a message that hands over a channel. @throws VhostUserError ERR_VU_DESCRIPTOR; it is closed then */
-  #connectedSocket(message: IncomingMessage, what: string): Fd {
-    const socket = message.fds.take(0);
-    if (this.#options.sys.socket.isListening(socket.fd) !== 0) {
-      socket.close();
-      throw new VhostUserError('ERR_VU_DESCRIPTOR', 'frontend', `${what} is no connected socket`);
-    }
-    return socket;
-  }
-
-  #reset(): void {
-    this.#rings.reset();
-    if (this.#options.profile.resetClears) {
-      this.#transport.fences.forget();
-    }
-    this.#handler.reset();
-  }
-
-  #close(reason: string): void {
-    if (this.#closed) {
-      return;
-    }
-    this.#closed = true;
-    this.#channel[Symbol.dispose]();
-    this.#guarded('stopping rings', () => this.#rings.stopAll());
-    this.#guarded('back channel', () => this.#backChannel[Symbol.dispose]());
-    this.#guarded('configuration change', () => this.#configChange[Symbol.dispose]());
-    this.#guarded('disconnected', () => this.#handler.disconnected(reason));
-    this.#rings.release();
-    this.memory[Symbol.dispose]();
-  }
-
-  /** What the device throws while everything ends must not keep the rest from being released. */
-  #guarded(what: string, step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      this.#log.error('device failed while the connection ended', { what, error: String(error) });
-    }
+    this.#core.close('closed by the back-end');
   }
 }

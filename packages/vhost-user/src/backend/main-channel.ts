@@ -10,7 +10,7 @@ import { checkGate, checkShape, type Negotiated } from '../protocol/check.ts';
 import { encodeU64 } from '../protocol/encode.ts';
 import { type FrontendMessageName, frontendMessage, type MessageSpec } from '../protocol/messages.ts';
 import type { RefusalLog } from '../refusal-log.ts';
-import type { RequestHandlers } from './requests.ts';
+import { type Answer, PendingAnswer, type RequestHandlers } from './requests.ts';
 
 /** What the main channel needs of the connection. */
 export interface MainChannelOptions {
@@ -33,10 +33,15 @@ const ACK = 0;
 /** What a refused message is answered with: the reason stays in the log. */
 const REFUSED = 1;
 
+/** What an answer needs of its message, whose buffer is gone when the answer comes later. */
+type Question = Pick<IncomingMessage, 'id' | 'flags'>;
+
 /** Serves the main channel of one connection. */
 export class MainChannel implements Disposable {
   readonly #options: MainChannelOptions;
   readonly #channel: Channel;
+  /** An answer comes later. */
+  #waiting = false;
 
   /** @throws SysError when the socket cannot be watched; it is closed then */
   constructor(options: MainChannelOptions) {
@@ -53,6 +58,16 @@ export class MainChannel implements Disposable {
     });
   }
 
+  /** No answer is owed or on its way: the socket can be handed over. */
+  get idle(): boolean {
+    return !this.#waiting && this.#channel.flushed;
+  }
+
+  /** See `Channel`. */
+  get channel(): Channel {
+    return this.#channel;
+  }
+
   /** Closes the socket, without `onEnd`. */
   [Symbol.dispose](): void {
     this.#channel[Symbol.dispose]();
@@ -61,20 +76,47 @@ export class MainChannel implements Disposable {
   #onMessage(message: IncomingMessage): void {
     const spec = frontendMessage(message.id);
     try {
-      const reply = this.#serve(message, spec);
-      if (reply !== null) {
-        this.#channel.send(message.id, VHOST_USER_REPLY_FLAGS, reply);
-      } else if (this.#wantsAck(message)) {
-        this.#channel.send(message.id, VHOST_USER_REPLY_FLAGS, encodeU64(ACK));
+      const answer = this.#serve(message, spec);
+      if (answer instanceof PendingAnswer) {
+        this.#answerLater({ id: message.id, flags: message.flags }, spec, answer);
+        return;
+      }
+      if (answer === null || answer instanceof Uint8Array) {
+        this.#answer(message, answer);
+      } else {
+        using fd = answer.fd;
+        this.#channel.send(message.id, VHOST_USER_REPLY_FLAGS, answer.payload, [fd.fd]);
       }
     } catch (error) {
-      this.#refuse(message, spec, asProtocolError(error, spec === undefined ? {} : { message: spec.name }));
+      this.#refuse(message, spec, error);
     }
     this.#options.onAnswered();
   }
 
-  /** @returns the payload of the message's own reply, or null */
-  #serve(message: IncomingMessage, spec: MessageSpec<FrontendMessageName> | undefined): Uint8Array | null {
+  #answerLater(question: Question, spec: MessageSpec | undefined, answer: PendingAnswer): void {
+    this.#waiting = true;
+    this.#channel.pause();
+    answer.whenSettled((outcome) => {
+      this.#waiting = false;
+      if ('error' in outcome) {
+        this.#refuse(question, spec, outcome.error);
+      } else {
+        this.#answer(question, outcome.payload);
+      }
+      this.#channel.resume();
+      this.#options.onAnswered();
+    });
+  }
+
+  #answer(question: Question, payload: Uint8Array | null): void {
+    if (payload !== null) {
+      this.#channel.send(question.id, VHOST_USER_REPLY_FLAGS, payload);
+    } else if (this.#wantsAck(question)) {
+      this.#channel.send(question.id, VHOST_USER_REPLY_FLAGS, encodeU64(ACK));
+    }
+  }
+
+  #serve(message: IncomingMessage, spec: MessageSpec<FrontendMessageName> | undefined): Answer {
     if ((message.flags & VHOST_USER_REPLY_MASK) !== 0) {
       throw new VhostUserError('ERR_VU_FLAGS', 'frontend', `message ${message.id} is a reply; nothing was asked`);
     }
@@ -90,21 +132,31 @@ export class MainChannel implements Disposable {
     return handler(message);
   }
 
-  /** A refusal is told where there is a way to tell it; a message that wanted no ack has none, so the connection ends. */
-  #refuse(message: IncomingMessage, spec: MessageSpec | undefined, error: VhostUserError): void {
-    const hasAck = spec === undefined || spec.reply === 'ack';
-    const told = hasAck && this.#wantsAck(message);
-    const ends = !told || isProtocolViolation(error);
-    this.#options.refusals.refused(error, { request: message.id, connectionEnds: ends });
-    if (told) {
-      this.#channel.send(message.id, VHOST_USER_REPLY_FLAGS, encodeU64(REFUSED));
+  /** A refusal is told where there is a way to tell it; else the connection ends. */
+  #refuse(question: Question, spec: MessageSpec | undefined, cause: unknown): void {
+    const error = asProtocolError(cause, spec === undefined ? {} : { message: spec.name });
+    const refusal = this.#refusalOf(question, spec);
+    const ends = refusal === null || isProtocolViolation(error);
+    this.#options.refusals.refused(error, { request: question.id, connectionEnds: ends });
+    if (refusal !== null) {
+      this.#channel.send(question.id, VHOST_USER_REPLY_FLAGS, refusal);
     }
     if (ends) {
       this.#options.onEnd(error.message);
     }
   }
 
-  #wantsAck(message: IncomingMessage): boolean {
-    return (message.flags & VHOST_USER_NEED_REPLY_MASK) !== 0 && this.#options.replyAck();
+  /** The payload that says no: of the message's own reply where it can, of the ack where one is wanted. */
+  #refusalOf(question: Question, spec: MessageSpec | undefined): Uint8Array | null {
+    const wantsAck = this.#wantsAck(question);
+    if (spec === undefined || spec.reply === 'ack') {
+      return wantsAck ? encodeU64(REFUSED) : null;
+    }
+    const { refusal } = spec.reply;
+    return refusal === null || (refusal.onlyIfAsked && !wantsAck) ? null : refusal.payload;
+  }
+
+  #wantsAck(question: Question): boolean {
+    return (question.flags & VHOST_USER_NEED_REPLY_MASK) !== 0 && this.#options.replyAck();
   }
 }

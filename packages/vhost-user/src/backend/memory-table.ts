@@ -19,6 +19,11 @@ export interface MemoryTableOptions {
   readonly needs: (file: RegionFile) => boolean;
 }
 
+/** A region of a connection that was written down; one whose memory was not needed has any descriptor. */
+export interface FrozenRegion extends RegionDescription {
+  readonly foreign: boolean;
+}
+
 /** Owns the guest's memory and keeps it as the front-end says. */
 export class MemoryTable {
   readonly memory: GuestMemory;
@@ -31,9 +36,15 @@ export class MemoryTable {
   readonly #maxSlots: number;
   readonly #changed: () => void;
   #settledGeneration: number;
+  /** Whether the next region that is restored is needed. */
+  #restoring: (() => boolean) | null = null;
 
   constructor({ sys, maxSlots, changed, release, needs }: MemoryTableOptions) {
-    this.memory = new GuestMemory(sys, { maxRegions: maxSlots, release, needs });
+    this.memory = new GuestMemory(sys, {
+      maxRegions: maxSlots,
+      release,
+      needs: (file) => (this.#restoring === null ? needs(file) : this.#restoring()),
+    });
     this.#maxSlots = maxSlots;
     this.#changed = changed;
     this.#settledGeneration = this.memory.generation;
@@ -44,6 +55,17 @@ export class MemoryTable {
     const changed = this.memory.generation !== this.#settledGeneration;
     this.#settledGeneration = this.memory.generation;
     return changed;
+  }
+
+  /** What an earlier process of this device had. @throws VhostUserError ERR_VU_MEMORY; the descriptors are closed then */
+  restore(regions: readonly FrozenRegion[]): void {
+    const foreign = regions.map((region) => region.foreign);
+    this.#restoring = () => !foreign.shift()!;
+    try {
+      refusing(() => this.memory.replace(regions));
+    } finally {
+      this.#restoring = null;
+    }
   }
 
   #replace(message: IncomingMessage): null {

@@ -10,9 +10,17 @@ import {
   VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD,
   VHOST_USER_PROTOCOL_F_CONFIG,
   VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
+  VHOST_USER_PROTOCOL_F_DEVICE_STATE,
+  VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT,
+  VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
+  VHOST_USER_PROTOCOL_F_HOST_NOTIFIER,
+  VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
+  VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
+  VHOST_USER_PROTOCOL_F_LOG_SHMFD,
   VHOST_USER_PROTOCOL_F_MQ,
   VHOST_USER_PROTOCOL_F_REPLY_ACK,
   VHOST_USER_PROTOCOL_F_RESET_DEVICE,
+  VHOST_USER_PROTOCOL_F_SHARED_OBJECT,
   VHOST_USER_PROTOCOL_F_STATUS,
   VIRTIO_F_ACCESS_PLATFORM,
 } from '../features.ts';
@@ -26,8 +34,11 @@ import type { RequestHandlers } from './requests.ts';
 /** VIRTIO device status (VIRTIO 1.3, 2.1): the driver was content with the features. */
 const VIRTIO_CONFIG_S_FEATURES_OK = 0x8;
 
+/** Without these nobody can be called: the specification has the back-end close the connection. */
+const NEEDED_BY_INBAND = [VHOST_USER_PROTOCOL_F_BACKEND_REQ, VHOST_USER_PROTOCOL_F_REPLY_ACK];
+
 /**
- * Checks that a device offers nothing that this transport lacks: dirty logging, and addresses behind an IOMMU.
+ * Checks that a device offers nothing that this transport lacks, addresses behind an IOMMU, or offers by itself: dirty logging.
  * @throws RangeError
  */
 export function checkOfferedFeatures(features: FeatureSet): void {
@@ -79,13 +90,18 @@ export class Negotiation implements Negotiated {
     this.#events = events;
     this.#log = log;
     this.shmemBit = profile.shmemBit;
-    this.offered = handler.features.with(VHOST_USER_F_PROTOCOL_FEATURES);
+    this.offered = offeredFeatures(handler);
     this.offeredProtocol = offeredProtocolFeatures(handler, profile);
   }
 
   /** Accepted device features, bit 30 included. */
   get features(): FeatureSet {
     return this.#features;
+  }
+
+  /** Accepted device features that concern the device. */
+  get deviceFeatures(): FeatureSet {
+    return withoutTransport(this.#features);
   }
 
   get protocolFeatures(): FeatureSet {
@@ -96,16 +112,40 @@ export class Negotiation implements Negotiated {
     return this.#protocolFeatures.has(VHOST_USER_PROTOCOL_F_REPLY_ACK);
   }
 
+  get status(): number {
+    return this.#status;
+  }
+
+  /**
+   * What an earlier process of this device had agreed on.
+   * @throws VhostUserError ERR_VU_FROZEN for what this device does not offer
+   */
+  restore(features: FeatureSet, protocolFeatures: FeatureSet, status: number): void {
+    const unknown = [features.minus(this.offered), protocolFeatures.minus(this.offeredProtocol)];
+    if (unknown.some((set) => !set.isEmpty)) {
+      throw new VhostUserError('ERR_VU_FROZEN', 'bug', `features ${unknown.join(' and ')} are not offered here`);
+    }
+    this.#features = features;
+    this.#protocolFeatures = protocolFeatures;
+    this.#status = status;
+  }
+
+  /** The device was reset. */
+  clearStatus(): void {
+    this.#status = 0;
+  }
+
   #setFeatures(wanted: FeatureSet): null {
     const unknown = wanted.minus(this.offered);
     if (!unknown.isEmpty) {
       this.#maskOrRefuse(unknown);
     }
     const features = wanted.and(this.offered);
-    if (this.#events.ringsRun() && !features.equals(this.#features)) {
+    const changed = !features.without(VHOST_F_LOG_ALL).equals(this.#features.without(VHOST_F_LOG_ALL));
+    if (this.#events.ringsRun() && changed) {
       throw new VhostUserError('ERR_VU_STATE', 'frontend', `features changed to ${features} while rings run`);
     }
-    this.#handler.setFeatures(features.without(VHOST_USER_F_PROTOCOL_FEATURES));
+    this.#handler.setFeatures(withoutTransport(features));
     this.#features = features;
     this.#refusedFeatures = false;
     this.#events.featuresAccepted(!features.has(VHOST_USER_F_PROTOCOL_FEATURES));
@@ -134,6 +174,13 @@ export class Negotiation implements Negotiated {
     if (this.#events.ringsRun() && !wanted.equals(this.#protocolFeatures)) {
       throw new VhostUserError('ERR_VU_STATE', 'frontend', `protocol features changed to ${wanted} while rings run`);
     }
+    if (wanted.has(VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS) && !NEEDED_BY_INBAND.every((bit) => wanted.has(bit))) {
+      throw new VhostUserError(
+        'ERR_VU_INBAND',
+        'frontend',
+        `protocol features ${wanted} lack BACKEND_REQ or REPLY_ACK`,
+      );
+    }
     this.#protocolFeatures = wanted;
     return null;
   }
@@ -151,6 +198,15 @@ export class Negotiation implements Negotiated {
   }
 }
 
+function offeredFeatures(handler: BackendHandler): FeatureSet {
+  const features = handler.features.with(VHOST_USER_F_PROTOCOL_FEATURES);
+  return handler.dirtyLog === true ? features.with(VHOST_F_LOG_ALL) : features;
+}
+
+function withoutTransport(features: FeatureSet): FeatureSet {
+  return features.without(VHOST_USER_F_PROTOCOL_FEATURES, VHOST_F_LOG_ALL);
+}
+
 function readSet(message: IncomingMessage): FeatureSet {
   return new FeatureSet(VhostUserU64.value.lo(message.view, 0), VhostUserU64.value.hi(message.view, 0));
 }
@@ -165,14 +221,22 @@ function offeredProtocolFeatures(handler: BackendHandler, profile: FrontendProfi
     VHOST_USER_PROTOCOL_F_RESET_DEVICE,
     VHOST_USER_PROTOCOL_F_STATUS,
   );
-  if (profile.memorySlots) {
-    offered = offered.with(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
-  }
-  if (handler.configSize > 0) {
-    offered = offered.with(VHOST_USER_PROTOCOL_F_CONFIG);
-  }
-  if (handler.shmRegions.length > 0) {
-    offered = offered.with(profile.shmemBit);
+  const extras: [boolean, number[]][] = [
+    [profile.memorySlots, [VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS]],
+    [handler.configSize > 0, [VHOST_USER_PROTOCOL_F_CONFIG]],
+    [handler.shmRegions.length > 0 && profile.dialect === 'shmem', [profile.shmemBit]],
+    [handler.inflight === true, [VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD, VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT]],
+    [handler.inflight === true && handler.drainRing !== undefined, [VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN]],
+    [handler.dirtyLog === true, [VHOST_USER_PROTOCOL_F_LOG_SHMFD]],
+    [handler.saveState !== undefined && handler.loadState !== undefined, [VHOST_USER_PROTOCOL_F_DEVICE_STATE]],
+    [handler.sharedObject !== undefined, [VHOST_USER_PROTOCOL_F_SHARED_OBJECT]],
+    [handler.hostNotifier === true, [VHOST_USER_PROTOCOL_F_HOST_NOTIFIER]],
+    [handler.inband === true, [VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS]],
+  ];
+  for (const [has, bits] of extras) {
+    if (has) {
+      offered = offered.with(...bits);
+    }
   }
   return offered;
 }

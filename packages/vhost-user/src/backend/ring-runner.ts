@@ -1,5 +1,6 @@
 /** Start and stop of rings: when the device gets a ring, when it loses it, and what the whole device hears of that. */
 import type { GuestMemory } from '@oriel/guest-memory';
+import type { DirtyLog } from '@oriel/virtqueue';
 import type { Negotiated } from '../protocol/check.ts';
 import type { BackendHandler } from './handler.ts';
 import type { Ring } from './ring.ts';
@@ -10,6 +11,12 @@ export interface RingRunnerOptions {
   readonly handler: BackendHandler;
   readonly memory: GuestMemory;
   readonly negotiated: Negotiated;
+  /** The in-flight area of a ring. @throws VhostUserError ERR_VU_INFLIGHT */
+  readonly inflightArea: (index: number, size: number) => Uint8Array | null;
+  /** What a ring's queue logs its writes in, or null. */
+  readonly dirtyLog: (ring: Ring) => DirtyLog | null;
+  /** @throws VhostUserError ERR_VU_STATE when no ring may start now */
+  readonly checkStart: () => void;
   /** The first ring is about to start. */
   readonly onResume: () => void;
   /** A ring was started. */
@@ -39,8 +46,9 @@ export class RingRunner {
     if (ring.running || !ring.complete) {
       return;
     }
-    const { negotiated, memory } = this.#options;
+    const { negotiated, memory, checkStart } = this.#options;
     const { features } = negotiated;
+    checkStart();
     checkRingBase(ring.index, ring.size, ring.base ?? freshBase(features), features);
     checkRingAddresses(ring.index, ring.size, ring.addresses!, features, memory);
     this.#count++;
@@ -63,6 +71,7 @@ export class RingRunner {
     }
     this.#options.onStopping();
     ring.running = false;
+    ring.drain = null;
     try {
       ring.base = this.#options.handler.stopRing(ring.index);
     } finally {
@@ -76,6 +85,7 @@ export class RingRunner {
    */
   exchange(ring: Ring, change: () => void): void {
     ring.running = false;
+    ring.drain = null;
     try {
       ring.base = this.#options.handler.stopRing(ring.index);
       change();
@@ -94,6 +104,8 @@ export class RingRunner {
       ...ring.addresses!,
       base: ring.base ?? freshBase(this.#options.negotiated.features),
       kickFd: ring.kick === null ? -1 : ring.kick.fd,
+      inflight: this.#options.inflightArea(ring.index, ring.size),
+      dirty: this.#options.dirtyLog(ring),
     });
     ring.running = true;
   }

@@ -1,5 +1,6 @@
 /** The state of one ring as the front-end set it up. */
 import type { Fd } from '@oriel/sys';
+import type { Drain } from './ring-drain.ts';
 import type { RingAddresses } from './ring-geometry.ts';
 
 /** One ring: set-up, the two flags of the specification, and whether the device has it. */
@@ -8,6 +9,8 @@ export class Ring {
   /** Entries; 0: not set. */
   size = 0;
   addresses: RingAddresses | null = null;
+  /** VHOST_VRING_F_LOG of SET_VRING_ADDR: the used ring is logged. */
+  logged = false;
   /** Where processing (re)starts; null: at the start of a new ring. */
   base: number | null = null;
   /** A kick (or "no kick, poll") was set since the last GET_VRING_BASE. */
@@ -15,6 +18,8 @@ export class Ring {
   enabled = false;
   /** The device has it: between startRing and stopRing. */
   running = false;
+  /** It runs, but takes no more chains: it is to stop when none is out. */
+  drain: Drain | null = null;
   kick: Fd | null = null;
   call: Fd | null = null;
   err: Fd | null = null;
@@ -41,6 +46,7 @@ export class Ring {
     this.enabled = false;
     this.size = 0;
     this.addresses = null;
+    this.logged = false;
     this.base = null;
   }
 

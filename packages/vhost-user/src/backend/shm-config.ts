@@ -2,6 +2,7 @@
 import type { Logger } from '@oriel/sys';
 import { VhostUserShMemConfig, VIRTIO_MAX_SHMEM_REGIONS } from '../layout.ts';
 import type { FrontendProfile } from '../profiles.ts';
+import type { RequestHandlers } from './requests.ts';
 
 /** One shared memory region of a device: id 0..255, size in bytes. */
 export interface ShmRegionSize {
@@ -31,6 +32,9 @@ export function checkShmRegions(regions: readonly ShmRegionSize[], profile: Fron
   if (regions.length > profile.maxRegions) {
     throw new RangeError(`${regions.length} regions, front-end ${profile.name} has at most ${profile.maxRegions}`);
   }
+  if (profile.dialect !== 'shmem' && regions.some(({ shmid }) => shmid !== 0)) {
+    throw new RangeError(`front-end ${profile.name} has one window, shmid 0`);
+  }
   if (profile.powerOfTwoRegions && !isPowerOfTwo(sum) && regions.length > 0) {
     throw new RangeError(`regions of ${sum} bytes in all, front-end ${profile.name} wants a power of two`);
   }
@@ -43,8 +47,14 @@ export function checkShmRegions(regions: readonly ShmRegionSize[], profile: Fron
   }
 }
 
-/** The whole answer to GET_SHMEM_CONFIG, 2056 bytes: it may not change while connected. */
-export function encodeShmConfig(regions: readonly ShmRegionSize[]): Uint8Array {
+/** GET_SHMEM_CONFIG: its answer may not change while connected. */
+export function shmConfigRequests(regions: readonly ShmRegionSize[]): RequestHandlers {
+  const answer = encodeShmConfig(regions);
+  return { GET_SHMEM_CONFIG: () => answer };
+}
+
+/** The whole answer to GET_SHMEM_CONFIG, 2056 bytes. */
+function encodeShmConfig(regions: readonly ShmRegionSize[]): Uint8Array {
   const bytes = new Uint8Array(VhostUserShMemConfig.byteLength);
   const view = new DataView(bytes.buffer);
   VhostUserShMemConfig.nregions.set(view, 0, regions.length);

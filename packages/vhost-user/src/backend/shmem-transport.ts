@@ -1,10 +1,11 @@
-/** SHMEM_MAP and SHMEM_UNMAP as a transport for shared memory regions, each done when the guest sees its effect. */
+/** Mapping requests as a transport for shared memory regions, each done when the guest sees its effect. */
 
 import { fileIdentity, type GuestMemory } from '@oriel/guest-memory';
 import type { MapTransport, WireMapping } from '@oriel/shm-region';
 import { ECANCELED, type EventLoop, type Logger, type Sys } from '@oriel/sys';
+import type { MapDialect } from '../dialect/map-dialect.ts';
 import type { FrontendProfile } from '../profiles.ts';
-import { encodeMMap } from '../protocol/encode.ts';
+import type { MessageSpec } from '../protocol/messages.ts';
 import type { BackChannel } from './back-channel.ts';
 import { type Fence, Fences } from './fence.ts';
 
@@ -17,6 +18,8 @@ export interface ShmemTransportOptions {
   readonly loop: EventLoop;
   readonly log: Logger;
   readonly profile: FrontendProfile;
+  /** How the requests look on the wire. */
+  readonly dialect: MapDialect;
   readonly memory: GuestMemory;
   readonly backChannel: BackChannel;
   /** Negotiated, and between start and stop of the rings. */
@@ -47,11 +50,17 @@ export class ShmemTransport implements MapTransport {
   /** @param fd - lent until `done` */
   map(request: WireMapping, fd: number, done: (error: number) => void): void {
     const file = this.#fenced ? fileIdentity(this.#options.sys, fd) : null;
-    this.#send('SHMEM_MAP', request, fd, done, (effect) => this.fences.beginMap(request, file, effect));
+    const { dialect } = this.#options;
+    this.#send(dialect.map, dialect.encodeMap(request), fd, done, (effect) =>
+      this.fences.beginMap(request, file, effect),
+    );
   }
 
   unmap(request: WireMapping, done: (error: number) => void): void {
-    this.#send('SHMEM_UNMAP', request, -1, done, (effect) => this.fences.beginUnmap(request, effect));
+    const { dialect } = this.#options;
+    this.#send(dialect.unmap, dialect.encodeUnmap(request), -1, done, (effect) =>
+      this.fences.beginUnmap(request, effect),
+    );
   }
 
   get #fenced(): boolean {
@@ -59,8 +68,8 @@ export class ShmemTransport implements MapTransport {
   }
 
   #send(
-    name: 'SHMEM_MAP' | 'SHMEM_UNMAP',
-    request: WireMapping,
+    spec: MessageSpec,
+    payload: Uint8Array,
     fd: number,
     done: (error: number) => void,
     begin: (effect: () => void) => Fence,
@@ -71,8 +80,8 @@ export class ShmemTransport implements MapTransport {
     }
     const fence = this.#fenced ? begin(() => done(0)) : null;
     this.#options.backChannel.request({
-      name,
-      payload: encodeMMap(request),
+      spec,
+      payload,
       fd,
       done: (error) => {
         if (fence === null) {
@@ -98,9 +107,10 @@ export class ShmemTransport implements MapTransport {
       return;
     }
     this.#barrierOut = true;
+    const { dialect } = this.#options;
     this.#options.backChannel.request({
-      name: 'SHMEM_UNMAP',
-      payload: encodeMMap(NOTHING),
+      spec: dialect.unmap,
+      payload: dialect.encodeUnmap(NOTHING),
       fd: -1,
       done: () => {
         this.#barrierOut = false;

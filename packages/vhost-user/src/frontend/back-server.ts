@@ -1,22 +1,17 @@
 /** The back channel from the front-end's side: every request is checked, served and, where wanted, answered. */
-
-import { isSafeUnsigned, rangeFits } from '@oriel/layout';
-import { EINVAL, ENOSYS, EOPNOTSUPP, type EventLoop, Fd, type Logger, type Sys } from '@oriel/sys';
+import { EINVAL, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, type EventLoop, Fd, type Logger, type Sys } from '@oriel/sys';
 import { Channel, type IncomingMessage } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
-import {
-  VHOST_USER_FLAG_MAP_RW,
-  VHOST_USER_NEED_REPLY_MASK,
-  VHOST_USER_REPLY_FLAGS,
-  VHOST_USER_REPLY_MASK,
-  VhostUserMMap,
-} from '../layout.ts';
+import { VHOST_USER_NEED_REPLY_MASK, VHOST_USER_REPLY_FLAGS, VHOST_USER_REPLY_MASK } from '../layout.ts';
 import { checkGate, checkShape, type Negotiated } from '../protocol/check.ts';
 import { encodeU64 } from '../protocol/encode.ts';
-import { backendMessage, type MessageSpec } from '../protocol/messages.ts';
+import { type BackendMessageName, backendMessage, type MessageSpec } from '../protocol/messages.ts';
 import { RefusalLog } from '../refusal-log.ts';
 import type { Announcer } from './announcer.ts';
+import { checkIotlb, checkNotifier, checkRing, checkShmem, uuidOf } from './check-request.ts';
 import type { FrontendHandlers, ShmemRequest } from './handlers.ts';
+import type { ShmRegion } from './negotiate.ts';
+import type { ObjectExporter, SharedObjects } from './shared-objects.ts';
 
 /** What the server needs of its connection. */
 export interface BackServerOptions {
@@ -26,7 +21,11 @@ export interface BackServerOptions {
   readonly log: Logger;
   readonly negotiated: Negotiated;
   readonly handlers: FrontendHandlers;
-  readonly shmRegions: () => readonly { readonly shmid: number; readonly size: number }[];
+  readonly shmRegions: () => readonly ShmRegion[];
+  readonly queueCount: () => number;
+  /** Where shared objects are known, and who this back-end is there. */
+  readonly objects: SharedObjects | null;
+  readonly exporter: ObjectExporter;
   /** Who tells the back-end of mappings, once they are answered. */
   readonly announcer: Announcer | null;
 }
@@ -36,6 +35,9 @@ interface Served {
   readonly error: number;
   readonly after?: () => void;
 }
+
+const GOOD: Served = { error: 0 };
+const NOT_SERVED: Served = { error: -EOPNOTSUPP };
 
 /** Serves one back channel. */
 export class BackServer implements Disposable {
@@ -65,17 +67,20 @@ export class BackServer implements Disposable {
 
   /** A bad request is refused and the channel stays: the stream itself is still in step. */
   #onMessage(message: IncomingMessage): void {
-    const spec = backendMessage(message.id);
-    const served = this.#serve(message, spec);
+    const { id } = message;
+    const spec = backendMessage(id);
     const answers = (message.flags & VHOST_USER_NEED_REPLY_MASK) !== 0 || (spec !== undefined && spec.reply !== 'ack');
+    const served = this.#serve(message, spec);
+    if (served === 'later') {
+      return;
+    }
     if (answers) {
-      this.#channel.send(message.id, VHOST_USER_REPLY_FLAGS, encodeU64(served.error));
+      this.#channel.send(id, VHOST_USER_REPLY_FLAGS, encodeU64(served.error));
     }
     served.after?.();
   }
 
-  #serve(message: IncomingMessage, spec: MessageSpec | undefined): Served {
-    const { negotiated, handlers } = this.#options;
+  #serve(message: IncomingMessage, spec: MessageSpec<BackendMessageName> | undefined): Served | 'later' {
     if (spec === undefined || (message.flags & VHOST_USER_REPLY_MASK) !== 0) {
       const what = `request ${message.id}, flags 0x${message.flags.toString(16)}`;
       this.#refusals.refused(new VhostUserError('ERR_VU_UNKNOWN', 'backend', what));
@@ -83,18 +88,8 @@ export class BackServer implements Disposable {
     }
     try {
       checkShape(spec, message.view, message.size, message.fds.count, 'backend');
-      checkGate(spec, negotiated, 'backend');
-      switch (spec.name) {
-        case 'SHMEM_MAP':
-          return this.#map(this.#shmemRequest(message), message);
-        case 'SHMEM_UNMAP':
-          return this.#unmap(this.#shmemRequest(message));
-        case 'CONFIG_CHANGE_MSG':
-          handlers.configChange?.();
-          return { error: 0 };
-        default:
-          return { error: -EOPNOTSUPP };
-      }
+      checkGate(spec, this.#options.negotiated, 'backend');
+      return this.#dispatch(message, spec.name);
     } catch (error) {
       if (!(error instanceof VhostUserError)) {
         throw error;
@@ -104,10 +99,78 @@ export class BackServer implements Disposable {
     }
   }
 
+  #dispatch(message: IncomingMessage, name: BackendMessageName): Served | 'later' {
+    const { handlers, shmRegions } = this.#options;
+    const queueCount = this.#options.queueCount();
+    switch (name) {
+      case 'SHMEM_MAP':
+        return this.#map(checkShmem(message, shmRegions()), message);
+      case 'SHMEM_UNMAP':
+        return this.#unmap(checkShmem(message, shmRegions()));
+      case 'CONFIG_CHANGE_MSG':
+        handlers.configChange?.();
+        return GOOD;
+      case 'VRING_CALL':
+        return this.#ring(checkRing(message, queueCount), 'ringCalled');
+      case 'VRING_ERR':
+        return this.#ring(checkRing(message, queueCount), 'ringFailed');
+      case 'IOTLB_MSG': {
+        const request = checkIotlb(message);
+        return handlers.iotlb === undefined ? NOT_SERVED : { error: handlers.iotlb(request) };
+      }
+      case 'VRING_HOST_NOTIFIER_MSG':
+        return this.#notifier(message, queueCount);
+      case 'SHARED_OBJECT_ADD':
+      case 'SHARED_OBJECT_REMOVE':
+        return this.#object(uuidOf(message), name);
+      case 'SHARED_OBJECT_LOOKUP':
+        return this.#lookup(uuidOf(message), message.id);
+    }
+  }
+
+  #ring(index: number, told: 'ringCalled' | 'ringFailed'): Served {
+    const { handlers } = this.#options;
+    handlers[told]?.(index);
+    return handlers[told] === undefined ? NOT_SERVED : GOOD;
+  }
+
+  #notifier(message: IncomingMessage, queueCount: number): Served {
+    const { handlers } = this.#options;
+    const notifier = checkNotifier(message, queueCount);
+    if (handlers.hostNotifier === undefined) {
+      return NOT_SERVED;
+    }
+    return { error: handlers.hostNotifier(notifier, message.fds.count === 0 ? null : message.fds.take(0)) };
+  }
+
+  #object(uuid: Uint8Array, name: 'SHARED_OBJECT_ADD' | 'SHARED_OBJECT_REMOVE'): Served {
+    const { objects, exporter } = this.#options;
+    if (objects === null) {
+      return NOT_SERVED;
+    }
+    const done = name === 'SHARED_OBJECT_ADD' ? objects.add(uuid, exporter) : objects.remove(uuid, exporter);
+    return done ? GOOD : { error: -EPERM };
+  }
+
+  /** Another back-end has to be asked: nothing more is read meanwhile, since answers come in the order of the requests. */
+  #lookup(uuid: Uint8Array, id: number): Served | 'later' {
+    const { objects } = this.#options;
+    if (objects === null) {
+      return NOT_SERVED;
+    }
+    this.#channel.pause();
+    objects.lookup(uuid, (fd) => {
+      this.#channel.send(id, VHOST_USER_REPLY_FLAGS, encodeU64(fd === null ? -ENOENT : 0), fd === null ? [] : [fd.fd]);
+      fd?.close();
+      this.#channel.resume();
+    });
+    return 'later';
+  }
+
   #map(request: ShmemRequest, message: IncomingMessage): Served {
     const { handlers, announcer, sys } = this.#options;
     if (handlers.shmemMap === undefined) {
-      return { error: -EOPNOTSUPP };
+      return NOT_SERVED;
     }
     const fd = message.fds.take(0);
     if (announcer === null) {
@@ -135,33 +198,10 @@ export class BackServer implements Disposable {
   #unmap(request: ShmemRequest): Served {
     const { handlers, announcer } = this.#options;
     if (handlers.shmemUnmap === undefined) {
-      return { error: -EOPNOTSUPP };
+      return NOT_SERVED;
     }
     const error = handlers.shmemUnmap(request);
     return error === 0 && announcer !== null ? { error, after: () => announcer.unmapped(request) } : { error };
-  }
-
-  /** @throws VhostUserError ERR_VU_MEMORY for a range that no region has, or unknown flags */
-  #shmemRequest({ view }: IncomingMessage): ShmemRequest {
-    const flags = VhostUserMMap.flags.get(view, 0);
-    const request = {
-      shmid: VhostUserMMap.shmid.get(view, 0),
-      fdOffset: VhostUserMMap.fdOffset.get(view, 0),
-      shmOffset: VhostUserMMap.shmOffset.get(view, 0),
-      len: VhostUserMMap.len.get(view, 0),
-      writable: flags === VHOST_USER_FLAG_MAP_RW,
-    };
-    const size = this.#options.shmRegions().find((region) => region.shmid === request.shmid)?.size ?? 0;
-    const good =
-      (flags === 0 || flags === VHOST_USER_FLAG_MAP_RW) &&
-      request.len > 0 &&
-      rangeFits(request.shmOffset, request.len, size) &&
-      isSafeUnsigned(request.fdOffset) &&
-      isSafeUnsigned(request.fdOffset + request.len);
-    if (!good) {
-      throw new VhostUserError('ERR_VU_MEMORY', 'backend', `range ${JSON.stringify({ ...request, flags, size })}`);
-    }
-    return request;
   }
 }
 

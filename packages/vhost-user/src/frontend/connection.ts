@@ -2,50 +2,49 @@
 import { check, Fd, type Logger, silentLogger } from '@oriel/sys';
 import { VhostUserError } from '../errors.ts';
 import {
-  FeatureSet,
+  type FeatureSet,
   VHOST_USER_F_PROTOCOL_FEATURES,
   VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
   VHOST_USER_PROTOCOL_F_REPLY_ACK,
   VHOST_USER_PROTOCOL_F_SHMEM,
 } from '../features.ts';
-import { VhostUserConfig, VhostUserU64 } from '../layout.ts';
-import type { Negotiated } from '../protocol/check.ts';
-import { encodeConfig, encodeMemTable, encodeSingleRegion, encodeU64 } from '../protocol/encode.ts';
+import { checkGate, type Negotiated } from '../protocol/check.ts';
+import { encodeMemTable, encodeSingleRegion } from '../protocol/encode.ts';
+import { frontendMessageNamed } from '../protocol/messages.ts';
 import { Announcer } from './announcer.ts';
 import { BackServer } from './back-server.ts';
+import type { DirtyBitmap } from './dirty-bitmap.ts';
+import { type LoggingPort, startLog, stopLog } from './dirty-logging.ts';
 import type { FrontendOptions } from './handlers.ts';
-import { type NegotiationResult, type NegotiationWish, negotiate } from './negotiate.ts';
+import { FrontendMessages } from './messages.ts';
+import { type NegotiationWish, NOTHING_NEGOTIATED, negotiate, type ShmRegion } from './negotiate.ts';
+import type { Answer } from './request-port.ts';
 import { type ReplyHandler, Requester } from './requester.ts';
 import { type RingPort, type RingStart, startRing, stopRing } from './ring-steps.ts';
-import type { Done } from './sequence.ts';
-import type { RegionName, SharedRegion } from './shared-region.ts';
+import { type Done, sequence } from './sequence.ts';
+import type { SharedRegion } from './shared-region.ts';
+import { StateTransfer } from './state-transfer.ts';
 import { waitFor } from './wait.ts';
 
-const EMPTY = new Uint8Array(0);
 const WAIT_MS = 5000;
-
-/** What was negotiated, before it was. */
-const NOTHING: NegotiationResult = {
-  features: new FeatureSet(),
-  protocolFeatures: new FeatureSet(),
-  queueCount: 1,
-  shmRegions: [],
-};
+const STATE_LIMIT = 64 * 1024 * 1024;
 
 /**
  * Callback style; `wait(start)` runs the loop until the callback came and returns the value (never inside a handler).
- * Errors are VhostUserError.
+ * Errors are VhostUserError; a message whose feature was not negotiated is not sent and ends with ERR_VU_GATE.
  */
-export class FrontendConnection implements Disposable {
+export class FrontendConnection extends FrontendMessages implements Disposable {
   readonly #options: FrontendOptions;
   readonly #log: Logger;
   readonly #requester: Requester;
   readonly #negotiated: Negotiated;
   readonly #announcer: Announcer | null;
-  #result = NOTHING;
+  readonly #state: StateTransfer;
+  #result = NOTHING_NEGOTIATED;
   #backServer: BackServer | null = null;
 
   constructor(options: FrontendOptions) {
+    super();
     this.#options = options;
     this.#log = options.log ?? silentLogger;
     const connection = this;
@@ -58,6 +57,7 @@ export class FrontendConnection implements Disposable {
       },
       shmemBit: options.shmemBit ?? VHOST_USER_PROTOCOL_F_SHMEM,
     };
+    this.#state = new StateTransfer({ ...this.port, sys: options.sys, loop: options.loop });
     const { announce } = options;
     this.#announcer =
       announce === undefined
@@ -89,7 +89,7 @@ export class FrontendConnection implements Disposable {
   }
 
   /** The back-end's shared memory regions, by rising shmid. */
-  get shmRegions(): readonly { readonly shmid: number; readonly size: number }[] {
+  get shmRegions(): readonly ShmRegion[] {
     return this.#result.shmRegions;
   }
 
@@ -118,41 +118,27 @@ export class FrontendConnection implements Disposable {
     );
   }
 
-  /** Reads configuration bytes [offset, offset + size). */
-  getConfig(offset: number, size: number, done: (error: Error | null, bytes: Uint8Array) => void): void {
-    this.#requester.request('GET_CONFIG', encodeConfig(offset, size, 0), [], (error, reply) => {
-      const payload = reply?.payload ?? EMPTY;
-      if (error !== null) {
-        done(error, EMPTY);
-      } else if (payload.length !== VhostUserConfig.byteLength + size) {
-        const detail = `${payload.length} bytes for a range of ${size}`;
-        done(new VhostUserError('ERR_VU_REFUSED', 'backend', detail, { message: 'GET_CONFIG' }), EMPTY);
-      } else {
-        done(null, payload.subarray(VhostUserConfig.byteLength));
-      }
-    });
-  }
-
-  setConfig(offset: number, bytes: Uint8Array, done: Done): void {
-    this.#ack('SET_CONFIG', encodeConfig(offset, bytes.length, 0, bytes), [], done);
-  }
-
-  /** Replaces the memory table. At most 8 regions. */
+  /** Replaces the memory table. At most 8 regions. ERR_VU_STATE while postcopy listens. */
   setMemoryTable(regions: readonly SharedRegion[], done: Done): void {
-    this.#ack(
-      'SET_MEM_TABLE',
-      encodeMemTable(regions),
-      regions.map((region) => region.fd),
-      done,
-    );
+    const fds = regions.map((region) => region.fd);
+    this.#memory('SET_MEM_TABLE', encodeMemTable(regions), fds, done);
   }
 
+  /** ERR_VU_STATE while postcopy listens. */
   addMemoryRegion(region: SharedRegion, done: Done): void {
-    this.#ack('ADD_MEM_REG', encodeSingleRegion(region), [region.fd], done);
+    this.#memory('ADD_MEM_REG', encodeSingleRegion(region), [region.fd], done);
   }
 
-  removeMemoryRegion(region: RegionName, done: Done): void {
-    this.#ack('REM_MEM_REG', encodeSingleRegion({ ...region, mmapOffset: 0 }), [], done);
+  /** The first memory of a connection: by slots where there are any, else in one table of at most 8 regions. */
+  shareMemory(regions: readonly SharedRegion[], done: Done): void {
+    if (this.protocolFeatures.has(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)) {
+      sequence(
+        regions.map((region) => (next: Done) => this.addMemoryRegion(region, next)),
+        done,
+      );
+    } else {
+      this.setMemoryTable(regions, done);
+    }
   }
 
   /** Sets a ring up and starts it. Its descriptors are lent for the call. @throws SysError EMFILE */
@@ -167,27 +153,37 @@ export class FrontendConnection implements Disposable {
     });
   }
 
-  /** ENABLE 0, GET_VRING_BASE. */
-  stopRing(index: number, done: (error: Error | null, base: number) => void): void {
-    stopRing(this.#ringPort, index, done);
+  /** ENABLE 0, GET_VRING_BASE. @param done - the ring's base */
+  stopRing(index: number, done: Answer<number>): void {
+    stopRing(this.#ringPort, index, 'GET_VRING_BASE', done);
   }
 
-  setStatus(status: number, done: Done): void {
-    this.#ack('SET_STATUS', encodeU64(status), [], done);
+  /** As `stopRing`, but what is in flight stays so, written down in the in-flight area (GET_VRING_BASE_SKIP_DRAIN). */
+  suspendRing(index: number, done: Answer<number>): void {
+    stopRing(this.#ringPort, index, 'GET_VRING_BASE_SKIP_DRAIN', done);
   }
 
-  getStatus(done: (error: Error | null, status: number) => void): void {
-    this.#requester.request('GET_STATUS', EMPTY, [], (error, reply) => {
-      done(error, reply === null ? 0 : VhostUserU64.value.get(dataView(reply.payload), 0));
-    });
+  /** The back-end logs what it writes from now on. @param bitmap - lent until logging stops, or the connection ends */
+  startLog(bitmap: DirtyBitmap, done: Done): void {
+    startLog(this.#loggingPort, bitmap, done);
   }
 
-  resetDevice(done: Done): void {
-    this.#ack('RESET_DEVICE', EMPTY, [], done);
+  stopLog(done: Done): void {
+    stopLog(this.#loggingPort, done);
+  }
+
+  /** Fetches the device's state; all rings are stopped. @param limit - most bytes taken; default 64 MiB */
+  saveState(done: Answer<Uint8Array>, limit = STATE_LIMIT): void {
+    this.#state.save(limit, done);
+  }
+
+  /** Gives a state to the device; all rings are stopped. @param state - lent until `done` */
+  loadState(state: Uint8Array, done: Done): void {
+    this.#state.load(state, done);
   }
 
   /**
-   * Any message of the table by name, raw; the reply's descriptors are the caller's.
+   * Any message of the table by name, raw and whatever was negotiated; the reply's descriptors are the caller's.
    * @param fds - lent for the call
    * @throws RangeError for a name outside the table
    */
@@ -205,20 +201,35 @@ export class FrontendConnection implements Disposable {
 
   /** Closes both channels. What is unanswered ends with ERR_VU_CLOSED; `disconnected` is not called. */
   [Symbol.dispose](): void {
-    this.#backServer?.[Symbol.dispose]();
-    this.#backServer = null;
+    this.#release();
     this.#requester[Symbol.dispose]();
   }
 
   get #ringPort(): RingPort {
-    return {
-      request: (name, payload, fds, done) => this.#requester.request(name, payload, fds, done),
-      hasEnable: this.#result.features.has(VHOST_USER_F_PROTOCOL_FEATURES),
-    };
+    return { ...this.port, hasEnable: this.#result.features.has(VHOST_USER_F_PROTOCOL_FEATURES) };
   }
 
-  #ack(name: string, payload: Uint8Array, fds: readonly number[], done: Done): void {
-    this.#requester.request(name, payload, fds, (error) => done(error));
+  get #loggingPort(): LoggingPort {
+    return { ...this.port, offered: this.#result.offered, features: this.#result.features };
+  }
+
+  protected override send(name: string, payload: Uint8Array, fds: readonly number[], done: ReplyHandler): void {
+    try {
+      checkGate(frontendMessageNamed(name), this.#negotiated, 'bug');
+    } catch (error) {
+      this.#options.loop.defer(() => done(error as VhostUserError, null));
+      return;
+    }
+    this.#requester.request(name, payload, fds, done);
+  }
+
+  #memory(name: string, payload: Uint8Array, fds: readonly number[], done: Done): void {
+    if (this.postcopy.listening) {
+      const detail = 'the memory table stays as it is while postcopy listens';
+      this.#options.loop.defer(() => done(new VhostUserError('ERR_VU_STATE', 'bug', detail, { message: name })));
+      return;
+    }
+    this.ack(name, payload, fds, done);
   }
 
   #keep(fd: number): Fd | null {
@@ -228,7 +239,7 @@ export class FrontendConnection implements Disposable {
 
   /** Makes the channel. @returns the back-end's end, for SET_BACKEND_REQ_FD */
   #openBackChannel(): Fd {
-    const { sys, loop, handlers } = this.#options;
+    const { sys, loop, handlers, sharedObjects } = this.#options;
     const pair = new Int32Array(2);
     check(sys.socket.socketpair(pair), 'socketpair');
     const theirs = new Fd(sys.fd, pair[1]!);
@@ -241,18 +252,23 @@ export class FrontendConnection implements Disposable {
       negotiated: this.#negotiated,
       handlers: handlers ?? {},
       shmRegions: () => this.shmRegions,
+      queueCount: () => this.queueCount,
+      objects: sharedObjects ?? null,
+      exporter: this,
       announcer: this.#announcer,
     });
     return theirs;
   }
 
   #onClose(error: VhostUserError): void {
-    this.#backServer?.[Symbol.dispose]();
-    this.#backServer = null;
+    this.#release();
     this.#options.handlers?.disconnected?.(error.message);
   }
-}
 
-function dataView(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  #release(): void {
+    this.#backServer?.[Symbol.dispose]();
+    this.#backServer = null;
+    this.#options.sharedObjects?.forget(this);
+    this.#state[Symbol.dispose]();
+  }
 }

@@ -1,16 +1,10 @@
 /** The main channel from the front-end's side: requests go out in order, and their answers come back in that order. */
-import { type EventLoop, errnoName, type Fd, type Logger, type Sys } from '@oriel/sys';
+import type { EventLoop, Fd, Logger, Sys } from '@oriel/sys';
 import { Channel, type IncomingMessage } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
-import { VHOST_USER_NEED_REPLY_MASK, VHOST_USER_REPLY_FLAGS, VHOST_USER_VERSION, VhostUserU64 } from '../layout.ts';
+import { VHOST_USER_NEED_REPLY_MASK, VHOST_USER_VERSION } from '../layout.ts';
 import { frontendMessageNamed, type MessageSpec } from '../protocol/messages.ts';
-import { U64_PAYLOAD } from '../protocol/payload.ts';
-
-/** A reply of a message that has its own: the descriptors are the receiver's. */
-export interface Reply {
-  readonly payload: Uint8Array;
-  readonly fds: Fd[];
-}
+import { frameError, type Reply, refusal } from './check-reply.ts';
 
 /** Called once with the error, or with the reply (null where only an ack, or nothing, came). */
 export type ReplyHandler = (error: Error | null, reply: Reply | null) => void;
@@ -88,14 +82,14 @@ export class Requester implements Disposable {
       this.#violation(new VhostUserError('ERR_VU_REPLY', 'backend', `message ${message.id}, nothing was asked`));
       return;
     }
-    const error = checkReply(message, pending.spec);
+    const error = frameError(message, pending.spec);
     if (error !== null) {
       pending.done(error, null);
       this.#violation(error);
       return;
     }
     if (pending.spec.reply === 'ack') {
-      pending.done(refusal(message, pending.spec), null);
+      pending.done(refusal(message.view, pending.spec.name), null);
     } else {
       pending.done(null, { payload: message.bytes.slice(0, message.size), fds: message.fds.takeAll() });
     }
@@ -120,34 +114,4 @@ export class Requester implements Disposable {
 
 function closed(detail: string): VhostUserError {
   return new VhostUserError('ERR_VU_CLOSED', 'backend', detail);
-}
-
-/** @returns what is wrong with a reply's frame, or null */
-function checkReply(message: IncomingMessage, spec: MessageSpec): VhostUserError | null {
-  const payload = spec.reply === 'ack' ? U64_PAYLOAD : spec.reply.payload;
-  const maxFds = spec.reply === 'ack' ? 0 : spec.reply.maxFds;
-  const good =
-    message.flags === VHOST_USER_REPLY_FLAGS &&
-    message.id === spec.id &&
-    payload.accepts(message.view, message.size) &&
-    message.fds.count <= maxFds;
-  return good
-    ? null
-    : new VhostUserError(
-        'ERR_VU_REPLY',
-        'backend',
-        `reply ${message.id}, flags 0x${message.flags.toString(16)}, ${message.size} bytes, ${message.fds.count} descriptors`,
-        { message: spec.name },
-      );
-}
-
-/** @returns null for an ack of 0; some back-ends put a negated errno there, others just 1 */
-function refusal({ view }: IncomingMessage, spec: MessageSpec): VhostUserError | null {
-  const lo = VhostUserU64.value.lo(view, 0);
-  const hi = VhostUserU64.value.hi(view, 0);
-  if (lo === 0 && hi === 0) {
-    return null;
-  }
-  const errno = hi === 0xffff_ffff ? errnoName(-(lo | 0)) : `value ${lo}`;
-  return new VhostUserError('ERR_VU_REFUSED', 'backend', errno, { message: spec.name });
 }

@@ -24,16 +24,26 @@ export function waitFor<T>(
     outcome.error = error;
     outcome.value = value;
   });
-  const end = clock.nowNs() + timeoutMs * NS_PER_MS;
-  while (!outcome.done) {
-    const left = Math.ceil((end - clock.nowNs()) / NS_PER_MS);
-    if (left <= 0) {
-      throw new VhostUserError('ERR_VU_TIMEOUT', 'backend', `no answer in ${timeoutMs} ms`);
-    }
-    loop.runOnce(left);
-  }
+  runUntil(loop, clock, () => outcome.done, timeoutMs);
   if (outcome.error !== null) {
     throw outcome.error;
   }
   return outcome.value as T;
+}
+
+/** Runs the loop until `condition` holds. Never inside a handler. @throws VhostUserError ERR_VU_TIMEOUT */
+export function runUntil(
+  loop: EventLoop,
+  clock: Pick<SysLoop, 'nowNs'>,
+  condition: () => boolean,
+  timeoutMs: number,
+): void {
+  const end = clock.nowNs() + timeoutMs * NS_PER_MS;
+  while (!condition()) {
+    const left = Math.ceil((end - clock.nowNs()) / NS_PER_MS);
+    if (left <= 0) {
+      throw new VhostUserError('ERR_VU_TIMEOUT', 'backend', `nothing came in ${timeoutMs} ms`);
+    }
+    loop.runOnce(left);
+  }
 }

@@ -3,7 +3,7 @@ import type { VhostUserBlame } from '../errors.ts';
 import { VhostUserError } from '../errors.ts';
 import type { FeatureSet } from '../features.ts';
 import { VHOST_USER_PROTOCOL_F_SHMEM } from '../features.ts';
-import type { Gate, MessageSpec } from './messages.ts';
+import type { MessageSpec } from './messages.ts';
 
 /**
  * Checks payload size and descriptor count of a request.
@@ -47,7 +47,7 @@ export function hasProtocolFeature(negotiated: Negotiated, bit: number): boolean
  * @throws VhostUserError ERR_VU_GATE
  */
 export function checkGate(spec: MessageSpec, negotiated: Negotiated, blame: VhostUserBlame): void {
-  if (spec.gate === null || gateIsOpen(spec.gate, negotiated)) {
+  if (spec.gate === null || gateIsOpen(spec, negotiated)) {
     return;
   }
   const what =
@@ -55,6 +55,10 @@ export function checkGate(spec: MessageSpec, negotiated: Negotiated, blame: Vhos
   throw new VhostUserError('ERR_VU_GATE', blame, `${what} was not negotiated`, { message: spec.name });
 }
 
-function gateIsOpen(gate: Gate, negotiated: Negotiated): boolean {
+/** Whether what a message needs was negotiated. */
+export function gateIsOpen({ gate }: MessageSpec, negotiated: Negotiated): boolean {
+  if (gate === null) {
+    return true;
+  }
   return 'feature' in gate ? negotiated.features.has(gate.feature) : hasProtocolFeature(negotiated, gate.protocol);
 }

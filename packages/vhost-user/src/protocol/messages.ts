@@ -25,7 +25,8 @@ import {
   VHOST_USER_PROTOCOL_F_STATUS,
   VIRTIO_F_ACCESS_PLATFORM,
 } from '../features.ts';
-import { VHOST_USER_VRING_NOFD_MASK, VhostUserMemory, VhostUserU64 } from '../layout.ts';
+import { VHOST_USER_VRING_NOFD_MASK, VhostUserInflight, VhostUserMemory, VhostUserU64 } from '../layout.ts';
+import { encodeU64 } from './encode.ts';
 import type { PayloadRule } from './payload.ts';
 import {
   CONFIG,
@@ -35,6 +36,7 @@ import {
   INFLIGHT,
   IOTLB,
   LOG,
+  LOG_REPLY,
   MAX_TABLE_REGIONS,
   MEM_TABLE,
   MMAP,
@@ -65,6 +67,15 @@ export interface ReplyRule {
   readonly payload: PayloadRule;
   /** Most descriptors with it. */
   readonly maxFds: number;
+  /** How it says no; null: it cannot, and the connection ends. */
+  readonly refusal: Refusal | null;
+}
+
+/** A reply that says no. */
+export interface Refusal {
+  readonly payload: Uint8Array;
+  /** Front-ends look at it only where they asked for an ack. */
+  readonly onlyIfAsked: boolean;
 }
 
 /** One line of the table. */
@@ -103,7 +114,22 @@ const VRING_FD: FdRule = {
   count: (view) => ((VhostUserU64.value.lo(view, 0) & VHOST_USER_VRING_NOFD_MASK) === 0 ? 1 : 0),
 };
 
-const replies = (payload: PayloadRule, maxFds = 0): ReplyRule => ({ payload, maxFds });
+const replies = (payload: PayloadRule, maxFds = 0, refusal: Refusal | null = null): ReplyRule => ({
+  payload,
+  maxFds,
+  refusal,
+});
+const saysNo = (payload: Uint8Array): Refusal => ({ payload, onlyIfAsked: false });
+/** A u64 that is not 0. */
+const FAILURE = saysNo(encodeU64(1));
+/** Nothing, where a descriptor would be. */
+const NOTHING = saysNo(new Uint8Array(0));
+/** `mmap_size` 0, which front-ends take for "no in-flight memory". */
+const NO_INFLIGHT = saysNo(new Uint8Array(VhostUserInflight.byteLength));
+/** Error 1 in the low byte, and bit 8: no descriptor comes back. */
+const NO_TRANSFER = saysNo(encodeU64(VHOST_USER_VRING_NOFD_MASK | 1));
+/** QEMU looks at the number of this reply and at nothing else. */
+const LOG_FAILURE: Refusal = { payload: encodeU64(1), onlyIfAsked: true };
 const protocol = (bit: number): Gate => ({ protocol: bit });
 
 const MQ = protocol(VHOST_USER_PROTOCOL_F_MQ);
@@ -126,8 +152,8 @@ export const FRONTEND_MESSAGES = [
   message(4, 'RESET_OWNER', EMPTY),
   message(5, 'SET_MEM_TABLE', MEM_TABLE, { fds: TABLE_FDS }),
   message(6, 'SET_LOG_BASE', LOG, {
-    fds: MAYBE_FD,
-    reply: replies(U64_PAYLOAD),
+    fds: ONE_FD,
+    reply: replies(LOG_REPLY, 0, LOG_FAILURE),
     gate: protocol(VHOST_USER_PROTOCOL_F_LOG_SHMFD),
   }),
   message(7, 'SET_LOG_FD', EMPTY, { fds: ONE_FD }),
@@ -145,16 +171,19 @@ export const FRONTEND_MESSAGES = [
   message(19, 'SEND_RARP', U64_PAYLOAD, { gate: protocol(VHOST_USER_PROTOCOL_F_RARP) }),
   message(20, 'NET_SET_MTU', U64_PAYLOAD, { gate: protocol(VHOST_USER_PROTOCOL_F_NET_MTU) }),
   message(21, 'SET_BACKEND_REQ_FD', EMPTY, { fds: ONE_FD, gate: protocol(VHOST_USER_PROTOCOL_F_BACKEND_REQ) }),
-  message(22, 'IOTLB_MSG', IOTLB, { reply: replies(U64_PAYLOAD), gate: { feature: VIRTIO_F_ACCESS_PLATFORM } }),
+  message(22, 'IOTLB_MSG', IOTLB, {
+    reply: replies(U64_PAYLOAD, 0, FAILURE),
+    gate: { feature: VIRTIO_F_ACCESS_PLATFORM },
+  }),
   message(23, 'SET_VRING_ENDIAN', VRING_STATE, { gate: protocol(VHOST_USER_PROTOCOL_F_CROSS_ENDIAN) }),
   message(24, 'GET_CONFIG', CONFIG, { reply: replies(CONFIG_REPLY), gate: CONFIG_GATE }),
   message(25, 'SET_CONFIG', CONFIG, { gate: CONFIG_GATE }),
   message(26, 'CREATE_CRYPTO_SESSION', CRYPTO_SESSION, { reply: replies(CRYPTO_SESSION), gate: CRYPTO }),
   message(27, 'CLOSE_CRYPTO_SESSION', U64_PAYLOAD, { gate: CRYPTO }),
-  message(28, 'POSTCOPY_ADVISE', EMPTY, { reply: replies(EMPTY, 1), gate: PAGEFAULT }),
+  message(28, 'POSTCOPY_ADVISE', EMPTY, { reply: replies(EMPTY, 1, NOTHING), gate: PAGEFAULT }),
   message(29, 'POSTCOPY_LISTEN', EMPTY, { gate: PAGEFAULT }),
-  message(30, 'POSTCOPY_END', EMPTY, { reply: replies(U64_PAYLOAD), gate: PAGEFAULT }),
-  message(31, 'GET_INFLIGHT_FD', INFLIGHT, { reply: replies(INFLIGHT, 1), gate: INFLIGHT_SHMFD }),
+  message(30, 'POSTCOPY_END', EMPTY, { reply: replies(U64_PAYLOAD, 0, FAILURE), gate: PAGEFAULT }),
+  message(31, 'GET_INFLIGHT_FD', INFLIGHT, { reply: replies(INFLIGHT, 1, NO_INFLIGHT), gate: INFLIGHT_SHMFD }),
   message(32, 'SET_INFLIGHT_FD', INFLIGHT, { fds: ONE_FD, gate: INFLIGHT_SHMFD }),
   message(33, 'GPU_SET_SOCKET', EMPTY, { fds: ONE_FD }),
   message(34, 'RESET_DEVICE', EMPTY, { gate: protocol(VHOST_USER_PROTOCOL_F_RESET_DEVICE) }),
@@ -164,13 +193,13 @@ export const FRONTEND_MESSAGES = [
   message(38, 'REM_MEM_REG', SINGLE_REGION, { fds: MAYBE_FD, gate: SLOTS }),
   message(39, 'SET_STATUS', U64_PAYLOAD, { gate: STATUS }),
   message(40, 'GET_STATUS', EMPTY, { reply: replies(U64_PAYLOAD), gate: STATUS }),
-  message(41, 'GET_SHARED_OBJECT', UUID_OR_EMPTY, { reply: replies(EMPTY, 1), gate: SHARED_OBJECT }),
+  message(41, 'GET_SHARED_OBJECT', UUID_OR_EMPTY, { reply: replies(EMPTY, 1, NOTHING), gate: SHARED_OBJECT }),
   message(42, 'SET_DEVICE_STATE_FD', TRANSFER_STATE, {
     fds: ONE_FD,
-    reply: replies(U64_PAYLOAD, 1),
+    reply: replies(U64_PAYLOAD, 1, NO_TRANSFER),
     gate: DEVICE_STATE,
   }),
-  message(43, 'CHECK_DEVICE_STATE', EMPTY, { reply: replies(U64_PAYLOAD), gate: DEVICE_STATE }),
+  message(43, 'CHECK_DEVICE_STATE', EMPTY, { reply: replies(U64_PAYLOAD, 0, FAILURE), gate: DEVICE_STATE }),
   message(44, 'GET_SHMEM_CONFIG', EMPTY, { reply: replies(SHMEM_CONFIG), gate: SHMEM }),
   message(45, 'GET_VRING_BASE_SKIP_DRAIN', VRING_STATE, {
     reply: replies(VRING_STATE),

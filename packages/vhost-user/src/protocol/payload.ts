@@ -34,7 +34,8 @@ export interface PayloadRule {
   accepts(view: DataView, size: number): boolean;
 }
 
-function exactly(name: string, size: number): PayloadRule {
+/** A payload of one size, bytes. */
+export function exactly(name: string, size: number): PayloadRule {
   return { name, sizes: String(size), min: size, max: size, accepts: (_view, got) => got === size };
 }
 
@@ -82,6 +83,15 @@ export const CONFIG_REPLY: PayloadRule = {
   min: 0,
   max: MAX_PAYLOAD,
   accepts: (view, size) => size === 0 || CONFIG.accepts(view, size),
+};
+
+/** The reply to SET_LOG_BASE: libvhost-user sends a u64 or nothing, rust-vmm the request again. */
+export const LOG_REPLY: PayloadRule = {
+  name: 'log reply',
+  sizes: '8 (0, 16 accepted)',
+  min: 0,
+  max: VhostUserLog.byteLength,
+  accepts: (_view, size) => size === 0 || size === VhostUserU64.byteLength || size === VhostUserLog.byteLength,
 };
 
 /** 24 bytes with the C structure's tail padding, 20 without. */

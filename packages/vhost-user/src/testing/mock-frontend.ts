@@ -18,12 +18,13 @@ import {
 import {
   FeatureSet,
   FRONTEND_PROTOCOL_FEATURES,
-  VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS,
   VHOST_USER_PROTOCOL_F_SHMEM,
   VIRTIO_F_RING_PACKED,
 } from '../features.ts';
 import { FrontendConnection } from '../frontend/connection.ts';
 import type { FrontendHandlers, WindowPlacement } from '../frontend/handlers.ts';
+import type { SharedObjects } from '../frontend/shared-objects.ts';
+import { runUntil } from '../frontend/wait.ts';
 
 /** What a mock front-end is made of. */
 export interface MockFrontendOptions {
@@ -42,6 +43,8 @@ export interface MockFrontendOptions {
   /** Protocol features to accept where offered; default all that `FrontendConnection` serves. */
   readonly protocolFeatures?: FeatureSet;
   readonly shmemBit?: number;
+  /** Where shared objects are known, for devices that export or import them. */
+  readonly sharedObjects?: SharedObjects;
   readonly log?: Logger;
 }
 
@@ -95,7 +98,7 @@ export class MockFrontend implements Disposable {
 
   constructor(options: MockFrontendOptions) {
     this.#options = options;
-    const { sys, loop, socket, handlers, announce, shmemBit, log } = options;
+    const { sys, loop, socket, handlers, announce, shmemBit, sharedObjects, log } = options;
     const size = options.ramSize ?? DEFAULT_RAM;
     this.#ramFd = new Fd(
       sys.fd,
@@ -111,6 +114,7 @@ export class MockFrontend implements Disposable {
       ...(handlers === undefined ? {} : { handlers }),
       ...(announce === undefined ? {} : { announce }),
       ...(shmemBit === undefined ? {} : { shmemBit }),
+      ...(sharedObjects === undefined ? {} : { sharedObjects }),
       ...(log === undefined ? {} : { log }),
     });
   }
@@ -134,10 +138,7 @@ export class MockFrontend implements Disposable {
       mmapOffset: 0,
       fd: this.#ramFd.fd,
     };
-    const slots = this.frontend.protocolFeatures.has(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
-    this.frontend.wait((done) =>
-      slots ? this.frontend.addMemoryRegion(region, done) : this.frontend.setMemoryTable([region], done),
-    );
+    this.frontend.wait((done) => this.frontend.shareMemory([region], done));
   }
 
   /** Takes RAM out of the memory table again; needs CONFIGURE_MEM_SLOTS. */
@@ -158,9 +159,7 @@ export class MockFrontend implements Disposable {
     using theirs = new Fd(fd, pair[1]!);
     const ours = new Fd(fd, pair[0]!);
     try {
-      this.frontend.wait((done) =>
-        this.frontend.request('GPU_SET_SOCKET', new Uint8Array(0), [theirs.fd], (error) => done(error)),
-      );
+      this.frontend.wait((done) => this.frontend.setGpuSocket(theirs.fd, done));
       return ours;
     } catch (error) {
       ours.close();
@@ -211,17 +210,9 @@ export class MockFrontend implements Disposable {
     return Math.max(this.#options.sys.loop.eventfdDrain(this.#eventfdsOf(index).call.fd), 0);
   }
 
-  /** Runs the loop until `condition` holds. @throws Error after `timeoutMs` */
+  /** Runs the loop until `condition` holds. @throws VhostUserError ERR_VU_TIMEOUT after `timeoutMs` */
   runUntil(condition: () => boolean, timeoutMs = 5000): void {
-    const { loop, sys } = this.#options;
-    const end = sys.loop.nowNs() + timeoutMs * 1e6;
-    while (!condition()) {
-      const left = Math.ceil((end - sys.loop.nowNs()) / 1e6);
-      if (left <= 0) {
-        throw new Error(`nothing came in ${timeoutMs} ms`);
-      }
-      loop.runOnce(left);
-    }
+    runUntil(this.#options.loop, this.#options.sys.loop, condition, timeoutMs);
   }
 
   /** Closes the connection, the eventfds and RAM. */

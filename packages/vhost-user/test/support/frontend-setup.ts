@@ -1,6 +1,12 @@
 /** A front-end connection with bytes at its other end. */
 import { BlockingLoop, Fd, openSys, type Sys } from '@oriel/sys';
-import { FeatureSet, FrontendConnection, type FrontendHandlers, type WindowPlacement } from '../../src/index.ts';
+import {
+  FeatureSet,
+  FrontendConnection,
+  type FrontendHandlers,
+  type SharedObjects,
+  type WindowPlacement,
+} from '../../src/index.ts';
 import { u32s, u64s } from './prelude.ts';
 import { RawPeer } from './raw-peer.ts';
 import { collectLog, socketPair } from './setup.ts';
@@ -8,7 +14,10 @@ import { collectLog, socketPair } from './setup.ts';
 export interface FrontendSetupOptions {
   readonly handlers?: FrontendHandlers;
   readonly announce?: (shmid: number) => WindowPlacement | null;
+  readonly sharedObjects?: SharedObjects;
   readonly sys?: Sys;
+  /** Shared with other set-ups; their owner disposes it. */
+  readonly loop?: BlockingLoop;
 }
 
 const ALL = new FeatureSet(0xffff_ffff, 0xffff_ffff);
@@ -22,10 +31,12 @@ export class FrontendSetup implements Disposable {
   back: RawPeer | null = null;
   readonly lines: string[];
   readonly #sockets: Fd[] = [];
+  readonly #ownsLoop: boolean;
 
   constructor(options: FrontendSetupOptions = {}) {
     this.sys = options.sys ?? openSys();
-    this.loop = new BlockingLoop(this.sys);
+    this.loop = options.loop ?? new BlockingLoop(this.sys);
+    this.#ownsLoop = options.loop === undefined;
     const [ours, theirs] = socketPair(this.sys);
     this.#sockets.push(theirs);
     this.peer = new RawPeer(this.sys, theirs, () => this.settle());
@@ -38,6 +49,7 @@ export class FrontendSetup implements Disposable {
       log,
       ...(options.handlers === undefined ? {} : { handlers: options.handlers }),
       ...(options.announce === undefined ? {} : { announce: options.announce }),
+      ...(options.sharedObjects === undefined ? {} : { sharedObjects: options.sharedObjects }),
     });
   }
 
@@ -56,8 +68,8 @@ export class FrontendSetup implements Disposable {
     return request.id;
   }
 
-  /** Plays the back-end's side of the negotiation, with these protocol features. */
-  negotiate(protocolFeatures: number, shmSizes: readonly number[] = [0x10000]): void {
+  /** Plays the back-end's side of the negotiation, with these protocol and device features. */
+  negotiate(protocolFeatures: number, shmSizes: readonly number[] = [0x10000], features = 0x1_4000_0001): void {
     let outcome: Error | null | undefined;
     this.frontend.negotiate({ features: ALL, protocolFeatures: ALL }, (error) => {
       outcome = error;
@@ -73,7 +85,7 @@ export class FrontendSetup implements Disposable {
         this.back = new RawPeer(this.sys, socket, () => this.settle());
       }
       const answers: Record<number, Uint8Array> = {
-        1: u64s(0x1_4000_0001),
+        1: u64s(features),
         15: u64s(protocolFeatures),
         17: u64s(4),
         44: shmConfig,
@@ -97,6 +109,8 @@ export class FrontendSetup implements Disposable {
       socket.close();
     }
     this.settle();
-    this.loop[Symbol.dispose]();
+    if (this.#ownsLoop) {
+      this.loop[Symbol.dispose]();
+    }
   }
 }

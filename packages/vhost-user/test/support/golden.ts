@@ -17,6 +17,8 @@ export interface Golden {
 const ack = (id: string, value: '00' | '01') => `${id}000000 05000000 08000000 ${value}00000000000000`;
 const ok = (id: string) => ack(id, '00');
 const refused = (id: string) => ack(id, '01');
+/** A reply of its own without payload, and without the descriptor that would come with it. */
+const nothing = (id: string) => `${id}000000 05000000 00000000`;
 
 export const FRONTEND_GOLDEN: Readonly<Record<FrontendMessageName, Golden>> = {
   GET_FEATURES: {
@@ -68,7 +70,7 @@ export const FRONTEND_GOLDEN: Readonly<Record<FrontendMessageName, Golden>> = {
   SET_BACKEND_REQ_FD: { request: '15000000 09000000 00000000', fds: ['socket'], answer: ok('15') },
   IOTLB_MSG: {
     request: `16000000 01000000 20000000 0000000001000000 0010000000000000 0000400000700000 03 02 000000000000`,
-    answer: 'eof',
+    answer: refused('16'),
   },
   SET_VRING_ENDIAN: { request: '17000000 09000000 08000000 00000000 01000000', answer: refused('17') },
   GET_CONFIG: {
@@ -81,12 +83,12 @@ export const FRONTEND_GOLDEN: Readonly<Record<FrontendMessageName, Golden>> = {
   },
   CREATE_CRYPTO_SESSION: { request: '1a000000 01000000 08000000 0000000000000000', answer: 'eof' },
   CLOSE_CRYPTO_SESSION: { request: '1b000000 09000000 08000000 0100000000000000', answer: refused('1b') },
-  POSTCOPY_ADVISE: { request: '1c000000 01000000 00000000', answer: 'eof' },
+  POSTCOPY_ADVISE: { request: '1c000000 01000000 00000000', answer: nothing('1c') },
   POSTCOPY_LISTEN: { request: '1d000000 09000000 00000000', answer: refused('1d') },
-  POSTCOPY_END: { request: '1e000000 01000000 00000000', answer: 'eof' },
+  POSTCOPY_END: { request: '1e000000 01000000 00000000', answer: refused('1e') },
   GET_INFLIGHT_FD: {
     request: '1f000000 01000000 18000000 0000000000000000 0000000000000000 0200 8000 00000000',
-    answer: 'eof',
+    answer: `1f000000 05000000 18000000 ${'00'.repeat(24)}`,
   },
   SET_INFLIGHT_FD: {
     request: '20000000 09000000 18000000 0010000000000000 0000000000000000 0200 8000 00000000',
@@ -116,13 +118,13 @@ export const FRONTEND_GOLDEN: Readonly<Record<FrontendMessageName, Golden>> = {
     request: '28000000 01000000 00000000',
     answer: '28000000 05000000 08000000 0000000000000000',
   },
-  GET_SHARED_OBJECT: { request: '29000000 01000000 10000000 000102030405060708090a0b0c0d0e0f', answer: 'eof' },
+  GET_SHARED_OBJECT: { request: '29000000 01000000 10000000 000102030405060708090a0b0c0d0e0f', answer: nothing('29') },
   SET_DEVICE_STATE_FD: {
     request: '2a000000 01000000 08000000 01000000 00000000',
     fds: ['event'],
-    answer: 'eof',
+    answer: '2a000000 05000000 08000000 0101000000000000',
   },
-  CHECK_DEVICE_STATE: { request: '2b000000 01000000 00000000', answer: 'eof' },
+  CHECK_DEVICE_STATE: { request: '2b000000 01000000 00000000', answer: refused('2b') },
   GET_SHMEM_CONFIG: {
     request: '2c000000 01000000 00000000',
     answer: `2c000000 05000000 08080000 01000000 00000000 0000010000000000 ${'00'.repeat(8 * 255)}`,
