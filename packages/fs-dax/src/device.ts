@@ -5,12 +5,13 @@ import {
   FUSE_HAS_INODE_DAX,
   FUSE_MAP_ALIGNMENT,
   FuseSession,
+  journalBytes,
   type Operation,
   type SessionHooks,
   type SessionStats,
 } from '@oriel/fuse';
 import { TWO_32 } from '@oriel/layout';
-import { type Logger, type Sys, silentLogger } from '@oriel/sys';
+import { EINTR, type Logger, type Sys, silentLogger } from '@oriel/sys';
 import { FeatureSet } from '@oriel/vhost-user';
 import type { DeviceHost, VirtioDevice } from '@oriel/virtio-device';
 import type { Chain, DeviceQueue } from '@oriel/virtqueue';
@@ -19,6 +20,7 @@ import { GrowRecord } from './dax/grow-record.ts';
 import type { GrowthStep } from './dax/growth.ts';
 import type { GuardStats } from './dax/guard.ts';
 import { checkDax, type DaxOptions } from './dax/options.ts';
+import { rangeJournalBytes } from './dax/range-journal.ts';
 import { repairGrown } from './dax/repair.ts';
 import { DaxWindow } from './dax/window.ts';
 import { FsDaxError } from './errors.ts';
@@ -50,6 +52,11 @@ export interface FsDeviceOptions {
   /** False: no READDIRPLUS. */
   readonly readdirplus?: boolean;
   readonly log?: Logger;
+  /**
+   * Keep what another process needs to go on with the session, where the server gives memory for it (`serve`'s `survive`) and
+   * the file system can: see docs/design/survival.md. Default false.
+   */
+  readonly survive?: boolean;
   /** For tests that end the process at a step of a growth. */
   readonly onGrowthStep?: (step: GrowthStep) => void;
 }
@@ -70,8 +77,12 @@ export class FsDevice implements VirtioDevice {
   readonly maxQueueSize: number;
   readonly config: Uint8Array;
   readonly shmRegions: readonly { readonly shmid: number; readonly size: number }[];
+  readonly stateBytes?: number;
+  readonly #places: number;
   readonly #session: FuseSession;
   readonly #window: DaxWindow | null;
+  readonly #log: Logger;
+  readonly #fs: Filesystem;
   readonly #queues: (DeviceQueue | null)[];
   /** Queues that the driver uses. */
   readonly #used = new Set<number>();
@@ -81,6 +92,8 @@ export class FsDevice implements VirtioDevice {
   /** The queue inside `process`: its completions are announced at the end. */
   #batch: DeviceQueue | null = null;
   #deferred = false;
+  /** The journal of this connection was opened. */
+  #journaled = false;
 
   /** @throws FsDaxError when an option is out of range, or the crash record cannot be opened */
   constructor(options: FsDeviceOptions) {
@@ -95,9 +108,14 @@ export class FsDevice implements VirtioDevice {
         `a window of ${windowSize} bytes; give a multiple of 2 MiB, or 0 for none`,
       );
     }
+    this.#log = log;
+    this.#fs = fs;
     this.queueCount = numRequestQueues + 1;
     this.maxQueueSize = queueSize;
     this.#queues = new Array<DeviceQueue | null>(this.queueCount).fill(null);
+    this.#places = this.queueCount * queueSize;
+    const stateBytes = options.survive === true ? stateBytesOf(options, this.#places, windowSize, log) : 0;
+    if (stateBytes > 0) this.stateBytes = stateBytes;
     this.shmRegions = windowSize > 0 ? [{ shmid: VIRTIO_FS_SHMCAP_ID_CACHE, size: windowSize }] : [];
     const window = windowSize > 0 ? openWindow(options, windowSize, log) : null;
     this.#window = window;
@@ -127,7 +145,19 @@ export class FsDevice implements VirtioDevice {
     this.#host = host;
   }
 
+  /** @returns false when the session of the process before is lost */
+  restore(): boolean {
+    this.#openJournal();
+    if (this.#journaled && this.#session.restore()) {
+      this.#window?.restore();
+      return true;
+    }
+    this.reset();
+    return false;
+  }
+
   startQueue(index: number, queue: DeviceQueue): void {
+    this.#openJournal();
     this.#queues[index] = queue;
     this.#used.add(index);
     this.#window?.restart();
@@ -160,6 +190,12 @@ export class FsDevice implements VirtioDevice {
   }
 
   reset(): void {
+    if (this.#journaled) {
+      // What stands there is the next process's, or was cleared.
+      this.#journaled = false;
+      if (this.#window !== null) this.#window.journal = null;
+      this.#session.closeJournal();
+    }
     this.#used.clear();
     this.#session.reset();
     this.#window?.forgetAll();
@@ -174,6 +210,30 @@ export class FsDevice implements VirtioDevice {
   [Symbol.dispose](): void {
     this.#session[Symbol.dispose]();
     this.#window?.[Symbol.dispose]();
+  }
+
+  /** Keeps what another process needs, from before the first request on. */
+  #openJournal(): void {
+    const state = this.#host?.state ?? null;
+    if (state === null || this.#journaled) return;
+    const windowAt = state.bytes.length - rangeJournalBytes(this.#windowRanges);
+    const failed = this.#session.openJournal({
+      bytes: state.bytes.subarray(0, windowAt),
+      store: state,
+      places: this.#places,
+      placeOf: (message) => (message as Chain).queue.index * this.maxQueueSize + (message as Chain).head,
+      again: (message) => (message as Chain).again,
+    });
+    if (failed < 0) {
+      this.#log.error('the session ends with this process: no journal can be kept', { errno: -failed });
+      return;
+    }
+    this.#journaled = true;
+    if (this.#window !== null) this.#window.journal = state.bytes.subarray(windowAt);
+  }
+
+  get #windowRanges(): number {
+    return (this.shmRegions[0]?.size ?? 0) / DAX_RANGE;
   }
 
   /** Some queues run and others do not: the rest is about to follow, one way or the other. */
@@ -212,6 +272,12 @@ export class FsDevice implements VirtioDevice {
 
   #answer(queue: DeviceQueue, op: Operation): void {
     if (this.#window?.answerAtStop(op)) return;
+    if (this.#fs.cancel?.(op)) {
+      // A lock that is waited for: it is asked for once more, or the guest's call is interrupted.
+      if (queue.unfetch(this.#chainOf(op))) this.#session.abandon(op);
+      op.complete(-EINTR);
+      return;
+    }
     // A Filesystem that works with timers or Promises: it may have done the request in part, so that is not repeated.
     const chain = this.#chainOf(op);
     this.#session.abandon(op);
@@ -243,6 +309,20 @@ export class FsDevice implements VirtioDevice {
       }
     });
   }
+}
+
+/** Bytes of the journal; 0 where none can be kept. */
+function stateBytesOf({ fs, dax = {} }: FsDeviceOptions, places: number, windowSize: number, log: Logger): number {
+  const filesystem = fs.openJournal === undefined ? undefined : fs.journalBytes;
+  if (filesystem === undefined) {
+    log.warn('the file system keeps no journal: a session ends with this process');
+    return 0;
+  }
+  if (windowSize > 0 && dax.tail === 'copy') {
+    log.warn('dax-tail copy: what the guest stored in a private copy ends with this process, so no journal is kept');
+    return 0;
+  }
+  return journalBytes(places, filesystem) + rangeJournalBytes(windowSize / DAX_RANGE);
 }
 
 function openWindow(options: FsDeviceOptions, windowSize: number, log: Logger): DaxWindow {

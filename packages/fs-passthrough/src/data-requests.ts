@@ -25,15 +25,18 @@ import {
 } from '@oriel/sys';
 import { FILE } from './handles.ts';
 import type { Share } from './share.ts';
+import { OwnAppends } from './survival/own-appends.ts';
 
 const FALLOCATE_MODES = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
 
 /** Requests on contents. */
 export class DataRequests {
   readonly #share: Share;
+  readonly #own: OwnAppends;
 
   constructor(share: Share) {
     this.#share = share;
+    this.#own = new OwnAppends(share);
   }
 
   read(op: Operation, fh: number, offset: number, io: IoVector): number {
@@ -75,6 +78,12 @@ export class DataRequests {
     // Write-back of the driver's page cache has its place; a write() on an O_APPEND file goes to the end.
     const append = (openFlags & O_APPEND) !== 0 && (writeFlags & FUSE_WRITE_CACHE) === 0;
     const flags = append ? RWF_APPEND : 0;
+    if (append && op.intent !== null) {
+      const appended = this.#own.appended(op.intent, fd, io);
+      if (appended !== 0) {
+        return appended;
+      }
+    }
     if ((writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0 && this.#hasSetId(fd)) {
       const failed = credentials.dropFsetid();
       if (failed < 0) {

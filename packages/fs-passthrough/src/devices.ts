@@ -18,6 +18,8 @@ import {
   XFS_SUPER_MAGIC,
 } from '@oriel/sys';
 import type { Scratch } from './scratch.ts';
+import { keepFd } from './survival/keep-fd.ts';
+import { mountName, type ShareJournal } from './survival/share-journal.ts';
 
 /** File systems in memory: nothing to wait for. */
 const IN_MEMORY: ReadonlySet<number> = new Set([TMPFS_MAGIC, RAMFS_MAGIC]);
@@ -75,6 +77,8 @@ export class Device {
   handleErrno = 0;
   /** Inodes and handles on it; at 0 the record goes. */
   users = 0;
+  /** Its number in the journal; 0: it has none. */
+  journalRecord = 0;
   readonly #slots = new Map<number, number>();
   /** Inode numbers that a double cannot hold. */
   readonly #bigSlots = new Map<bigint, number>();
@@ -126,6 +130,7 @@ export class Devices {
   #last: Device | undefined;
   /** Descriptors that the records hold. */
   mountFds = 0;
+  #journal: ShareJournal | null = null;
 
   constructor(sys: { fd: SysFd; file: SysFile }, scratch: Scratch) {
     this.#fd = sys.fd;
@@ -166,6 +171,27 @@ export class Devices {
     return device;
   }
 
+  /** Tells the journal of mounts from now on; null: nobody, and what it was told stays. */
+  useJournal(journal: ShareJournal | null): void {
+    this.#journal = journal;
+    for (const device of this.#list) {
+      device.journalRecord = 0;
+      this.#record(device);
+    }
+  }
+
+  /** A mount that the journal tells of. @param mountFd - given away */
+  takeUp(record: number, major: number, minor: number, mount: number, mountFd: number): Device {
+    const device = this.obtain(major, minor, mount, mountFd);
+    if (device.mountFd >= 0) {
+      this.#fd.close(mountFd);
+    } else {
+      this.setMountFd(device, mountFd);
+    }
+    device.journalRecord = record;
+    return device;
+  }
+
   /** Notes how a try of file handles ended: a descriptor, which is given away, or a negative errno. */
   setMountFd(device: Device, result: number): void {
     if (result < 0) {
@@ -173,6 +199,21 @@ export class Devices {
     } else {
       device.mountFd = result;
       this.mountFds++;
+      this.#record(device);
+    }
+  }
+
+  /** A mount whose files can be opened by handle is told to the journal, with a descriptor to do so. */
+  #record(device: Device): void {
+    const journal = this.#journal;
+    if (journal === null || device.mountFd < 0 || device.journalRecord !== 0) {
+      return;
+    }
+    const record = journal.addDevice(device.major, device.minor, device.mount);
+    if (record !== 0 && keepFd(journal.store, this.#fd, mountName(record), device.mountFd)) {
+      device.journalRecord = record;
+    } else if (record !== 0) {
+      journal.removeDevice(record);
     }
   }
 
@@ -180,6 +221,10 @@ export class Devices {
   release(device: Device): void {
     device.users--;
     if (device.users === 0) {
+      if (this.#journal !== null && device.journalRecord !== 0) {
+        this.#journal.removeDevice(device.journalRecord);
+        this.#journal.store.forget(mountName(device.journalRecord));
+      }
       if (device.mountFd >= 0) {
         this.#fd.close(device.mountFd);
         device.mountFd = -1;

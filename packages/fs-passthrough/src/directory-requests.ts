@@ -7,8 +7,10 @@ import { DIRECTORY } from './handles.ts';
 import type { Lookup } from './lookup.ts';
 import type { PassthroughSys } from './options.ts';
 import type { Share } from './share.ts';
+import type { OwnEffects } from './survival/own-effects.ts';
 
 const DOT = 0x2e;
+const DIRECTORY_FLAGS = O_RDONLY | O_DIRECTORY | O_NONBLOCK;
 
 /** The name of the record at which a buffer stands, for logs. */
 class RecordName {
@@ -25,11 +27,13 @@ export class DirectoryRequests implements Disposable {
   readonly #share: Share;
   readonly #lookup: Lookup;
   readonly #streams: DirStreams;
+  readonly #own: OwnEffects;
   readonly #recordName = new RecordName();
 
-  constructor(sys: PassthroughSys, share: Share, lookup: Lookup) {
+  constructor(sys: PassthroughSys, share: Share, lookup: Lookup, own: OwnEffects) {
     this.#share = share;
     this.#lookup = lookup;
+    this.#own = own;
     this.#streams = new DirStreams(sys.mem, sys.file);
   }
 
@@ -46,11 +50,15 @@ export class DirectoryRequests implements Disposable {
       rareLog.warn('the guest has as many directories open as limits.maxDirStreams allows: ENFILE', nodeid);
       return -ENFILE;
     }
-    const fd = this.#share.openInode(slot, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+    this.#own.takeBack(op.intent, DIRECTORY);
+    const fd = this.#share.openInode(slot, DIRECTORY_FLAGS);
     if (fd < 0) {
       return fd;
     }
-    op.fh = handles.fh(handles.insert(fd, DIRECTORY, inodes.device(slot), false));
+    if (op.intent !== null) {
+      op.intent.fh = handles.nextFh;
+    }
+    op.fh = handles.fh(handles.insert(fd, DIRECTORY, inodes.device(slot), nodeid, DIRECTORY_FLAGS));
     op.openFlags = settings.cache.directoryFlags;
     return 0;
   }
@@ -95,11 +103,11 @@ export class DirectoryRequests implements Disposable {
     }
   }
 
-  releasedir(fh: number): number {
+  releasedir(op: Operation, fh: number): number {
     const { handles } = this.#share;
     const slot = handles.slotOf(fh, DIRECTORY);
     if (slot < 0) {
-      return -EBADF;
+      return op.intent?.again ? 0 : -EBADF;
     }
     this.#streams.close(slot);
     handles.release(slot);
@@ -136,7 +144,8 @@ export class DirectoryRequests implements Disposable {
       return this.#add(buffer, sink);
     }
     const { entry } = op;
-    this.#lookup.answer(entry, slot, directory);
+    // Not noted: a reply counts many. What a process that ends counted twice is forgotten with the session.
+    this.#lookup.answer(entry, slot, directory, null);
     const { attr } = entry;
     const { nextLo, nextHi, type } = buffer;
     if (sink.add(bytes, nameAt, nameLen, attr.inoLo, attr.inoHi, nextLo, nextHi, type, entry)) {

@@ -17,6 +17,7 @@ import {
 } from '@oriel/sys';
 import type { Lookup } from './lookup.ts';
 import type { Share } from './share.ts';
+import type { OwnEffects } from './survival/own-effects.ts';
 
 const RENAME_FLAGS = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
 /** Permission bits and the three above them. */
@@ -28,13 +29,16 @@ const NOWHERE: Address = 0;
 export class EntryRequests {
   readonly #share: Share;
   readonly #lookup: Lookup;
+  readonly #own: OwnEffects;
 
-  constructor(share: Share, lookup: Lookup) {
+  constructor(share: Share, lookup: Lookup, own: OwnEffects) {
     this.#share = share;
     this.#lookup = lookup;
+    this.#own = own;
   }
 
   lookup(op: Operation, parent: number, name: Name): number {
+    this.#own.takeBack(op.intent);
     const directory = this.#share.inodes.slotOf(parent);
     return directory < 0 ? -EBADF : this.#answer(op, directory, name);
   }
@@ -81,26 +85,38 @@ export class EntryRequests {
     if (fd < 0 || dirfd < 0) {
       return fd < 0 ? fd : dirfd;
     }
-    let result = file.linkat(procFd, inodes.numberOfFd(fd), dirfd, newName.addr, AT_SYMLINK_FOLLOW);
+    const { intent } = op;
+    const counted = this.#own.finished(intent);
+    if (counted >= 0) {
+      return this.#answerKnown(op, directory, counted);
+    }
+    this.#own.takeBack(intent);
+    let result = 0;
+    if (!this.#own.isLinked(intent, dirfd, newName.addr, slot)) {
+      if (intent !== null) {
+        this.#own.note(intent, 0, dirfd, newName.addr);
+      }
+      result = file.linkat(procFd, inodes.numberOfFd(fd), dirfd, newName.addr, AT_SYMLINK_FOLLOW);
+    }
     if (result === 0) {
       inodes.linked(slot);
       result = status.ofFd(fd);
     }
     if (result === 0) {
-      this.#lookup.answer(op.entry, slot, directory);
+      this.#lookup.answer(op.entry, slot, directory, intent);
     }
     return result;
   }
 
-  unlink(parent: number, name: Name): number {
-    return this.#remove(parent, name, 0);
+  unlink(op: Operation, parent: number, name: Name): number {
+    return this.#remove(op, parent, name, 0);
   }
 
-  rmdir(parent: number, name: Name): number {
-    return this.#remove(parent, name, AT_REMOVEDIR);
+  rmdir(op: Operation, parent: number, name: Name): number {
+    return this.#remove(op, parent, name, AT_REMOVEDIR);
   }
 
-  rename(parent: number, name: Name, newParent: number, newName: Name, flags: number): number {
+  rename(op: Operation, parent: number, name: Name, newParent: number, newName: Name, flags: number): number {
     const { file, inodes, settings } = this.#share;
     const from = inodes.slotOf(parent);
     const to = inodes.slotOf(newParent);
@@ -118,10 +134,22 @@ export class EntryRequests {
     if (fromFd < 0 || toFd < 0) {
       return fromFd < 0 ? fromFd : toFd;
     }
+    const { intent } = op;
+    if (this.#own.isRenamed(intent, toFd, newName.addr)) {
+      return 0;
+    }
+    if (intent !== null) {
+      this.#own.note(intent, 0, fromFd, name.addr);
+      if ((flags & RENAME_EXCHANGE) === 0) {
+        this.#own.noteGoing(intent, 1, toFd, newName.addr);
+      } else {
+        this.#own.note(intent, 1, toFd, newName.addr);
+      }
+    }
     return file.renameat2(fromFd, name.addr, toFd, newName.addr, flags);
   }
 
-  #remove(parent: number, name: Name, flags: number): number {
+  #remove(op: Operation, parent: number, name: Name, flags: number): number {
     const { file, inodes, settings } = this.#share;
     const directory = inodes.slotOf(parent);
     if (directory < 0) {
@@ -131,7 +159,17 @@ export class EntryRequests {
       return -EROFS;
     }
     const dirfd = inodes.fd(directory);
-    return dirfd < 0 ? dirfd : file.unlinkat(dirfd, name.addr, flags);
+    if (dirfd < 0) {
+      return dirfd;
+    }
+    const { intent } = op;
+    if (this.#own.isGone(intent, dirfd, name.addr)) {
+      return 0;
+    }
+    if (intent !== null) {
+      this.#own.noteGoing(intent, 0, dirfd, name.addr);
+    }
+    return file.unlinkat(dirfd, name.addr, flags);
   }
 
   /** Makes what is no regular file to be opened, as the caller, and answers with its entry. */
@@ -144,6 +182,12 @@ export class EntryRequests {
     if (settings.readonly) {
       return -EROFS;
     }
+    const { intent } = op;
+    const counted = this.#own.finished(intent);
+    if (counted >= 0) {
+      return this.#answerKnown(op, directory, counted);
+    }
+    this.#own.takeBack(intent);
     // Before it is made: afterwards it could only be made known.
     if (!this.#lookup.roomFor(name)) {
       return -ENFILE;
@@ -152,6 +196,12 @@ export class EntryRequests {
     const dirfd = inodes.fd(directory);
     if (dirfd < 0) {
       return dirfd;
+    }
+    if (this.#own.isMade(op, dirfd, name.addr, mode)) {
+      return this.#answer(op, directory, name);
+    }
+    if (intent !== null) {
+      this.#own.note(intent, 0, dirfd, name.addr);
     }
     let result = credentials.become(op.uid, op.gid, op.supplementaryGroup);
     if (result === 0) {
@@ -181,7 +231,19 @@ export class EntryRequests {
     if (slot < 0) {
       return slot;
     }
-    this.#lookup.answer(op.entry, slot, directory);
+    this.#lookup.answer(op.entry, slot, directory, op.intent);
+    return 0;
+  }
+
+  /** Answers for an inode that an earlier process made and counted. */
+  #answerKnown(op: Operation, directory: number, slot: number): number {
+    const { inodes, status } = this.#share;
+    const fd = inodes.fd(slot);
+    const failed = fd < 0 ? fd : status.ofFd(fd);
+    if (failed < 0) {
+      return failed;
+    }
+    this.#lookup.fill(op.entry, slot, directory);
     return 0;
   }
 }

@@ -41,6 +41,8 @@ export class FileHandles implements Disposable {
   readonly #fd: SysFd;
   readonly #file: SysFile;
   readonly #scratch: Scratch;
+  /** The kept handles of a share with a journal; the chunks then hold but the temporary ones. */
+  #column: Uint32Array | null = null;
   readonly #chunks: (Mapping | undefined)[] = [];
   readonly #words: Uint32Array[] = [];
 
@@ -51,14 +53,40 @@ export class FileHandles implements Disposable {
     this.#scratch = scratch;
   }
 
+  /** Keeps handles from now on in a column of eight words a slot; null: in memory of its own. Those of before are lost. */
+  useColumn(column: Uint32Array | null): void {
+    this.#column = column;
+  }
+
   /** Keeps the handle of an O_PATH descriptor. @returns 0 or a negative errno @throws SysError ENOMEM */
   keep(slot: number, fd: number): number {
-    return this.#ask(slot, fd, this.#scratch.empty, AT_EMPTY_PATH);
+    const column = this.#column;
+    if (column === null || slot === TEMPORARY) {
+      return this.#ask(slot, fd, this.#scratch.empty, AT_EMPTY_PATH);
+    }
+    const failed = this.#ask(TEMPORARY, fd, this.#scratch.empty, AT_EMPTY_PATH);
+    if (failed === 0) {
+      const asked = this.#words[TEMPORARY]!;
+      for (let word = 0; word < RECORD_WORDS; word++) {
+        column[slot * RECORD_WORDS + word] = asked[word]!;
+      }
+    }
+    return failed;
   }
 
   /** Opens the file of a kept handle, O_PATH. @returns a descriptor or a negative errno, ESTALE when the file is gone */
   open(slot: number, mountFd: number): number {
-    return this.#file.openByHandleAt(mountFd, this.#record(slot), REOPEN_FLAGS);
+    const column = this.#column;
+    if (column === null || slot === TEMPORARY) {
+      return this.#file.openByHandleAt(mountFd, this.#record(slot), REOPEN_FLAGS);
+    }
+    const record = this.#record(TEMPORARY);
+    const copy = this.#words[TEMPORARY]!;
+    for (let word = 0; word < RECORD_WORDS; word++) {
+      copy[word] = column[slot * RECORD_WORDS + word]!;
+    }
+    // Written by another process: the kernel is told of no more bytes than there are.
+    return copy[BYTES_WORD]! > ROOM ? -ESTALE : this.#file.openByHandleAt(mountFd, record, REOPEN_FLAGS);
   }
 
   /**
@@ -70,9 +98,10 @@ export class FileHandles implements Disposable {
     if (this.#ask(TEMPORARY, dirfd, name, flags) < 0 || this.#scratch.mountIdWord[0] !== mount) {
       return false;
     }
-    const kept = this.#words[slot >>> CHUNK_BITS]!;
+    const column = this.#column;
+    const kept = column ?? this.#words[slot >>> CHUNK_BITS]!;
     const asked = this.#words[TEMPORARY]!;
-    const at = (slot & (CHUNK_RECORDS - 1)) * RECORD_WORDS;
+    const at = (column === null ? slot & (CHUNK_RECORDS - 1) : slot) * RECORD_WORDS;
     if (kept[at + BYTES_WORD] !== asked[BYTES_WORD] || kept[at + TYPE_WORD] !== asked[TYPE_WORD]) {
       return false;
     }

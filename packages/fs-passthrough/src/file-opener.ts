@@ -111,7 +111,7 @@ export class FileOpener {
     }
     // Now, and not at the end: the driver may forget what it knows of the inode by other requests.
     if (directory !== NO_DIRECTORY) {
-      this.#lookup.answer(op.entry, slot, directory);
+      this.#lookup.answer(op.entry, slot, directory, op.intent);
     }
     return true;
   }
@@ -127,22 +127,31 @@ export class FileOpener {
 
   /** Makes a handle of a descriptor, which is given away, and answers with it. @returns 0 or -ENFILE */
   answer(op: Operation, fd: number, nodeid: number, device: Device, flags: number): number {
-    const { handles, settings, fd: sysFd } = this.#share;
+    const { handles, fd: sysFd } = this.#share;
     if (handles.full(FILE)) {
       sysFd.close(fd);
       return -ENFILE;
     }
-    const handle = handles.insert(fd, FILE, device, (flags & (O_SYNC | O_DSYNC)) !== 0);
+    if (op.intent !== null) {
+      op.intent.fh = handles.nextFh;
+    }
+    const handle = handles.insert(fd, FILE, device, nodeid, (flags & KEPT_FLAGS) | O_NOCTTY);
     op.fh = handles.fh(handle);
+    op.openFlags = this.openFlags(nodeid, device, flags);
+    return 0;
+  }
+
+  /** FOPEN_* of a handle. @param flags - O_* of its open */
+  openFlags(nodeid: number, device: Device, flags: number): number {
+    const { settings } = this.#share;
     let openFlags = settings.cache.fileFlags;
     if (settings.daxKeepCache && this.inDaxUse(nodeid)) {
       openFlags |= FOPEN_KEEP_CACHE;
     }
-    // Nothing happens on a local disk at close; a file open for writing must still push out what was stored by mmap.
-    if (device.local && (flags & O_ACCMODE) === O_RDONLY) {
+    // Nothing happens on a local disk at close, but that locks end; a file open for writing must still push out what was stored by mmap.
+    if (device.local && (flags & O_ACCMODE) === O_RDONLY && !settings.posixLocks) {
       openFlags |= FOPEN_NOFLUSH;
     }
-    op.openFlags = openFlags;
-    return 0;
+    return openFlags;
   }
 }

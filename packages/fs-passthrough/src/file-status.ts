@@ -75,6 +75,10 @@ export class FileStatus {
     return this.#words[NLINK]!;
   }
 
+  get uid(): number {
+    return this.#words[UID]!;
+  }
+
   get inoLo(): number {
     return this.#words[INO]!;
   }

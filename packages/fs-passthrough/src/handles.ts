@@ -1,7 +1,8 @@
 /** Open files and directories that the guest holds: dense columns by slot, with a count of system calls still under way. */
-import type { SysFd } from '@oriel/sys';
+import { O_DIRECTORY, O_DSYNC, O_SYNC, type SysFd } from '@oriel/sys';
 import type { Device, Devices } from './devices.ts';
-import { grownInt32, SlotIds } from './slot-ids.ts';
+import { grownInt32, MAX_SLOTS, SlotIds } from './slot-ids.ts';
+import type { ShareJournal } from './survival/share-journal.ts';
 
 /** Kinds of handle. */
 export const FILE = 1;
@@ -11,7 +12,8 @@ export const DIRECTORY = 2;
 export class Handles {
   readonly #sys: SysFd;
   readonly #devices: Devices;
-  readonly #ids: SlotIds;
+  #journal: ShareJournal | null = null;
+  #ids: SlotIds;
   #fds = new Int32Array(0);
   /** FILE or DIRECTORY. */
   #kinds = new Int32Array(0);
@@ -48,25 +50,93 @@ export class Handles {
       : this.#ids.used - this.#directories >= this.#maxFiles;
   }
 
+  /** The fh that the next handle will have. */
+  get nextFh(): number {
+    return this.#ids.nextId;
+  }
+
+  /** Handles stand in a journal from now on, or (null) nowhere else. There must be none; what a journal says stays. */
+  useJournal(journal: ShareJournal | null): void {
+    const max = this.#maxFiles + this.#maxDirectories;
+    this.#journal = journal;
+    this.#ids =
+      journal === null ? new SlotIds(max) : new SlotIds(max, { ids: journal.openIds, mark: journal.openMark });
+    this.#fds = new Int32Array(0);
+    this.#kinds = new Int32Array(0);
+    this.#calls = new Int32Array(0);
+    this.#sync = new Int32Array(0);
+    this.#grow(this.#ids.capacity);
+  }
+
+  /** Ends every handle of this process, which stays in the journal. No call may be under way. */
+  letGo(): void {
+    for (let slot = 1; slot < this.#ids.end; slot++) {
+      if (this.#ids.isUsed(slot)) {
+        this.#closeSlot(slot);
+      }
+    }
+  }
+
+  /**
+   * Opens the handles of the journal again.
+   * @param open - opens an inode; a negative errno: the handle goes, and its fh names nothing
+   * @returns how many are lost
+   */
+  restore(
+    journal: ShareJournal,
+    open: (nodeid: number, flags: number) => number,
+    deviceOf: (nodeid: number) => Device,
+  ): number {
+    let lost = 0;
+    for (let slot = 1; slot < this.#ids.end; slot++) {
+      if (!this.#ids.isUsed(slot)) {
+        continue;
+      }
+      const nodeid = journal.openNodeids[slot]!;
+      const flags = journal.openFlags[slot]!;
+      const fd = open(nodeid, flags);
+      if (fd < 0) {
+        lost++;
+        this.#ids.release(slot);
+        continue;
+      }
+      this.#set(slot, fd, (flags & O_DIRECTORY) !== 0 ? DIRECTORY : FILE, deviceOf(nodeid), flags);
+    }
+    return lost;
+  }
+
   /**
    * Adds a handle; the descriptor is given away. The caller has asked `full` before.
+   * @param nodeid - the inode that was opened
+   * @param flags - O_* of the open, O_DIRECTORY for a directory
    * @returns its slot
    */
-  insert(fd: number, kind: number, device: Device, sync: boolean): number {
+  insert(fd: number, kind: number, device: Device, nodeid: number, flags: number): number {
+    const journal = this.#journal;
+    const next = this.#ids.nextId;
+    if (journal !== null && next > 0) {
+      const slot = next % (MAX_SLOTS + 1);
+      journal.openNodeids[slot] = nodeid;
+      journal.openFlags[slot] = flags;
+    }
     const slot = this.#ids.take();
     if (this.#fds.length < this.#ids.capacity) {
       this.#grow(this.#ids.capacity);
     }
+    this.#set(slot, fd, kind, device, flags);
+    return slot;
+  }
+
+  #set(slot: number, fd: number, kind: number, device: Device, flags: number): void {
     device.users++;
     this.#fds[slot] = fd;
     this.#kinds[slot] = kind;
     this.#calls[slot] = 0;
-    this.#sync[slot] = sync ? 1 : 0;
+    this.#sync[slot] = (flags & (O_SYNC | O_DSYNC)) !== 0 ? 1 : 0;
     this.#deviceOf[slot] = device;
     if (kind === DIRECTORY) {
       this.#directories++;
     }
-    return slot;
   }
 
   /** The fh that names a slot. */
@@ -125,6 +195,11 @@ export class Handles {
   }
 
   #remove(slot: number): void {
+    this.#ids.release(slot);
+    this.#closeSlot(slot);
+  }
+
+  #closeSlot(slot: number): void {
     if (Math.abs(this.#kinds[slot]!) === DIRECTORY) {
       this.#directories--;
     }
@@ -132,7 +207,6 @@ export class Handles {
     this.#deviceOf[slot] = undefined;
     this.#sys.close(this.#fds[slot]!);
     this.#fds[slot] = -1;
-    this.#ids.release(slot);
   }
 
   #grow(length: number): void {

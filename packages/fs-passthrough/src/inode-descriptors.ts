@@ -62,6 +62,16 @@ export class InodeDescriptors implements Disposable {
     }
   }
 
+  /** Puts back a descriptor that stayed open while the table changed. */
+  adopt(slot: number, fd: number): void {
+    this.#fds[slot] = fd;
+  }
+
+  /** An inode of an earlier process: it has none yet. */
+  setGivenUp(slot: number): void {
+    this.#fds[slot] = GIVEN_UP;
+  }
+
   /** A descriptor that had to stay may be given up (again). */
   release(slot: number): void {
     const fd = this.#fds[slot]!;
@@ -99,7 +109,9 @@ export class InodeDescriptors implements Disposable {
 
   /** Makes room for slots below `length`. */
   grow(length: number): void {
-    this.#fds = grownInt32(this.#fds, length);
+    if (length > this.#fds.length) {
+      this.#fds = grownInt32(this.#fds, length);
+    }
   }
 
   [Symbol.dispose](): void {

@@ -19,6 +19,11 @@ import type { FileStatus } from './file-status.ts';
 import { GIVEN_UP, InodeDescriptors } from './inode-descriptors.ts';
 import type { Scratch } from './scratch.ts';
 import { grownInt32, SlotIds } from './slot-ids.ts';
+import { keepFd } from './survival/keep-fd.ts';
+import { inodeName, type ShareJournal } from './survival/share-journal.ts';
+
+/** In a type's word, where the device's record in the journal stands. */
+const RECORD_SHIFT = 16;
 
 /** The root's slot, and with it its nodeid. */
 export const ROOT = 1;
@@ -48,11 +53,15 @@ export class Inodes implements Disposable {
   readonly #descriptors: InodeDescriptors;
   readonly #empty: Address;
   readonly #options: InodeTableOptions;
-  readonly #ids: SlotIds;
-  #types = new Int32Array(0);
-  #counts = new Float64Array(0);
+  #journal: ShareJournal | null = null;
+  /** Slots whose descriptor the journal's store keeps: no handle leads to them. */
+  readonly #kept = new Set<number>();
+  #ids: SlotIds;
+  /** S_IF* bits; in a journal, the device's record above them. */
+  #types: Int32Array<ArrayBuffer> = new Int32Array(0);
+  #counts: Float64Array<ArrayBuffer> = new Float64Array(0);
   /** inode number, low and high word of each slot. */
-  #inos = new Uint32Array(0);
+  #inos: Uint32Array<ArrayBuffer> = new Uint32Array(0);
   readonly #deviceOf: (Device | undefined)[] = [];
 
   constructor(
@@ -111,7 +120,7 @@ export class Inodes implements Disposable {
 
   /** S_IF* bits: the kind of file never changes. */
   type(slot: number): number {
-    return this.#types[slot]!;
+    return this.#types[slot]! & S_IFMT;
   }
 
   device(slot: number): Device {
@@ -153,7 +162,7 @@ export class Inodes implements Disposable {
     }
     const slot = device.slotOf(status.inoLo, status.inoHi);
     // Another kind of file under a known number: a file system that reuses numbers of inodes in use.
-    if (slot < 0 || this.#types[slot] !== status.type) {
+    if (slot < 0 || this.type(slot) !== status.type) {
       return UNKNOWN;
     }
     return this.#descriptors.has(slot) ? slot : this.#confirm(slot, device, dirfd, name, flags);
@@ -188,6 +197,12 @@ export class Inodes implements Disposable {
     this.#inos[2 * slot] = status.inoLo;
     this.#inos[2 * slot + 1] = status.inoHi;
     this.#deviceOf[slot] = device;
+    if (this.#journal !== null) {
+      this.#types[slot]! |= device.journalRecord << RECORD_SHIFT;
+      if (device.mountFd >= 0) {
+        this.#descriptors.handles.keep(slot, fd);
+      }
+    }
     // The root is never found by a look-up: no reply but INIT's may name it.
     if (slot !== ROOT) {
       device.set(status.inoLo, status.inoHi, slot);
@@ -244,13 +259,110 @@ export class Inodes implements Disposable {
     this.#descriptors[Symbol.dispose]();
   }
 
+  /**
+   * The last name of an inode is about to go: a later process finds it by its descriptor alone, which is kept.
+   * @returns false when it is not
+   */
+  keep(slot: number): boolean {
+    const journal = this.#journal;
+    const fd = journal === null ? -1 : this.fd(slot);
+    if (fd < 0 || !keepFd(journal!.store, this.#sys, inodeName(this.nodeid(slot)), fd)) {
+      return false;
+    }
+    this.#kept.add(slot);
+    return true;
+  }
+
+  /**
+   * The columns stand in a journal from now on, or (null) in memory of its own. Only the root is known after it; what the
+   * journal of before says stays.
+   */
+  useJournal(journal: ShareJournal | null): void {
+    this.#journal = null;
+    const device = this.#deviceOf[ROOT]!;
+    const root = { fd: this.#descriptors.fd(ROOT), type: this.type(ROOT), lo: this.#inos[2]!, hi: this.#inos[3]! };
+    for (let slot = ROOT + 1; slot < this.#ids.end; slot++) {
+      if (this.#ids.isUsed(slot)) {
+        this.#letGo(slot);
+      }
+    }
+    this.#kept.clear();
+    this.#descriptors.handles.useColumn(journal?.fileHandles ?? null);
+    this.#devices.useJournal(journal);
+    const { maxInodes } = this.#options;
+    if (journal === null) {
+      this.#ids = new SlotIds(maxInodes);
+      this.#types = new Int32Array(0);
+      this.#counts = new Float64Array(0);
+      this.#inos = new Uint32Array(0);
+      this.#ids.take();
+      this.#grow(this.#ids.capacity);
+    } else {
+      this.#ids = new SlotIds(maxInodes, { ids: journal.inodeIds, mark: journal.inodeMark });
+      this.#types = journal.types;
+      this.#counts = journal.lookups;
+      this.#inos = journal.inos;
+      if (!this.#ids.isUsed(ROOT)) {
+        this.#ids.take();
+      }
+      this.#descriptors.grow(this.#ids.capacity);
+    }
+    this.#types[ROOT] = root.type;
+    this.#inos[2] = root.lo;
+    this.#inos[3] = root.hi;
+    this.#descriptors.adopt(ROOT, root.fd);
+    this.#deviceOf[ROOT] = device;
+    this.#journal = journal;
+  }
+
+  /**
+   * Brings back what the journal tells of: those that nobody looked up go, the rest is opened when it is asked for.
+   * @param devices - by record
+   * @returns how many cannot be reached by this process
+   */
+  restore(journal: ShareJournal, devices: readonly (Device | undefined)[]): number {
+    let lost = 0;
+    for (let slot = ROOT + 1; slot < this.#ids.end; slot++) {
+      if (!this.#ids.isUsed(slot)) {
+        continue;
+      }
+      const device = devices[this.#types[slot]! >>> RECORD_SHIFT];
+      if (device === undefined || !(this.#counts[slot]! > 0)) {
+        lost += this.#counts[slot]! > 0 ? 1 : 0;
+        this.#counts[slot] = 0;
+        this.#ids.release(slot);
+        continue;
+      }
+      device.users++;
+      this.#deviceOf[slot] = device;
+      this.#descriptors.setGivenUp(slot);
+      const kept = journal.store.take(inodeName(this.nodeid(slot)));
+      if (kept !== null) {
+        this.#kept.add(slot);
+        this.#descriptors.set(slot, kept.take(), false);
+      }
+      device.set(this.#inos[2 * slot]!, this.#inos[2 * slot + 1]!, slot);
+    }
+    return lost;
+  }
+
   #remove(slot: number): void {
+    this.#letGo(slot);
+    if (this.#kept.delete(slot)) {
+      this.#journal?.store.forget(inodeName(this.nodeid(slot)));
+    }
+    // Before the slot is free: a later process must not take it for one that was looked up.
+    this.#counts[slot] = 0;
+    this.#ids.release(slot);
+  }
+
+  /** Ends what this process has of an inode. */
+  #letGo(slot: number): void {
     const device = this.#deviceOf[slot]!;
     device.delete(this.#inos[2 * slot]!, this.#inos[2 * slot + 1]!, slot);
     this.#descriptors.close(slot);
     this.#devices.release(device);
     this.#deviceOf[slot] = undefined;
-    this.#ids.release(slot);
   }
 
   /** Gives up descriptors, until so many are left with those of mounts, or no more can go. */
@@ -280,7 +392,7 @@ export class Inodes implements Disposable {
     }
     let result = status.ofFd(fd);
     const inos = this.#inos;
-    if (result === 0 && !status.isFile(inos[2 * slot]!, inos[2 * slot + 1]!, major, minor, mount, this.#types[slot]!)) {
+    if (result === 0 && !status.isFile(inos[2 * slot]!, inos[2 * slot + 1]!, major, minor, mount, this.type(slot))) {
       result = -ESTALE;
     }
     if (result < 0) {

@@ -1,5 +1,5 @@
 /** From names to inodes: one statx for an inode that is known, an O_PATH descriptor only for a new one. */
-import { type Entry, FUSE_ATTR_SUBMOUNT } from '@oriel/fuse';
+import { type Entry, FUSE_ATTR_SUBMOUNT, type Intent } from '@oriel/fuse';
 import { type Address, EMFILE, ENFILE, S_IFDIR } from '@oriel/sys';
 import { UNKNOWN } from './inodes.ts';
 import type { Share } from './share.ts';
@@ -58,10 +58,20 @@ export class Lookup {
   /**
    * Counts a lookup of an inode and fills the answer from the share's status.
    * @param parent - slot of the directory in which it was found
+   * @param intent - where the count is noted first
    */
-  answer(entry: Entry, slot: number, parent: number): void {
-    const { status, inodes, settings } = this.#share;
+  answer(entry: Entry, slot: number, parent: number, intent: Intent | null): void {
+    const { inodes } = this.#share;
+    if (intent !== null) {
+      intent.counts(inodes.nodeid(slot), inodes.count(slot));
+    }
     inodes.addLookup(slot);
+    this.fill(entry, slot, parent);
+  }
+
+  /** Fills an answer whose lookup is counted already. */
+  fill(entry: Entry, slot: number, parent: number): void {
+    const { status, inodes, settings } = this.#share;
     entry.nodeid = inodes.nodeid(slot);
     entry.generation = 0;
     entry.entryValidSec = settings.cache.validSec;

@@ -28,6 +28,7 @@ import { type FileOpener, KEPT_FLAGS, NO_DIRECTORY } from './file-opener.ts';
 import { FILE } from './handles.ts';
 import type { Lookup } from './lookup.ts';
 import type { Share } from './share.ts';
+import type { OwnEffects } from './survival/own-effects.ts';
 
 const MODE_BITS = 0o7777;
 
@@ -36,14 +37,17 @@ export class OpenRequests {
   readonly #share: Share;
   readonly #lookup: Lookup;
   readonly #opener: FileOpener;
+  readonly #own: OwnEffects;
 
-  constructor(share: Share, lookup: Lookup, opener: FileOpener) {
+  constructor(share: Share, lookup: Lookup, opener: FileOpener, own: OwnEffects) {
     this.#share = share;
+    this.#own = own;
     this.#lookup = lookup;
     this.#opener = opener;
   }
 
   open(op: Operation, nodeid: number, flags: number, killSuidgid: boolean): number {
+    this.#own.takeBack(op.intent);
     const slot = this.#share.inodes.slotOf(nodeid);
     if (slot < 0) {
       return -EBADF;
@@ -62,6 +66,12 @@ export class OpenRequests {
     if (directory < 0) {
       return -EBADF;
     }
+    const { intent } = op;
+    const counted = this.#own.finished(intent);
+    if (counted >= 0) {
+      return this.#answerFinished(op, directory, counted, flags);
+    }
+    this.#own.takeBack(intent);
     if (settings.readonly) {
       const result = this.#createExisting(op, directory, name, flags, killSuidgid);
       return result === -ENOENT ? -EROFS : result;
@@ -72,7 +82,14 @@ export class OpenRequests {
     if (!this.#lookup.roomFor(name) || handles.full(FILE)) {
       return -ENFILE;
     }
-    const fd = this.#createEntry(op, inodes.fd(directory), name.addr, O_CREAT | O_EXCL, flags, mode);
+    const dirfd = inodes.fd(directory);
+    if (intent !== null && dirfd >= 0) {
+      if (this.#own.isMade(op, dirfd, name.addr, mode)) {
+        return this.#createExisting(op, directory, name, flags & ~O_EXCL, killSuidgid);
+      }
+      this.#own.note(intent, 0, dirfd, name.addr);
+    }
+    const fd = this.#createEntry(op, dirfd, name.addr, O_CREAT | O_EXCL, flags, mode);
     if (fd === -EEXIST && (flags & O_EXCL) === 0) {
       return this.#createExisting(op, directory, name, flags, killSuidgid);
     }
@@ -94,9 +111,19 @@ export class OpenRequests {
     if (!this.#lookup.roomFor('a file without a name') || handles.full(FILE)) {
       return -ENFILE;
     }
+    const { intent } = op;
+    const counted = this.#own.finished(intent);
+    if (counted >= 0) {
+      return this.#answerFinished(op, directory, counted, flags);
+    }
+    this.#own.takeBack(intent);
     const making = O_TMPFILE | (flags & O_EXCL);
     const fd = this.#createEntry(op, inodes.fd(directory), scratch.dot, making, flags, mode);
-    return fd < 0 ? fd : this.#created(op, directory, fd, flags);
+    const result = fd < 0 ? fd : this.#created(op, directory, fd, flags);
+    if (result === 0 && intent !== null) {
+      this.#own.keepNameless(inodes.slotOf(op.entry.nodeid));
+    }
+    return result;
   }
 
   /** close() of a copy: what a file system does at the close of one of several descriptors, it does now. */
@@ -114,10 +141,11 @@ export class OpenRequests {
     return copy < 0 ? copy : fd.close(copy);
   }
 
-  release(fh: number, kind: number): number {
+  release(op: Operation, fh: number, kind: number): number {
     const slot = this.#share.handles.slotOf(fh, kind);
     if (slot < 0) {
-      return -EBADF;
+      // A process that ended has closed it.
+      return op.intent?.again ? 0 : -EBADF;
     }
     this.#share.handles.release(slot);
     return 0;
@@ -178,8 +206,26 @@ export class OpenRequests {
       sysFd.close(fd);
       return slot;
     }
-    this.#lookup.answer(op.entry, slot, directory);
+    this.#lookup.answer(op.entry, slot, directory, op.intent);
     return this.#opener.answer(op, fd, op.entry.nodeid, inodes.device(slot), flags);
+  }
+
+  /** Answers for a file that an earlier process made, counted and opened. */
+  #answerFinished(op: Operation, directory: number, slot: number, flags: number): number {
+    const { handles, inodes, status } = this.#share;
+    const fh = op.intent!.fh;
+    const fd = inodes.fd(slot);
+    const failed = fd < 0 ? fd : status.ofFd(fd);
+    if (failed < 0) {
+      return failed;
+    }
+    if (handles.slotOf(fh, FILE) < 0) {
+      return -EBADF;
+    }
+    this.#lookup.fill(op.entry, slot, directory);
+    op.fh = fh;
+    op.openFlags = this.#opener.openFlags(op.entry.nodeid, inodes.device(slot), flags);
+    return 0;
   }
 
   /** CREATE of a name that is taken: looks it up and opens it. */
@@ -201,7 +247,7 @@ export class OpenRequests {
       // Anew: the open may have truncated it.
       result = status.ofFd(fd);
       if (result === 0) {
-        this.#lookup.answer(op.entry, slot, directory);
+        this.#lookup.answer(op.entry, slot, directory, op.intent);
         return this.#opener.answer(op, fd, op.entry.nodeid, inodes.device(slot), flags);
       }
       this.#share.fd.close(fd);

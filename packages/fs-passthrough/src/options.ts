@@ -3,6 +3,7 @@ import { totalmem } from 'node:os';
 import { FOPEN_CACHE_DIR, FOPEN_DIRECT_IO, FOPEN_KEEP_CACHE } from '@oriel/fuse';
 import { type Logger, type Offload, type Sys, silentLogger } from '@oriel/sys';
 import { PassthroughError } from './errors.ts';
+import type { RetryTimer } from './locks/lock-waiters.ts';
 import { MAX_SLOTS } from './slot-ids.ts';
 
 /** The system calls that a share needs. */
@@ -61,6 +62,14 @@ export interface PassthroughOptions {
   readonly announceSubmounts?: boolean;
   /** Default 'prefer'. */
   readonly inodeFileHandles?: InodeFileHandles;
+  /**
+   * Locks by fcntl(2), and by flock(2), that other guests and the host see; if not, each guest keeps its own to itself. One that
+   * is waited for cannot be interrupted in the guest: no driver says so. Default false each.
+   */
+  readonly posixLocks?: boolean;
+  readonly flockLocks?: boolean;
+  /** For locks that are waited for; without it they are refused with EOPNOTSUPP. `(ms, call) => loop.timer(ms, call)`. */
+  readonly timer?: RetryTimer;
 }
 
 /** What a cache policy means for replies. */
@@ -100,6 +109,7 @@ export interface Settings {
   readonly xattr: boolean;
   readonly announceSubmounts: boolean;
   readonly inodeFileHandles: InodeFileHandles;
+  readonly posixLocks: boolean;
 }
 
 const FILE_HANDLE_WORDS: readonly InodeFileHandles[] = ['never', 'prefer', 'mandatory'];
@@ -171,5 +181,6 @@ export function settingsOf(options: PassthroughOptions): Settings {
     xattr: options.xattr ?? false,
     announceSubmounts: options.announceSubmounts ?? true,
     inodeFileHandles,
+    posixLocks: options.posixLocks ?? false,
   };
 }

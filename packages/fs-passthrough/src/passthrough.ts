@@ -1,5 +1,16 @@
 /** A host directory as a `Filesystem`: this class takes each request to the part that serves it. */
-import type { DirSink, Filesystem, IoVector, MapInfo, Name, Operation, SetAttr, StatfsOut } from '@oriel/fuse';
+import type {
+  DirSink,
+  FileLock,
+  Filesystem,
+  FilesystemJournal,
+  IoVector,
+  MapInfo,
+  Name,
+  Operation,
+  SetAttr,
+  StatfsOut,
+} from '@oriel/fuse';
 import type { Address } from '@oriel/sys';
 import { AttributeRequests } from './attribute-requests.ts';
 import { DataRequests } from './data-requests.ts';
@@ -7,11 +18,14 @@ import { DirectoryRequests } from './directory-requests.ts';
 import { EntryRequests } from './entry-requests.ts';
 import { FileOpener } from './file-opener.ts';
 import { DIRECTORY, FILE } from './handles.ts';
+import { LockRequests } from './locks/lock-requests.ts';
 import { Lookup } from './lookup.ts';
 import { MappingRequests } from './mapping-requests.ts';
 import { OpenRequests } from './open-requests.ts';
 import type { PassthroughOptions } from './options.ts';
 import { Share } from './share.ts';
+import { OwnEffects } from './survival/own-effects.ts';
+import { ShareSurvival } from './survival/share-survival.ts';
 import { XattrRequests } from './xattr-requests.ts';
 
 /** What a share holds at the moment. */
@@ -37,6 +51,7 @@ export interface PassthroughStats {
  */
 export class PassthroughFilesystem implements Filesystem, Disposable {
   readonly #share: Share;
+  readonly #survival: ShareSurvival;
   readonly #entries: EntryRequests;
   readonly #attributes: AttributeRequests;
   readonly #opener: FileOpener;
@@ -44,6 +59,7 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
   readonly #data: DataRequests;
   readonly #directories: DirectoryRequests;
   readonly #mappings: MappingRequests;
+  readonly #locks: LockRequests;
   /** Only with the option `xattr`: a session answers ENOSYS for what is not there. */
   readonly getxattr?: (op: Operation, nodeid: number, name: Name, to: Address, size: number) => number;
   readonly setxattr?: (
@@ -56,6 +72,10 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
     aclKillSgid: boolean,
   ) => number;
   readonly listxattr?: (op: Operation, nodeid: number, to: Address, size: number) => number;
+  /** Only with `posixLocks` or `flockLocks`. */
+  readonly locks?: { readonly posix: boolean; readonly flock: boolean };
+  readonly getlk?: (op: Operation, nodeid: number, fh: number, lock: FileLock) => number;
+  readonly setlk?: (op: Operation, nodeid: number, fh: number, lock: FileLock, wait: boolean) => number;
   readonly removexattr?: (op: Operation, nodeid: number, name: Name) => number;
   #disposed = false;
 
@@ -68,21 +88,31 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
   constructor(options: PassthroughOptions) {
     const share = new Share(options);
     const lookup = new Lookup(share);
+    const own = new OwnEffects(share);
     this.#share = share;
-    this.#entries = new EntryRequests(share, lookup);
+    this.#survival = new ShareSurvival(share);
+    this.#entries = new EntryRequests(share, lookup, own);
     this.#attributes = new AttributeRequests(share);
     this.#opener = new FileOpener(share, lookup);
-    this.#opens = new OpenRequests(share, lookup, this.#opener);
+    this.#opens = new OpenRequests(share, lookup, this.#opener, own);
     this.#data = new DataRequests(share);
-    this.#directories = new DirectoryRequests(options.sys, share, lookup);
+    this.#directories = new DirectoryRequests(options.sys, share, lookup, own);
     this.#mappings = new MappingRequests(share);
+    const { posixLocks = false, flockLocks = false } = options;
+    this.#locks = new LockRequests(share, options.timer);
+    if (posixLocks || flockLocks) {
+      const locks = this.#locks;
+      this.locks = { posix: posixLocks, flock: flockLocks };
+      this.getlk = (_op, nodeid, fh, lock) => locks.get(nodeid, fh, lock);
+      this.setlk = (op, nodeid, fh, lock, wait) => locks.set(op, nodeid, fh, lock, wait);
+    }
     this.inDaxUse = (nodeid) => this.#mappings.wasMapped(nodeid);
     if (share.settings.xattr) {
       const xattrs = new XattrRequests(options.sys.mem, share);
       this.getxattr = (_op, nodeid, name, to, size) => xattrs.get(nodeid, name, to, size);
-      this.setxattr = (_op, nodeid, name, value, size, flags) => xattrs.set(nodeid, name, value, size, flags);
+      this.setxattr = (op, nodeid, name, value, size, flags) => xattrs.set(op, nodeid, name, value, size, flags);
       this.listxattr = (_op, nodeid, to, size) => xattrs.list(nodeid, to, size);
-      this.removexattr = (_op, nodeid, name) => xattrs.remove(nodeid, name);
+      this.removexattr = (op, nodeid, name) => xattrs.remove(op, nodeid, name);
     }
   }
 
@@ -116,6 +146,7 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
 
   /** Drops every handle, and every inode but the root; calls still under way end by themselves. */
   destroy(): void {
+    this.#locks.clear();
     this.#share.clear();
     this.#directories.clear();
     this.#mappings.clear();
@@ -125,13 +156,21 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
     return this.#entries.lookup(op, parent, name);
   }
 
-  forget(nodeid: number, count: number): void {
+  forget(nodeid: number, count: number, op: Operation | null): void {
     const { inodes } = this.#share;
     const slot = inodes.slotOf(nodeid);
     if (slot >= 0) {
+      const intent = op?.intent ?? null;
+      if (intent !== null) {
+        // The count of an inode that a FORGET took before tells whether it was taken away.
+        const taken = intent.again && intent.nodeid === nodeid && inodes.count(slot) !== intent.countBefore;
+        if (taken) return;
+        intent.counts(nodeid, inodes.count(slot));
+      }
       inodes.forget(slot, count);
       if (inodes.slotOf(nodeid) < 0) {
         this.#mappings.forget(nodeid);
+        this.#locks.forget(nodeid);
       }
     }
   }
@@ -164,16 +203,16 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
     return this.#entries.mkdir(op, parent, name, mode);
   }
 
-  unlink(_op: Operation, parent: number, name: Name): number {
-    return this.#entries.unlink(parent, name);
+  unlink(op: Operation, parent: number, name: Name): number {
+    return this.#entries.unlink(op, parent, name);
   }
 
-  rmdir(_op: Operation, parent: number, name: Name): number {
-    return this.#entries.rmdir(parent, name);
+  rmdir(op: Operation, parent: number, name: Name): number {
+    return this.#entries.rmdir(op, parent, name);
   }
 
-  rename(_op: Operation, parent: number, name: Name, newParent: number, newName: Name, flags: number): number {
-    return this.#entries.rename(parent, name, newParent, newName, flags);
+  rename(op: Operation, parent: number, name: Name, newParent: number, newName: Name, flags: number): number {
+    return this.#entries.rename(op, parent, name, newParent, newName, flags);
   }
 
   link(op: Operation, nodeid: number, newParent: number, newName: Name): number {
@@ -192,12 +231,17 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
     return this.#opens.tmpfile(op, parent, flags, mode);
   }
 
-  flush(_op: Operation, _nodeid: number, fh: number): number {
+  flush(_op: Operation, nodeid: number, fh: number, ownerLo: number, ownerHi: number): number {
+    this.#locks.ownerGone(nodeid, ownerLo, ownerHi);
     return this.#opens.flush(fh);
   }
 
-  release(_op: Operation, _nodeid: number, fh: number): number {
-    return this.#opens.release(fh, FILE);
+  cancel(op: Operation): boolean {
+    return this.#locks.cancel(op);
+  }
+
+  release(op: Operation, _nodeid: number, fh: number): number {
+    return this.#opens.release(op, fh, FILE);
   }
 
   read(op: Operation, _nodeid: number, fh: number, offset: number, io: IoVector): number {
@@ -261,8 +305,8 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
     return this.#directories.readdir(op, nodeid, fh, cookieLo, cookieHi, sink, plus);
   }
 
-  releasedir(_op: Operation, _nodeid: number, fh: number): number {
-    return this.#directories.releasedir(fh);
+  releasedir(op: Operation, _nodeid: number, fh: number): number {
+    return this.#directories.releasedir(op, fh);
   }
 
   fsyncdir(op: Operation, _nodeid: number, fh: number, dataOnly: boolean): number {
@@ -275,6 +319,28 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
 
   openForMapping(nodeid: number): number {
     return this.#mappings.open(nodeid);
+  }
+
+  /** Bytes of a journal of this share. */
+  get journalBytes(): number {
+    return this.#survival.bytes;
+  }
+
+  /** Keeps inodes and handles in a journal, for another process. @returns 0 or a negative errno: see `ShareSurvival.open` */
+  openJournal(journal: FilesystemJournal): number {
+    this.destroy();
+    return this.#survival.open(journal);
+  }
+
+  restore(): number {
+    return this.#survival.restore();
+  }
+
+  closeJournal(): void {
+    this.#locks.clear();
+    this.#directories.clear();
+    this.#mappings.clear();
+    this.#survival.close();
   }
 
   /** Closes everything; waits for calls under way. */

@@ -14,19 +14,35 @@ const NEVER = -1;
 /** The most slots that a table can have. */
 export const MAX_SLOTS = SLOT_MASK;
 
+/** Ids that stand in memory which outlives the object, and how many slots were ever used. */
+export interface IdColumn {
+  readonly ids: Float64Array<ArrayBuffer>;
+  readonly mark: Int32Array<ArrayBuffer>;
+}
+
 /** Hands out slots 1, 2, 3, ... and the ids that name them: of a slot's first use, the id is the slot's number. */
 export class SlotIds {
   /** Most slots in use at one time. */
   readonly max: number;
-  #ids = new Float64Array(FIRST_CAPACITY).fill(NEVER);
+  readonly #mark: Int32Array | null;
+  #ids: Float64Array<ArrayBuffer>;
   #free = new Int32Array(FIRST_CAPACITY);
   #freeCount = 0;
   #next = 1;
   #used = 0;
 
-  /** @param max - most slots in use at one time, up to `MAX_SLOTS` */
-  constructor(max: number) {
-    this.max = max;
+  /**
+   * @param max - most slots in use at one time, up to `MAX_SLOTS`
+   * @param column - where the ids stand, if not in memory of this object: zeros, or what another object wrote
+   */
+  constructor(max: number, column?: IdColumn) {
+    this.#mark = column?.mark ?? null;
+    this.#ids = column?.ids ?? new Float64Array(FIRST_CAPACITY).fill(NEVER);
+    this.max = column === undefined ? max : Math.min(max, column.ids.length - 1);
+    if (column !== undefined) {
+      this.#ids[0] = NEVER;
+      this.#takeUp(column);
+    }
   }
 
   /** Slots in use. */
@@ -65,6 +81,9 @@ export class SlotIds {
       if (slot >= this.#ids.length) {
         this.#grow();
       }
+      if (this.#mark !== null) {
+        Atomics.store(this.#mark, 0, this.#next);
+      }
       this.#ids[slot] = slot;
     }
     this.#used++;
@@ -97,7 +116,40 @@ export class SlotIds {
       return;
     }
     this.#ids[slot] = -next;
+    this.#setFree(slot);
+  }
+
+  /** The id that the next `take` gives, or 0 when it gives none. */
+  get nextId(): number {
+    if (this.#used >= this.max) {
+      return 0;
+    }
+    return this.#freeCount > 0 ? -this.#ids[this.#free[this.#freeCount - 1]!]! : this.#next;
+  }
+
+  #setFree(slot: number): void {
+    if (this.#freeCount >= this.#free.length) {
+      this.#free = grownInt32(this.#free, this.#free.length * 2);
+    }
     this.#free[this.#freeCount++] = slot;
+  }
+
+  /** Goes on where another object stopped. */
+  #takeUp({ ids, mark }: IdColumn): void {
+    const end = Math.min(Math.max(mark[0]!, 1), ids.length);
+    this.#next = end;
+    for (let slot = 1; slot < end; slot++) {
+      const id = ids[slot]!;
+      if (!Number.isSafeInteger(id) || (id !== NEVER && Math.abs(id) % REUSE !== slot)) {
+        // Taken, and not yet written; or no id of ours.
+        ids[slot] = -slot;
+        this.#setFree(slot);
+      } else if (id > 0) {
+        this.#used++;
+      } else if (id !== NEVER) {
+        this.#setFree(slot);
+      }
+    }
   }
 
   #grow(): void {
@@ -105,7 +157,6 @@ export class SlotIds {
     const ids = new Float64Array(length).fill(NEVER);
     ids.set(this.#ids);
     this.#ids = ids;
-    this.#free = grownInt32(this.#free, length);
   }
 }
 

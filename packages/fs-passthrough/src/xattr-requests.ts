@@ -1,5 +1,5 @@
 /** Extended attributes, reached by /proc/self/fd/N: the calls on descriptors refuse O_PATH. */
-import type { Name } from '@oriel/fuse';
+import type { Intent, Name, Operation } from '@oriel/fuse';
 import {
   type Address,
   EBADF,
@@ -9,12 +9,16 @@ import {
   ERANGE,
   EROFS,
   type SysMem,
+  XATTR_CREATE,
   XATTR_LIST_MAX,
 } from '@oriel/sys';
 import type { Share } from './share.ts';
 
 /** Access lists mean something only where the driver was told to heed them, which it is not. */
 const ACCESS_LISTS: readonly string[] = ['system.posix_acl_access', 'system.posix_acl_default'];
+/** What a journal notes of an attribute. */
+const ABSENT = 0;
+const PRESENT = 1;
 const TRUSTED = 'trusted.';
 const SECURITY = 'security.';
 const CAPABILITY = 'security.capability';
@@ -39,9 +43,13 @@ export class XattrRequests {
     return path < 0 ? path : this.#share.file.getxattr(path, name.addr, to, size);
   }
 
-  set(nodeid: number, name: Name, value: Address, size: number, flags: number): number {
+  set(op: Operation, nodeid: number, name: Name, value: Address, size: number, flags: number): number {
     const path = this.#pathToChange(nodeid, name);
-    return path < 0 ? path : this.#share.file.setxattr(path, name.addr, value, size, flags);
+    if (path < 0) {
+      return path;
+    }
+    const own = op.intent !== null && flags === XATTR_CREATE && this.#changed(op.intent, path, name, ABSENT);
+    return this.#share.file.setxattr(path, name.addr, value, size, own ? 0 : flags);
   }
 
   list(nodeid: number, to: Address, size: number): number {
@@ -62,9 +70,27 @@ export class XattrRequests {
     return shown > size ? -ERANGE : this.#mem.copyChecked(to, scratch.list, shown);
   }
 
-  remove(nodeid: number, name: Name): number {
+  remove(op: Operation, nodeid: number, name: Name): number {
     const path = this.#pathToChange(nodeid, name);
-    return path < 0 ? path : this.#share.file.removexattr(path, name.addr);
+    if (path < 0) {
+      return path;
+    }
+    const own = op.intent !== null && this.#changed(op.intent, path, name, PRESENT);
+    const result = this.#share.file.removexattr(path, name.addr);
+    return own && result === -ENODATA ? 0 : result;
+  }
+
+  /**
+   * Notes whether an attribute is there; of a request that is done anew, tells whether it was as `before` at first.
+   * A process that ended has changed it then, if it is not so now.
+   */
+  #changed(intent: Intent, path: Address, name: Name, before: number): boolean {
+    if (intent.again && intent.hasNumber) {
+      return intent.number === before;
+    }
+    const size = this.#share.file.getxattr(path, name.addr, this.#share.scratch.path, 0);
+    intent.number = size === -ENODATA ? ABSENT : PRESENT;
+    return false;
   }
 
   /** @returns the path of an inode with such an attribute, or a negative errno */

@@ -112,7 +112,7 @@ for (const place of PLACES) {
       const dir = share.dirFh(ROOT);
       const op = share.op();
 
-      expect(share.fs.flush(op, nodeid, fh)).to.equal(0);
+      expect(share.fs.flush(op, nodeid, fh, 0, 0)).to.equal(0);
       expect(share.fs.fsync(op, nodeid, fh, false)).to.equal(0);
       expect(share.fs.fsync(op, nodeid, fh, true)).to.equal(0);
       expect(share.fs.fsyncdir(op, ROOT, dir, false)).to.equal(0);
@@ -173,7 +173,7 @@ describe('OPEN', () => {
     expect(share.read(fh, 0, 1)).to.equal(-EBADF);
     expect(share.write(fh, 0, 'x')).to.equal(-EBADF);
     expect(share.fs.release(op, nodeid, fh)).to.equal(-EBADF);
-    expect(share.fs.flush(op, nodeid, fh)).to.equal(-EBADF);
+    expect(share.fs.flush(op, nodeid, fh, 0, 0)).to.equal(-EBADF);
     expect(share.fs.fsync(op, nodeid, fh, false)).to.equal(-EBADF);
     expect(share.fs.fsyncdir(op, ROOT, next, false)).to.equal(-EBADF);
     expect(share.fs.fallocate(op, nodeid, fh, 0, 1, 0)).to.equal(-EBADF);
@@ -280,7 +280,7 @@ describe('FLUSH', () => {
     const fh = share.fh(nodeid, O_RDWR);
     sys.reset();
 
-    expect(share.fs.flush(share.op(), nodeid, fh)).to.equal(0);
+    expect(share.fs.flush(share.op(), nodeid, fh, 0, 0)).to.equal(0);
 
     expect(sys.calls).to.deep.equal([]);
   });
@@ -293,7 +293,7 @@ describe('FLUSH', () => {
     const fh = share.fh(nodeid, O_RDWR);
     sys.reset();
 
-    expect(share.fs.flush(share.op(), nodeid, fh)).to.equal(0);
+    expect(share.fs.flush(share.op(), nodeid, fh, 0, 0)).to.equal(0);
 
     expect(sys.calls.map(({ name }) => name)).to.deep.equal(['fd.dup', 'fd.close']);
   });

@@ -108,7 +108,7 @@ export class DirRecords implements DirSink {
       const nodeid = takeU64(this.#u32, word);
       const nameLen = this.#u32[word + ENTRY_WORDS + NAMELEN_WORD]!;
       if (nodeid !== 0) {
-        this.#context.forget(nodeid, 1);
+        this.#context.forget(nodeid, 1, null);
       }
       at += this.need(nameLen);
     }
@@ -124,7 +124,7 @@ export class DirRecords implements DirSink {
     if (!dots && (hooks.attributes === undefined || hooks.attributes(entry.nodeid, entry.attr, true))) {
       return true;
     }
-    this.#context.forget(entry.nodeid, 1);
+    this.#context.forget(entry.nodeid, 1, null);
     return false;
   }
 }

@@ -1,7 +1,9 @@
 /** Replies as u32 words: every structure that a reply carries, written at word `at`. */
+
 import { TWO_32 } from '@oriel/layout';
 import type { Attributes } from './attributes.ts';
 import type { Entry } from './entry.ts';
+import type { FileLock } from './file-lock.ts';
 import { FuseAttr, FuseEntryOut } from './layout.ts';
 import type { StatfsRecord } from './statfs.ts';
 
@@ -85,4 +87,14 @@ export function putStatfs(words: Uint32Array, at: number, out: StatfsRecord): vo
   words[at + 11] = out.namelen;
   words[at + 12] = out.frsize;
   words.fill(0, at + 13, at + 20);
+}
+
+/** Writes `fuse_lk_out` at word `at`. */
+export function putLock(words: Uint32Array, at: number, lock: FileLock): void {
+  words[at] = lock.startLo;
+  words[at + 1] = lock.startHi;
+  words[at + 2] = lock.endLo;
+  words[at + 3] = lock.endHi;
+  words[at + 4] = lock.type;
+  words[at + 5] = lock.pid;
 }

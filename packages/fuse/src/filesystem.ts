@@ -1,12 +1,14 @@
 /** The file system behind a session. */
 import type { Address } from '@oriel/sys';
 import type { DirSink } from './dir-sink.ts';
+import type { FileLock } from './file-lock.ts';
 import type { IoVector } from './io-vector.ts';
 import type { MapInfo } from './map-info.ts';
 import type { Name } from './name.ts';
 import type { Operation } from './operation.ts';
 import type { SetAttr } from './set-attr.ts';
 import type { StatfsOut } from './statfs.ts';
+import type { FilesystemJournal } from './survival/journal.ts';
 
 /**
  * A file system that a session serves. Methods are synchronous: they return 0 or a positive count, a negative errno, or
@@ -24,7 +26,8 @@ export interface Filesystem {
   destroy(): void;
   /** Fills `op.entry`. */
   lookup(op: Operation, parent: number, name: Name): number;
-  forget(nodeid: number, count: number): void;
+  /** @param op - the request; null where the session takes back what it counted itself */
+  forget(nodeid: number, count: number, op: Operation | null): void;
   /** Fills `op.entry.attr`. `fh` -1: none. */
   getattr(op: Operation, nodeid: number, fh: number): number;
   /** Fills `op.entry.attr`. */
@@ -59,7 +62,8 @@ export interface Filesystem {
     openFlags: number,
     writeFlags: number,
   ): number;
-  flush(op: Operation, nodeid: number, fh: number): number;
+  /** close(2) of one of the driver's descriptors: locks of that owner on the inode end. */
+  flush(op: Operation, nodeid: number, fh: number, ownerLo: number, ownerHi: number): number;
   release(op: Operation, nodeid: number, fh: number): number;
   fsync(op: Operation, nodeid: number, fh: number, dataOnly: boolean): number;
   /** Sets `op.fh` and `op.openFlags`. */
@@ -92,6 +96,20 @@ export interface Filesystem {
     offOut: number,
     len: number,
   ): number;
+  /** Which locks come here; without it each guest keeps its own to itself. `getlk` and `setlk` are there then. */
+  readonly locks?: { readonly posix: boolean; readonly flock: boolean };
+  /** Whether `lock` could be had: makes it the one in its way, or of type F_UNLCK. */
+  getlk?(op: Operation, nodeid: number, fh: number, lock: FileLock): number;
+  /**
+   * Takes or gives up a lock. -EAGAIN: somebody else has it.
+   * @param wait - PENDING until it can be had. It may take for ever, and `cancel` may end it
+   */
+  setlk?(op: Operation, nodeid: number, fh: number, lock: FileLock, wait: boolean): number;
+  /**
+   * Ends the wait of a `setlk`, without completing it.
+   * @returns false when the operation is no such one: it will be completed
+   */
+  cancel?(op: Operation): boolean;
   syncfs?(op: Operation, nodeid: number): number;
   /** `size` 0 asks for the length only. @returns bytes; -ERANGE when they do not fit */
   getxattr?(op: Operation, nodeid: number, name: Name, to: Address, size: number): number;
@@ -114,4 +132,16 @@ export interface Filesystem {
    * @returns an fd that the caller owns, or -errno (-EROFS, -EACCES, -ETXTBSY)
    */
   openForMapping?(nodeid: number): number;
+  /** Bytes of its part of a journal, a multiple of 8; absent: nothing of it outlives the process. */
+  readonly journalBytes?: number;
+  /**
+   * A session is about to begin, or to go on by `restore`: from now on all that another process needs is written there, and
+   * each request of `op.intent` is done once. Nothing but the root is known.
+   * @returns 0, or a negative errno: there is no journal then
+   */
+  openJournal?(journal: FilesystemJournal): number;
+  /** Brings the session of the journal back. @returns 0, or a negative errno: nothing but the root is known then */
+  restore?(): number;
+  /** The journal is not to be touched any more, and stays as it is: drops handles and inodes as `destroy`. */
+  closeJournal?(): void;
 }

@@ -9,6 +9,7 @@ export type { DirSink } from './dir-sink.ts';
 export { Entry } from './entry.ts';
 export { type FuseBlame, FuseError, type FuseErrorCode } from './errors.ts';
 export { REQUEST_MAX } from './fetch.ts';
+export { FileLock } from './file-lock.ts';
 export type { Filesystem } from './filesystem.ts';
 export type { SessionHooks } from './hooks.ts';
 export type { IoVector } from './io-vector.ts';
@@ -24,3 +25,10 @@ export { MAX_REMOVALS } from './serve-context.ts';
 export { FuseSession, type SessionOptions } from './session.ts';
 export type { SetAttr } from './set-attr.ts';
 export type { StatfsOut } from './statfs.ts';
+export type { FileName, Intent } from './survival/intent.ts';
+export {
+  type DescriptorStore,
+  type FilesystemJournal,
+  type JournalOptions,
+  journalBytes,
+} from './survival/journal.ts';

@@ -45,6 +45,7 @@ export class OperationPool implements Disposable {
     op.message = null;
     op.io.message = null;
     op.context = undefined;
+    op.intent = null;
     this.#free.push(op);
   }
 

@@ -2,12 +2,14 @@
 import { type Address, Mapping, SysError, type SysMem } from '@oriel/sys';
 import type { DirRecords } from './dir-records.ts';
 import { Entry } from './entry.ts';
+import { FileLock } from './file-lock.ts';
 import type { IoVector } from './io-vector.ts';
 import type { FuseMessage } from './message.ts';
 import { NativeName } from './name.ts';
 import type { Operation } from './operation.ts';
 import { SetAttrRecord } from './set-attr.ts';
 import { StatfsRecord } from './statfs.ts';
+import type { Intent } from './survival/intent.ts';
 
 /** Where in the memory the request is copied to; the fixed replies stand before it. */
 export const REQUEST = 512;
@@ -76,6 +78,9 @@ export class OperationRecord implements Operation, Disposable {
   size = 0;
   targetNodeid = 0;
   context: unknown = undefined;
+  intent: Intent | null = null;
+  /** The object that `intent` is while there is a journal. */
+  record: Intent | null = null;
 
   state: number = FREE;
   /** The message was given back or lost: nothing may be written any more. */
@@ -103,6 +108,7 @@ export class OperationRecord implements Operation, Disposable {
   readonly io: MessageData = new MessageData();
   readonly change: SetAttrRecord = new SetAttrRecord();
   readonly statfs: StatfsRecord = new StatfsRecord();
+  readonly lock: FileLock = new FileLock();
   records: DirRecords | null = null;
   readonly #mem: SysMem;
   readonly #completer: Completer;

@@ -2,6 +2,7 @@
 import type { Address } from '@oriel/sys';
 import type { Entry } from './entry.ts';
 import type { Name } from './name.ts';
+import type { Intent } from './survival/intent.ts';
 
 /**
  * One request in flight; pooled. Everything a Filesystem method gets lives in it until the operation is complete, so a
@@ -35,6 +36,8 @@ export interface Operation {
   readonly size: number;
   /** The file written to by COPY_FILE_RANGE, else `nodeid`. */
   readonly targetNodeid: number;
+  /** The request's record in the journal; null without one, and for requests that may be done twice. */
+  readonly intent: Intent | null;
   /** For the filesystem's own use; undefined at first. */
   context: unknown;
   /**

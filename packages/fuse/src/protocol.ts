@@ -31,9 +31,11 @@ export const REPLY_DATA = 12;
 /** Directory records. */
 export const REPLY_RECORDS = 13;
 export const REPLY_INIT = 14;
+/** `op.lock` as a lock. */
+export const REPLY_LOCK = 15;
 
 /** Bytes behind the header that each shape needs at least. */
-export const REPLY_BYTES = new Uint32Array(15);
+export const REPLY_BYTES = new Uint32Array(16);
 REPLY_BYTES[REPLY_ENTRY] = L.FuseEntryOut.byteLength;
 REPLY_BYTES[REPLY_ATTR] = L.FuseAttrOut.byteLength;
 REPLY_BYTES[REPLY_OPEN] = L.FuseOpenOut.byteLength;
@@ -42,6 +44,7 @@ REPLY_BYTES[REPLY_COUNT] = L.FuseWriteOut.byteLength;
 REPLY_BYTES[REPLY_COUNT64] = L.FuseCopyFileRangeOut.byteLength;
 REPLY_BYTES[REPLY_STATFS] = L.FuseKstatfs.byteLength;
 REPLY_BYTES[REPLY_OFFSET] = L.FuseLseekOut.byteLength;
+REPLY_BYTES[REPLY_LOCK] = L.FuseLkOut.byteLength;
 REPLY_BYTES[REPLY_INIT] = L.FuseInitOut.byteLength;
 
 // What a request may have behind its arguments
@@ -84,6 +87,9 @@ const ROWS: readonly Row[] = [
   [C.FUSE_READDIR, 'READDIR', L.FuseReadIn.byteLength, REPLY_RECORDS, HOLD],
   [C.FUSE_RELEASEDIR, 'RELEASEDIR', L.FuseReleaseIn.byteLength, REPLY_HEADER, HOLD],
   [C.FUSE_FSYNCDIR, 'FSYNCDIR', L.FuseFsyncIn.byteLength, REPLY_HEADER, HOLD],
+  [C.FUSE_GETLK, 'GETLK', L.FuseLkIn.byteLength, REPLY_LOCK, HOLD],
+  [C.FUSE_SETLK, 'SETLK', L.FuseLkIn.byteLength, REPLY_HEADER, HOLD],
+  [C.FUSE_SETLKW, 'SETLKW', L.FuseLkIn.byteLength, REPLY_HEADER, HOLD],
   [C.FUSE_CREATE, 'CREATE', L.FuseCreateIn.byteLength, REPLY_CREATE, TAIL | EXTENSIONS | HOLD],
   [C.FUSE_INTERRUPT, 'INTERRUPT', L.FuseInterruptIn.byteLength, REPLY_SILENT, 0],
   [C.FUSE_DESTROY, 'DESTROY', 0, REPLY_HEADER, 0],
@@ -131,6 +137,11 @@ export function lengthFits(opcode: number, body: number, extensions: number): bo
 /** True when the Filesystem executes a served opcode on an inode. */
 export function mayHold(opcode: number): boolean {
   return (traits[opcode]! & HOLD) !== 0;
+}
+
+/** True when a request is entered in the journal: all but those that a session or the window itself executes. */
+export function mayRecord(opcode: number): boolean {
+  return (traits[opcode]! & HOLD) !== 0 || reply[opcode] === REPLY_SILENT;
 }
 
 /** The name of an opcode without FUSE_, for logs and metrics; its number when it is not served. */

@@ -2,7 +2,7 @@
 import { EIO } from '@oriel/sys';
 import type { Attributes } from './attributes.ts';
 import { FUSE_LOOKUP } from './constants.ts';
-import { ENTRY_WORDS, putAttrOut, putEntry, putNegativeEntry, putOpen, putStatfs, putU64 } from './encode.ts';
+import { ENTRY_WORDS, putAttrOut, putEntry, putLock, putNegativeEntry, putOpen, putStatfs, putU64 } from './encode.ts';
 import type { OperationRecord } from './operation-record.ts';
 import * as P from './protocol.ts';
 import type { ServeContext } from './serve-context.ts';
@@ -43,6 +43,9 @@ export function putBody(context: ServeContext, op: OperationRecord, result: numb
       break;
     case P.REPLY_STATFS:
       putStatfs(words, REPLY_WORD, op.statfs);
+      break;
+    case P.REPLY_LOCK:
+      putLock(words, REPLY_WORD, op.lock);
       break;
     case P.REPLY_OFFSET:
       putU64(words, REPLY_WORD, op.offset);

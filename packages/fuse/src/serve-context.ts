@@ -1,6 +1,7 @@
 /** What the request functions share: the file system, the hooks, and what INIT agreed. */
 import type { Filesystem } from './filesystem.ts';
 import type { SessionHooks } from './hooks.ts';
+import type { Operation } from './operation.ts';
 import { RecordBuffers } from './record-buffers.ts';
 
 /** Largest entries in a REMOVEMAPPING: what a 64 KiB page of pairs holds. */
@@ -24,9 +25,9 @@ export class ServeContext {
     this.buffers = new RecordBuffers(recordBytes);
   }
 
-  /** Takes `count` lookups of an inode back. */
-  forget(nodeid: number, count: number): void {
-    this.fs.forget(nodeid, count);
+  /** Takes `count` lookups of an inode back. @param op - the request, or null */
+  forget(nodeid: number, count: number, op: Operation | null): void {
+    this.fs.forget(nodeid, count, op);
     if (this.hooks.forgotten !== undefined) {
       this.hooks.forgotten(nodeid);
     }

@@ -5,6 +5,7 @@ import { UNSERVED } from './pending.ts';
 import * as directories from './requests/directories.ts';
 import * as files from './requests/files.ts';
 import * as inodes from './requests/inodes.ts';
+import * as locks from './requests/locks.ts';
 import * as mappings from './requests/mappings.ts';
 import * as names from './requests/names.ts';
 import * as xattrs from './requests/xattrs.ts';
@@ -59,6 +60,11 @@ export function serve(context: ServeContext, op: OperationRecord): number {
       return xattrs.removexattr(context, op);
     case C.FUSE_FLUSH:
       return files.flush(context, op);
+    case C.FUSE_GETLK:
+      return locks.getlk(context, op);
+    case C.FUSE_SETLK:
+    case C.FUSE_SETLKW:
+      return locks.setlk(context, op);
     case C.FUSE_OPENDIR:
       return directories.opendir(context, op);
     case C.FUSE_READDIR:

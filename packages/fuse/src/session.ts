@@ -2,13 +2,21 @@
  * The session: takes messages of a transport, has them checked and executed, and sends replies of exact length. It owns the
  * operations and their states; what a request means lies in `requests/`, what a reply looks like in `reply.ts`.
  */
-import { EIO, type Logger, type Sys, silentLogger } from '@oriel/sys';
-import { FUSE_DESTROY, FUSE_INIT, FUSE_OPENDIR, FUSE_SETXATTR_EXT } from './constants.ts';
+import { EIO, EOPNOTSUPP, type Logger, type Sys, silentLogger } from '@oriel/sys';
+import {
+  FUSE_DESTROY,
+  FUSE_FLOCK_LOCKS,
+  FUSE_INIT,
+  FUSE_OPENDIR,
+  FUSE_POSIX_LOCKS,
+  FUSE_SETXATTR_EXT,
+} from './constants.ts';
 import { FuseError } from './errors.ts';
 import { fetch, MUTE } from './fetch.ts';
 import type { Filesystem } from './filesystem.ts';
 import type { SessionHooks } from './hooks.ts';
 import { Negotiation } from './init.ts';
+import { FuseInitIn } from './layout.ts';
 import type { FuseMessage } from './message.ts';
 import type { Operation } from './operation.ts';
 import { OperationPool } from './operation-pool.ts';
@@ -29,6 +37,8 @@ import { putBody } from './reply.ts';
 import { ReplySender, type SessionStats } from './reply-sender.ts';
 import { serve } from './serve.ts';
 import { ServeContext } from './serve-context.ts';
+import { type JournalOptions, SessionJournal } from './survival/journal.ts';
+import { isSettled } from './survival/settled.ts';
 
 const PAGE = 4096;
 /** More pages would need more pieces than one preadv2 takes. */
@@ -51,6 +61,11 @@ export interface SessionOptions {
   readonly invalidation?: 'auto' | 'explicit';
 }
 
+/** Flags of INIT for the locks that the Filesystem wants. */
+function lockFlags({ locks }: Filesystem): number {
+  return (locks?.posix === true ? FUSE_POSIX_LOCKS : 0) | (locks?.flock === true ? FUSE_FLOCK_LOCKS : 0);
+}
+
 /** FUSE over any message transport: INIT negotiation, decoding, checks, dispatch, encoding with exact lengths. */
 export class FuseSession implements Disposable {
   readonly #context: ServeContext;
@@ -65,6 +80,7 @@ export class FuseSession implements Disposable {
   /** Counts INIT, DESTROY and reset: a result from before the latest of them is void. */
   #epoch = 0;
   #inFlight = 0;
+  #journal: SessionJournal | null = null;
 
   /** @throws RangeError for `maxPages` or `maxOperations` out of range */
   constructor(options: SessionOptions) {
@@ -85,7 +101,7 @@ export class FuseSession implements Disposable {
       maxPages,
       readdirplus: options.readdirplus ?? true,
       invalidation: options.invalidation ?? 'auto',
-      flagsLo: hooks.initFlagsLo ?? 0,
+      flagsLo: (hooks.initFlagsLo ?? 0) | lockFlags(fs),
       flagsHi: hooks.initFlagsHi ?? 0,
       mapAlignment: hooks.mapAlignment ?? 0,
     });
@@ -233,6 +249,62 @@ export class FuseSession implements Disposable {
     return this.#pool.all.filter((op) => op.state !== FREE && !op.abandoned).sort((a, b) => a.serial - b.serial);
   }
 
+  /**
+   * Keeps a journal from now on, of the session that INIT will begin or `restore` brings back.
+   * @returns 0, or a negative errno of the Filesystem: there is none then
+   * @throws FuseError ERR_FUSE_STATE inside of a session
+   */
+  openJournal(options: JournalOptions): number {
+    if (this.#initialised || this.#journal !== null) {
+      throw new FuseError('ERR_FUSE_STATE', 'bug', 'a journal is opened before INIT, and once');
+    }
+    const { fs } = this.#context;
+    const journal = new SessionJournal(options);
+    const result = fs.openJournal === undefined ? -EOPNOTSUPP : fs.openJournal(journal.filesystem);
+    if (result === 0) {
+      this.#journal = journal;
+    }
+    return result;
+  }
+
+  /**
+   * Goes on with the session in the journal: INIT is taken as done. Also true when none had begun.
+   * @returns false when it cannot be: the journal is to be closed, and cleared by its owner
+   */
+  restore(): boolean {
+    const journal = this.#journal;
+    if (journal === null || !journal.live) {
+      return journal !== null;
+    }
+    const { init } = journal;
+    const view = new DataView(init.buffer);
+    const agreed = this.#negotiation;
+    if (init.length < FuseInitIn.flags2.offset || agreed.take(view, 0, init.length) < P.REPLY_BYTES[P.REPLY_INIT]!) {
+      return false;
+    }
+    const result = this.#context.fs.restore?.() ?? -EOPNOTSUPP;
+    if (result < 0) {
+      this.#log.error('fuse: the session is lost', { errno: -result });
+      return false;
+    }
+    this.#context.setxattrExt = (agreed.flagsLo & FUSE_SETXATTR_EXT) !== 0;
+    this.#initialised = true;
+    this.#live = true;
+    this.#hooks.initialised?.(agreed.offeredLo, agreed.offeredHi);
+    return true;
+  }
+
+  /** Leaves the journal as it is: what follows is not of its session. A reset comes next. */
+  closeJournal(): void {
+    if (this.#journal === null) return;
+    this.#journal = null;
+    for (const op of this.#pool.all) {
+      op.record = null;
+      op.intent = null;
+    }
+    this.#context.fs.closeJournal?.();
+  }
+
   /** Reset or disconnect: no message is answered any more, mappings are dropped, fs.destroy(), state 'not initialised'. */
   reset(): void {
     for (const op of this.#pool.all) {
@@ -290,6 +362,13 @@ export class FuseSession implements Disposable {
 
   #execute(op: OperationRecord): void {
     op.state = EXECUTING;
+    if (this.#journal !== null && P.mayRecord(op.opcode)) {
+      this.#journal.enter(op, op.message!);
+      if (isSettled(op)) {
+        this.#finish(op, op.intent!.result);
+        return;
+      }
+    }
     const result = serve(this.#context, op);
     if (result !== PENDING) {
       this.#finish(op, result);
@@ -308,8 +387,10 @@ export class FuseSession implements Disposable {
       this.#fail(op, -EIO);
     } else if (!(result >= 0)) {
       op.records?.undo();
+      op.intent?.finish(result);
       this.#fail(op, result);
     } else {
+      op.intent?.finish(result);
       if (this.#hooks.beforeReply !== undefined && P.mayHold(op.opcode)) {
         op.state = KEPT;
         op.result = result;
@@ -387,6 +468,7 @@ export class FuseSession implements Disposable {
     const fs = this.#context.fs;
     let result = 0;
     this.abandon(op);
+    op.intent?.clear();
     op.state = UNDOING;
     if (op.reply === P.REPLY_RECORDS) {
       op.records?.undo();
@@ -403,7 +485,7 @@ export class FuseSession implements Disposable {
   #undone(op: OperationRecord): void {
     const counted = op.reply === P.REPLY_ENTRY || op.reply === P.REPLY_CREATE;
     if (counted && op.entry.nodeid !== 0 && op.epoch === this.#epoch) {
-      this.#context.forget(op.entry.nodeid, 1);
+      this.#context.forget(op.entry.nodeid, 1, null);
     }
     this.#recycle(op);
   }
@@ -432,6 +514,7 @@ export class FuseSession implements Disposable {
     }
     this.#epoch++;
     this.#initialised = false;
+    this.#journal?.end();
     op.epoch = this.#epoch;
     this.#dropMappings(op, () => this.#initFilesystem(op, body));
   }
@@ -463,6 +546,8 @@ export class FuseSession implements Disposable {
     const agreed = this.#negotiation;
     this.#context.setxattrExt = (agreed.flagsLo & FUSE_SETXATTR_EXT) !== 0;
     this.#initialised = true;
+    const init = REQUEST + P.IN_HEADER;
+    this.#journal?.begin(op.u8.subarray(init, op.end));
     agreed.put(op.view, REQUEST + P.IN_HEADER, P.OUT_HEADER);
     this.#hooks.initialised?.(agreed.offeredLo, agreed.offeredHi);
     this.#log.info('fuse: session', {
@@ -477,6 +562,7 @@ export class FuseSession implements Disposable {
   #destroy(op: OperationRecord): void {
     this.#epoch++;
     this.#initialised = false;
+    this.#journal?.end();
     op.epoch = this.#epoch;
     this.#dropMappings(op, () => {
       this.#destroyFilesystem();

@@ -139,6 +139,25 @@ export class BackendRegion implements ShmRegion {
     this.#unmapWhere(() => true, done);
   }
 
+  adopt(request: MapRequest): number {
+    const record = this.#ledger.admit(request);
+    if (typeof record === 'number') {
+      this.#refused('adopt', request, record);
+      return record;
+    }
+    this.#ledger.sent(record);
+    settle(this.#ledger.mapped(record), 0);
+    return 0;
+  }
+
+  unmapUncertain({ fdOffset, shmOffset, len, writable }: Omit<WireMapping, 'shmid'>): void {
+    if (this.limits.overlap === 'replace') {
+      return;
+    }
+    this.#strays.push({ shmid: this.shmid, fdOffset, shmOffset, len, writable });
+    this.#pump();
+  }
+
   entries(shmOffset = 0, len = this.size - shmOffset): readonly LedgerEntry[] {
     return this.#ledger.entries(shmOffset, len);
   }

@@ -71,6 +71,17 @@ export interface ShmRegion {
   /** The same for all mappings of one owner. */
   unmapOwner(owner: object, done: Done): void;
   unmapAll(done: Done): void;
+  /**
+   * Takes up a mapping that the front-end holds since a process or connection before: nothing is sent.
+   * @param request - `before` is not asked
+   * @returns 0, or what `map` would refuse it with
+   */
+  adopt(request: MapRequest): number;
+  /**
+   * The front-end may hold a mapping that it was asked for by a process before, or may not: it is unmapped before anything
+   * else is sent, and a refusal is no harm. Not where a refused request ends the VM and another one replaces it anyway.
+   */
+  unmapUncertain(mapping: Pick<MapRequest, 'fdOffset' | 'shmOffset' | 'len' | 'writable'>): void;
   /** Mappings wholly inside a range, in order of shmOffset. The entries are the ledger's own: their state moves on. */
   entries(shmOffset?: number, len?: number): readonly LedgerEntry[];
   readonly stats: RegionStats;

@@ -1,6 +1,7 @@
 /**
  * Serves a file as a disk until a front-end came and left: `node examples/serve-blk.ts [OPTIONS] disk.img /tmp/blk.sock`.
- * `--readonly`: for readers only. `--trust-ram`: for front-ends such as libblkio, see `trusting-sys.ts`.
+ * `--readonly`: for readers only. `--trust-ram`: for front-ends such as libblkio, see `trusting-sys.ts`. `--survive`: serves one
+ * front-end after the other, and one that comes back after this program was killed has each request answered once.
  */
 import { parseArgs } from 'node:util';
 import { BlockingLoop, openOffload, openSys } from '@oriel/sys';
@@ -13,7 +14,11 @@ import { trustingSys } from './trusting-sys.ts';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { readonly: { type: 'boolean', default: false }, 'trust-ram': { type: 'boolean', default: false } },
+  options: {
+    readonly: { type: 'boolean', default: false },
+    'trust-ram': { type: 'boolean', default: false },
+    survive: { type: 'boolean', default: false },
+  },
 });
 const [path = 'disk.img', socketPath = '/tmp/oriel-blk.sock'] = positionals;
 const sys = values['trust-ram'] ? trustingSys(openSys()) : openSys();
@@ -28,7 +33,7 @@ using _server = serve(device, {
   profile: profileFor('qemu', sys.mem.pageSize),
   ringFeatures: FeatureSet.of(VIRTIO_F_RING_PACKED),
   socketPath,
-  maxConnections: 1,
+  ...(values.survive ? { survive: {} } : { maxConnections: 1 }),
   onEvent: (event, detail) => console.log(event, detail),
 });
 loop.run();

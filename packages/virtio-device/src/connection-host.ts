@@ -2,7 +2,7 @@
 import type { GuestMemory } from '@oriel/guest-memory';
 import type { ShmRegion } from '@oriel/shm-region';
 import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
-import type { DeviceHost } from './device.ts';
+import type { DeviceHost, StateMemory } from './device.ts';
 import type { LazyOffload } from './lazy-offload.ts';
 
 /** What a host hands on to the device. */
@@ -15,6 +15,7 @@ export interface HostParts {
   readonly regions: ReadonlyMap<number, ShmRegion>;
   readonly offload: LazyOffload;
   readonly frontendPid?: number;
+  readonly state?: StateMemory | null;
   readonly configChanged: () => void;
 }
 
@@ -25,6 +26,7 @@ export class ConnectionHost implements DeviceHost {
   readonly log: Logger;
   readonly memory: GuestMemory;
   readonly frontendPid: number;
+  readonly state: StateMemory | null;
   readonly #parts: HostParts;
 
   constructor(parts: HostParts) {
@@ -33,6 +35,7 @@ export class ConnectionHost implements DeviceHost {
     this.log = parts.log;
     this.memory = parts.memory;
     this.frontendPid = parts.frontendPid ?? 0;
+    this.state = parts.state ?? null;
     this.#parts = parts;
   }
 

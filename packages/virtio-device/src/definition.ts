@@ -9,6 +9,7 @@ import { isDeviceFeature } from './features.ts';
 /** The configuration space that vhost-user can carry (VHOST_USER_MAX_CONFIG_SIZE). */
 const MAX_CONFIG_SIZE = 256;
 const MAX_QUEUES = 256;
+const MAX_STATE_BYTES = 2 ** 30;
 
 function refuse(device: VirtioDevice, detail: string): never {
   throw new DeviceError('ERR_DEVICE_DEFINITION', `device ${device.name}: ${detail}`);
@@ -31,6 +32,13 @@ export function checkDefinition(device: VirtioDevice, profile: FrontendProfile):
   }
   if (device.config.length > MAX_CONFIG_SIZE) {
     refuse(device, `${device.config.length} bytes of configuration, at most ${MAX_CONFIG_SIZE}`);
+  }
+  const { stateBytes = 0 } = device;
+  if (!Number.isInteger(stateBytes) || stateBytes < 0 || stateBytes > MAX_STATE_BYTES) {
+    refuse(device, `${stateBytes} bytes of state, wanted 0..${MAX_STATE_BYTES}`);
+  }
+  if (stateBytes > 0 && device.restore === undefined) {
+    refuse(device, 'it has state and no restore()');
   }
   try {
     checkShmRegions(device.shmRegions ?? [], profile, silentLogger);

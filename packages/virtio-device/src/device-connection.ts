@@ -1,6 +1,6 @@
 /** One front-end at a device: translates what the connection reports into the life of queues, regions and the device. */
 import type { RegionFile } from '@oriel/guest-memory';
-import type { EventLoop, Fd, Logger, LoopTimer, Sys } from '@oriel/sys';
+import type { EventLoop, Fd, Logger, Sys } from '@oriel/sys';
 import {
   BackendConnection,
   type BackendHandler,
@@ -8,32 +8,19 @@ import {
   type FrontendProfile,
   type RingSetup,
 } from '@oriel/vhost-user';
-import {
-  PACKED_RING_START,
-  type QueueState,
-  VIRTIO_F_IN_ORDER,
-  VIRTIO_F_RING_PACKED,
-  VIRTIO_RING_F_EVENT_IDX,
-  VIRTIO_RING_F_INDIRECT_DESC,
-} from '@oriel/virtqueue';
 import { ConnectionHost } from './connection-host.ts';
 import type { Counters } from './counters.ts';
 import type { RegionDeclaration, VirtioDevice } from './device.ts';
 import { DeviceRegions } from './device-regions.ts';
+import { DeviceRings } from './device-rings.ts';
 import { publish, virtioChannel } from './diagnostics.ts';
+import { DriverSession } from './driver-session.ts';
 import { DeviceError } from './errors.ts';
 import { transportFeatures, VIRTIO_F_VERSION_1 } from './features.ts';
 import type { LazyOffload } from './lazy-offload.ts';
-import { RateLimit } from './rate-limit.ts';
-import { Ring, type RingContext } from './ring.ts';
-import { RunHistory } from './run-history.ts';
-
-/**
- * How long rings that ran before may stay away after others of them started, ms. A VM that goes on starts them all at once, a
- * driver that leaves some out is a new one. A wrong guess costs a guest its mount, a late one is only late: so this is long
- * enough for a front-end that is held up between two messages.
- */
-const UNDECIDED_MS = 5000;
+import type { FrozenDevice } from './survival/frozen-device.ts';
+import { FoundArea } from './survival/inflight-area.ts';
+import type { Survival } from './survival/survival.ts';
 
 /** What a server gives to each of its connections. */
 export interface ConnectionOptions {
@@ -49,6 +36,8 @@ export interface ConnectionOptions {
   readonly ringFeatures: FeatureSet;
   readonly batch: number;
   readonly poll: boolean;
+  /** Null: nothing outlives the process. */
+  readonly survival: Survival | null;
   readonly counters: Counters;
   readonly onRunning: (running: boolean) => void;
   /** Comes once, when the front-end is gone and the device is detached. */
@@ -62,6 +51,9 @@ export class DeviceConnection implements BackendHandler, Disposable {
   readonly maxQueueSize: number;
   readonly configSize: number;
   readonly shmRegions: readonly RegionDeclaration[];
+  readonly inflight: boolean;
+  /** Not with a region: what is mapped there cannot move to another host, and front-ends refuse to migrate it. */
+  readonly dirtyLog: boolean;
   /** Absent where the device has no display: the connection then refuses the message. */
   readonly setGpuSocket?: (socket: Fd) => void;
 
@@ -69,23 +61,18 @@ export class DeviceConnection implements BackendHandler, Disposable {
   readonly #device: VirtioDevice;
   readonly #connection: BackendConnection;
   readonly #regions: DeviceRegions;
-  readonly #rings: (Ring | null)[];
-  /** What the last queue of each ring left. */
-  readonly #states: (QueueState | null)[];
-  readonly #callFds: Int32Array;
-  readonly #history: RunHistory;
-  readonly #logLimit: RateLimit;
-  #accepted: FeatureSet | null = null;
+  readonly #rings: DeviceRings;
+  readonly #session: DriverSession;
   #poller: Disposable | null = null;
-  #undecided: LoopTimer | null = null;
   #attached = false;
 
   /**
    * Takes the front-end on: attaches the device.
-   * @param socket - connected; given away, also when this throws
+   * @param source - a connected socket, or what another process left of a connection; given away, also when this throws
    */
-  constructor(socket: Fd, options: ConnectionOptions) {
+  constructor(source: Fd | FrozenDevice, options: ConnectionOptions) {
     const { device, sys, loop, profile, log } = options;
+    const state = options.survival?.state ?? null;
     this.#options = options;
     this.#device = device;
     this.features = transportFeatures.with(...options.ringFeatures.bits(), ...device.features.bits());
@@ -96,21 +83,28 @@ export class DeviceConnection implements BackendHandler, Disposable {
     if (device.setDisplaySocket !== undefined) {
       this.setGpuSocket = (display) => device.setDisplaySocket!(display);
     }
-    this.#rings = new Array<Ring | null>(device.queueCount).fill(null);
-    this.#states = new Array<QueueState | null>(device.queueCount).fill(null);
-    this.#callFds = new Int32Array(device.queueCount).fill(-1);
-    this.#history = new RunHistory(device.queueCount);
-    this.#logLimit = new RateLimit(() => sys.loop.nowNs());
-    const frontendPid = Math.max(0, sys.socket.peerPid(socket.fd));
-    this.#connection = new BackendConnection({ sys, loop, socket, profile, handler: this, log });
+    this.inflight = options.survival !== null;
+    this.dirtyLog = this.shmRegions.length === 0;
+    const common = { sys, loop, profile, handler: this, log };
+    const frozen = 'rings' in source ? source : null;
+    const frontendPid = 'rings' in source ? 0 : Math.max(0, sys.socket.peerPid(source.fd));
+    this.#connection =
+      'rings' in source
+        ? BackendConnection.thaw(common, source.connection)
+        : new BackendConnection({ ...common, socket: source });
     this.#regions = new DeviceRegions(this.shmRegions, {
       limits: profile.limits,
       maxMappings: options.maxMappings,
       transport: this.#connection.mapTransport,
       log,
     });
+    const { memory } = this.#connection;
+    const ringError = (index: number): void => this.#connection.ringError(index);
+    this.#rings = new DeviceRings({ ...options, memory, ringError });
+    this.#rings.takeOver(frozen?.rings.queues ?? []);
+    const before = frozen?.rings.history;
+    this.#session = new DriverSession({ ...options, rings: this.#rings, regions: this.#regions, state, before });
     try {
-      const { memory } = this.#connection;
       const regions = this.#regions.byId;
       const configChanged = (): void => {
         if (!this.#connection.closed) {
@@ -125,6 +119,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
         regions,
         offload: options.offload,
         frontendPid,
+        state,
         configChanged,
       });
       device.attach(host);
@@ -140,12 +135,20 @@ export class DeviceConnection implements BackendHandler, Disposable {
 
   /** Counts of the queues that run now and of the regions, added to `into`. */
   addStats(into: Counters, regions: Record<string, number>): void {
-    for (const ring of this.#rings) {
-      if (ring !== null) {
-        into.fold(ring.queue.stats);
-      }
-    }
+    this.#rings.addStats(into);
     this.#regions.addStats(regions);
+  }
+
+  /**
+   * Writes the connection down for another process and lets it go: the device writes its state and is detached, the front-end
+   * notices nothing.
+   * @throws VhostUserError ERR_VU_STATE while a message is under way: try again later, all is as it was
+   */
+  freeze(): FrozenDevice {
+    const connection = this.#connection.freeze();
+    this.#device.save?.();
+    this.#release();
+    return { connection, rings: { queues: this.#rings.left, history: this.#session.history } };
   }
 
   readConfig(offset: number, into: Uint8Array): void {
@@ -160,9 +163,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
   }
 
   setFeatures(features: FeatureSet): void {
-    this.#accepted = features;
-    this.#history.freshBase = features.has(VIRTIO_F_RING_PACKED) ? PACKED_RING_START : 0;
-    this.#tellFeatures();
+    this.#session.accept(features);
   }
 
   needsMemory(file: RegionFile): boolean {
@@ -170,9 +171,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
   }
 
   memoryChanged(): void {
-    for (const ring of this.#rings) {
-      ring?.rebind();
-    }
+    this.#rings.rebind();
   }
 
   releaseMemory(unmap: () => void): void {
@@ -180,14 +179,9 @@ export class DeviceConnection implements BackendHandler, Disposable {
   }
 
   resumed(): void {
-    this.#history.begin();
-    if (this.#history.open) {
-      this.#undecided = this.#options.loop.timer(UNDECIDED_MS, () => this.#newDriver());
-    } else {
-      this.#openRegions();
-    }
+    this.#session.resumed();
     if (this.#options.poll) {
-      this.#poller = this.#options.loop.addPoller(this.#poll, () => this.#regions.busy);
+      this.#poller = this.#options.loop.addPoller(this.#rings.poll, () => this.#regions.busy);
     }
     this.#options.onRunning(true);
     if (virtioChannel.hasSubscribers) {
@@ -198,8 +192,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
   suspended(): void {
     this.#poller?.[Symbol.dispose]();
     this.#poller = null;
-    this.#decided();
-    this.#regions.suspend();
+    this.#session.suspended();
     this.#options.onRunning(false);
     if (virtioChannel.hasSubscribers) {
       publish({ type: 'suspended', device: this.#device.name });
@@ -207,78 +200,48 @@ export class DeviceConnection implements BackendHandler, Disposable {
   }
 
   startRing(setup: RingSetup): void {
-    if (this.#accepted?.has(VIRTIO_F_VERSION_1) !== true) {
+    const { accepted } = this.#session;
+    if (accepted?.has(VIRTIO_F_VERSION_1) !== true) {
       throw new DeviceError(
         'ERR_DEVICE_FEATURES',
         'the driver did not accept VIRTIO_F_VERSION_1: legacy is not served',
       );
     }
-    const { index, size, base } = setup;
-    const state = this.#states[index];
-    const ring = new Ring(this.#ringContext(this.#accepted), setup, state?.base === base ? state.kept : []);
-    const { outstanding, blank } = ring.queue;
-    const start = { base, outstanding, blank };
-    const verdict = this.#history.judge(index, start);
-    if (verdict === 'reset') {
-      this.#newDriver();
-    } else if (verdict === 'continue') {
-      this.#openRegions();
-    }
+    const { index, size, base, inflight } = setup;
+    // Looked at before the queue is made, which takes it in use.
+    const area = new FoundArea(inflight);
+    const ring = this.#rings.make(setup, accepted);
     try {
-      this.#device.startQueue(index, ring.queue, this.#history.fresh(index, start));
+      this.#session.start(ring, setup, area);
     } catch (error) {
       ring.stop();
       throw error;
     }
-    this.#rings[index] = ring;
-    try {
-      ring.listen();
-    } catch (error) {
-      this.stopRing(index);
-      throw error;
-    }
+    this.#rings.add(ring);
     if (virtioChannel.hasSubscribers) {
       publish({ type: 'queue-start', device: this.#device.name, queue: index, size, base });
     }
   }
 
   stopRing(index: number): number {
-    const ring = this.#rings[index];
-    if (ring === null || ring === undefined) {
+    const ring = this.#rings.stop(index);
+    if (ring === null) {
       return 0;
     }
-    ring.unlisten();
-    this.#device.stopQueue(index);
-    const base = ring.stop();
-    this.#rings[index] = null;
-    this.#states[index] = ring.queue.state;
-    this.#history.stopped(index, base, ring.queue.outstanding, ring.queue.stats.chains > 0);
-    this.#options.counters.fold(ring.queue.stats);
-    if (virtioChannel.hasSubscribers) {
-      publish({ type: 'queue-stop', device: this.#device.name, queue: index, base });
-    }
-    return base;
+    this.#session.stopped(ring);
+    return ring.queue.base;
   }
 
   setCall(index: number, fd: number): void {
-    this.#callFds[index] = fd;
+    this.#rings.setCall(index, fd);
   }
 
   reset(): void {
-    this.#history.clear();
-    this.#states.fill(null);
-    this.#resetDevice();
-    this.#tellFeatures();
+    this.#session.reset();
   }
 
   disconnected(reason: string): void {
-    this.#regions.end();
-    if (this.#attached) {
-      this.#attached = false;
-      this.#device.detach();
-      if (virtioChannel.hasSubscribers) {
-        publish({ type: 'disconnected', device: this.#device.name });
-      }
+    if (this.#release()) {
       this.#options.onEnd(reason);
     }
   }
@@ -288,88 +251,17 @@ export class DeviceConnection implements BackendHandler, Disposable {
     this.#connection[Symbol.dispose]();
   }
 
-  #ringContext(accepted: FeatureSet): RingContext {
-    const { device, loop, sys, log, counters, batch } = this.#options;
-    return {
-      device,
-      loop,
-      eventfd: sys.loop,
-      memory: this.#connection.memory,
-      log,
-      logLimit: this.#logLimit,
-      counters,
-      batch,
-      packed: accepted.has(VIRTIO_F_RING_PACKED),
-      inOrder: accepted.has(VIRTIO_F_IN_ORDER),
-      eventIdx: accepted.has(VIRTIO_RING_F_EVENT_IDX),
-      indirect: accepted.has(VIRTIO_RING_F_INDIRECT_DESC),
-      callFds: this.#callFds,
-      ringError: (index) => this.#connection.ringError(index),
-    };
-  }
-
-  /** Turns for rings with work and no kick taken yet: the loop asks while it spins, and once before it sleeps. */
-  readonly #poll = (sleeping: boolean): boolean => {
-    let found = false;
-    for (let index = 0; index < this.#rings.length; index++) {
-      if (this.#rings[index]?.poll(sleeping) === true) {
-        found = true;
-      }
+  /** The device is on its own again. @returns false when it was before */
+  #release(): boolean {
+    this.#regions.end();
+    if (!this.#attached) {
+      return false;
     }
-    return found;
-  };
-
-  #tellFeatures(): void {
-    if (this.#accepted !== null) {
-      this.#device.setFeatures?.(this.#accepted.and(this.#device.features));
-    }
-  }
-
-  #decided(): void {
-    this.#undecided?.[Symbol.dispose]();
-    this.#undecided = null;
-  }
-
-  /** Regions send nothing before it is known whether their mappings still exist: what is due might be refused. */
-  #openRegions(): void {
-    this.#decided();
-    this.#regions.resume();
-  }
-
-  /**
-   * A ring that ran before starts at base 0, or not at all: the driver reset the device in between. Rings that started in the
-   * same run, but could not tell, start again behind the reset.
-   */
-  #newDriver(): void {
-    this.#history.clear();
-    this.#states.fill(null);
-    this.#options.log.debug(`${this.#device.name}: a new driver`);
-    for (const ring of this.#rings) {
-      if (ring !== null) {
-        this.#device.stopQueue(ring.index);
-      }
-    }
-    this.#resetDevice();
-    this.#tellFeatures();
-    this.#openRegions();
-    for (const ring of this.#rings) {
-      if (ring !== null) {
-        ring.abandonKept();
-        this.#device.startQueue(ring.index, ring.queue, true);
-        ring.wake();
-      }
-    }
-  }
-
-  #resetDevice(): void {
-    const { counters, profile } = this.#options;
-    counters.resets++;
-    if (profile.resetClears) {
-      this.#regions.forget();
-    }
-    this.#device.reset();
+    this.#attached = false;
+    this.#device.detach();
     if (virtioChannel.hasSubscribers) {
-      publish({ type: 'reset', device: this.#device.name });
+      publish({ type: 'disconnected', device: this.#device.name });
     }
+    return true;
   }
 }

@@ -1,12 +1,15 @@
 /** A device on its socket: one front-end after the other. */
 import type { EventLoop, Fd, HelperThreads, Logger, Sys } from '@oriel/sys';
-import type { FeatureSet, FrontendProfile } from '@oriel/vhost-user';
+import { type FeatureSet, type FrontendProfile, VhostUserError } from '@oriel/vhost-user';
 import { Counters } from './counters.ts';
 import type { VirtioDevice } from './device.ts';
 import { DeviceConnection } from './device-connection.ts';
+import { DeviceError } from './errors.ts';
 import { LazyOffload } from './lazy-offload.ts';
 import { adoptSocket, Listener, type ListenerOptions } from './listener.ts';
 import { RateLimit } from './rate-limit.ts';
+import type { FrozenDevice } from './survival/frozen-device.ts';
+import { Survival, type SurvivalOptions } from './survival/survival.ts';
 
 /** What happened to a server: the life of its socket and of the front-end on it. */
 export type ServeEvent = 'listening' | 'connected' | 'started' | 'stopped' | 'disconnected';
@@ -17,6 +20,14 @@ export interface DeviceServer extends Disposable {
   readonly connected: boolean;
   /** Counters now, by name: see `Counters`; those of regions begin with `region.`. */
   readonly stats: Record<string, number>;
+  /**
+   * Hands the front-end over to the next process that serves this device with the same store, and ends: queues stop, the
+   * device saves its state and is detached; the front-end waits and notices nothing. Without one there, the socket.
+   * @returns false while a message is under way: nothing happened, try again later
+   * @throws DeviceError ERR_DEVICE_HANDOVER for a server without a store, or when the store does not take it: then the
+   * front-end is gone
+   */
+  handOver(): boolean;
   /** Stops queues, closes the connection, removes the socket file it made. */
   [Symbol.dispose](): void;
 }
@@ -34,6 +45,7 @@ export interface ServerOptions {
   readonly ringFeatures: FeatureSet;
   readonly batch: number;
   readonly poll: boolean;
+  readonly survive: SurvivalOptions | undefined;
   readonly maxConnections: number;
   readonly onEvent: (event: ServeEvent, detail: string) => void;
   readonly onEnd: () => void;
@@ -45,6 +57,7 @@ export class SocketServer implements DeviceServer {
   readonly #options: ServerOptions;
   readonly #counters = new Counters();
   readonly #offload: LazyOffload;
+  readonly #survival: Survival | null;
   readonly #listener: Listener | null;
   #connection: DeviceConnection | null = null;
   #closed = false;
@@ -65,6 +78,8 @@ export class SocketServer implements DeviceServer {
         this.#counters.acceptErrors++;
       },
     };
+    const { survive } = options;
+    this.#survival = survive === undefined ? null : new Survival(sys, device, survive, log);
     if (socket !== null && !adoptSocket(sys, socket.fd)) {
       this.#listener = null;
       this.#take(socket);
@@ -72,10 +87,12 @@ export class SocketServer implements DeviceServer {
     }
     this.#listener =
       socket === null
-        ? Listener.atPath(listenerOptions, options.socketPath!, options.socketGroup)
+        ? this.#listenAtPath(listenerOptions, options.socketPath!)
         : Listener.onSocket(listenerOptions, socket);
     try {
-      this.#listener.open();
+      if (!this.#takeOver()) {
+        this.#listener.open();
+      }
     } catch (error) {
       this.#listener[Symbol.dispose]();
       throw error;
@@ -95,6 +112,32 @@ export class SocketServer implements DeviceServer {
     return { ...sum, ...Object.fromEntries(named) };
   }
 
+  handOver(): boolean {
+    const survival = this.#survival;
+    if (survival === null || this.#options.survive?.store === undefined || this.#closed) {
+      throw new DeviceError('ERR_DEVICE_HANDOVER', `${this.#device.name}: nobody holds what is to be handed over`);
+    }
+    let frozen: FrozenDevice | undefined;
+    try {
+      frozen = this.#connection?.freeze();
+    } catch (error) {
+      if (error instanceof VhostUserError && error.code === 'ERR_VU_STATE') {
+        return false;
+      }
+      throw error;
+    }
+    this.#connection = null;
+    this.#closed = true;
+    this.#listener?.leave();
+    const held = frozen === undefined || survival.handover.put(frozen);
+    this.#offload[Symbol.dispose]();
+    survival[Symbol.dispose]();
+    if (!held) {
+      throw new DeviceError('ERR_DEVICE_HANDOVER', `${this.#device.name}: the store does not take the front-end`);
+    }
+    return true;
+  }
+
   [Symbol.dispose](): void {
     if (this.#closed) {
       return;
@@ -102,8 +145,34 @@ export class SocketServer implements DeviceServer {
     this.#closed = true;
     // First of all: the rest may wait for a slow disk, and meanwhile nobody should come to one that leaves.
     this.#listener?.[Symbol.dispose]();
+    this.#survival?.dropSocket();
     this.#connection?.[Symbol.dispose]();
     this.#offload[Symbol.dispose]();
+    this.#survival?.[Symbol.dispose]();
+  }
+
+  /** At the path, or on the socket that the process before had there: who waits in its backlog is served then. */
+  #listenAtPath(listenerOptions: ListenerOptions, path: string): Listener {
+    const survival = this.#survival;
+    const listener =
+      Listener.found(listenerOptions, path, survival?.takeSocket() ?? null) ??
+      Listener.atPath(listenerOptions, path, this.#options.socketGroup);
+    survival?.holdSocket(listener.fd);
+    return listener;
+  }
+
+  /** Goes on with the front-end that the process before handed over. @returns false when there is none, or it cannot be */
+  #takeOver(): boolean {
+    try {
+      const frozen = this.#survival?.handover.take(this.#device.queueCount) ?? null;
+      if (frozen !== null) {
+        this.#take(frozen);
+      }
+      return frozen !== null;
+    } catch (error) {
+      this.#options.log.error(`${this.#device.name}: the front-end that was handed over is lost: ${String(error)}`);
+      return false;
+    }
   }
 
   /** A front-end came; one that cannot be served is let go, and the next may try. */
@@ -116,13 +185,14 @@ export class SocketServer implements DeviceServer {
     }
   }
 
-  #take(socket: Fd): void {
+  #take(source: Fd | FrozenDevice): void {
     const { onEvent } = this.#options;
     this.#counters.connections++;
-    this.#connection = new DeviceConnection(socket, {
+    this.#connection = new DeviceConnection(source, {
       ...this.#options,
       device: this.#device,
       offload: this.#offload,
+      survival: this.#survival,
       counters: this.#counters,
       onRunning: (running) => onEvent(running ? 'started' : 'stopped', this.#device.name),
       onEnd: (reason) => this.#ended(reason),

@@ -18,8 +18,35 @@ export interface DeviceHost {
   readonly offload: Offload;
   /** The process that connected, 0 when that is not known: it may have handed the connection on. */
   readonly frontendPid: number;
+  /** What outlives this process; null unless the device declares `stateBytes` and `serve` was given a store for it. */
+  readonly state: StateMemory | null;
   /** Tells the driver that the configuration space changed. */
   configChanged(): void;
+}
+
+/**
+ * What of a device outlives its process: bytes, and descriptors by name. They belong to a session: from the first start of a
+ * driver until it resets the device or another driver comes; then the bytes are zero again and the names forgotten, before
+ * the device hears of it. A front-end that leaves does not end a session: it may come back.
+ *
+ * A process may end between any two stores. So a record is written first and what makes it count last, by `Atomics.store`,
+ * which the compiler moves nothing across. What the device finds was written by the program before it, of another version
+ * perhaps: the device puts a magic number and a version in front, and checks lengths and numbers like any input.
+ */
+export interface StateMemory {
+  /** `VirtioDevice.stateBytes` of them, shared with the store, unable to shrink; not to be touched after `detach`. */
+  readonly bytes: Uint8Array;
+  /**
+   * Keeps an open file under a name of up to 64 characters (A-Z, a-z, 0-9, `.`, `_`, `-`), in the place of one that had the
+   * name. The caller's descriptor stays its own.
+   * @returns false when the store took it not: full, or gone; the session then ends with this process
+   * @throws RangeError for another name
+   */
+  keep(name: string, fd: Fd): boolean;
+  /** Keeps it no more; harmless for a name that is not kept. */
+  forget(name: string): void;
+  /** A descriptor of its own for what is kept under a name, which it stays; null: nothing is. @throws SysError EMFILE */
+  take(name: string): Fd | null;
 }
 
 /** A shared memory region that a device declares (VIRTIO 1.3, 2.10). */
@@ -44,6 +71,8 @@ export interface VirtioDevice {
   /** The configuration space, at most 256 bytes; read afresh at each GET_CONFIG. Its length never changes. */
   readonly config: Uint8Array;
   readonly shmRegions?: readonly RegionDeclaration[];
+  /** Bytes that `DeviceHost.state` shall have; absent: the device has no state that must outlive its process. */
+  readonly stateBytes?: number;
   /** True for devices that need Promises: refused by the blocking driver. */
   readonly asynchronous?: boolean;
   /** A front-end connected. */
@@ -67,12 +96,29 @@ export interface VirtioDevice {
   /** Accepted device features, before the first startQueue and again behind each `reset`. */
   setFeatures?(features: FeatureSet): void;
   /**
+   * The session goes on that `host.state` is of: the process was killed, or its front-end came back. Comes behind
+   * `setFeatures`, before the first `startQueue`, and not at a pause. Brings the device to where the state says it was: files
+   * opened again, kept descriptors taken. Chains that were taken and not completed come once more out of `next()`, first, in
+   * their old order, with `again` set: whatever may not be done twice is looked up in the state by queue and head.
+   * @returns false when that cannot be: the state is cleared, and the device starts in its initial one
+   */
+  restore?(): boolean;
+  /**
+   * This process hands over to another one, all queues are stopped: what is not in `host.state` yet is to be written there.
+   * Then comes `detach`, and in the other process `restore`.
+   */
+  save?(): void;
+  /**
    * The queue runs from now on. `fresh`: a new driver has it (its ring base is 0), and knows of no earlier chain: heads kept
    * of this queue are forgotten. Otherwise the driver that had it before goes on and still waits for what was kept:
    * `queue.takeBack` brings each of those chains back, here, before anything else is taken from the queue.
    */
   startQueue(index: number, queue: DeviceQueue, fresh: boolean): void;
-  /** Work may be there: take chains until `next()` gives null or `budget` chains were taken. @returns true when more is left */
+  /**
+   * Work may be there: take chains until `next()` gives null or `budget` chains were taken. One with `again` set was taken
+   * before by a process or connection that ended: what it asks for may be done already, in part or whole.
+   * @returns true when more is left
+   */
   process(index: number, budget: number): boolean;
   /**
    * The queue stops: complete, unfetch or keep every chain that is held now; nothing is touched after this returns. Give

@@ -34,6 +34,11 @@ export class LazyOffload implements Disposable {
     }
   }
 
+  /** Waits, blocking, until nothing is under way; starts nothing. */
+  drain(): void {
+    (this.#given ?? this.#own)?.drain();
+  }
+
   /** Ends the helper threads that it made. */
   [Symbol.dispose](): void {
     this.#own?.[Symbol.dispose]();

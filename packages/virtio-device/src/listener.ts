@@ -50,6 +50,12 @@ function identify(sys: Pick<Sys, 'file'>, path: Uint8Array): string | null {
   return [Statx.stxDevMajor, Statx.stxDevMinor, Statx.stxIno].map((field) => field.get(view, 0)).join(':');
 }
 
+function fileAt(sys: Pick<Sys, 'file'>, path: string): FileId | null {
+  const bytes = new TextEncoder().encode(`${path}\0`);
+  const identity = identify(sys, bytes);
+  return identity === null ? null : { path: bytes, identity };
+}
+
 /** Accepts by `open()`, one connection a call. */
 export class Listener implements Disposable {
   readonly #options: ListenerOptions;
@@ -76,9 +82,25 @@ export class Listener implements Disposable {
       const cause = new SysError(-fd, 'listen');
       throw new DeviceError('ERR_DEVICE_SOCKET', `cannot listen at ${path}: ${cause.code}`, { cause });
     }
-    const pathBytes = new TextEncoder().encode(`${path}\0`);
-    const identity = identify(sys, pathBytes);
-    return new Listener(options, new Fd(sys.fd, fd), identity === null ? null : { path: pathBytes, identity });
+    return new Listener(options, new Fd(sys.fd, fd), fileAt(sys, path));
+  }
+
+  /**
+   * Goes on with a socket that was made to listen at `path`.
+   * @param socket - given away; null: there is none
+   * @returns null when there is none, or it cannot be reached, since its file is gone
+   */
+  static found(options: ListenerOptions, path: string, socket: Fd | null): Listener | null {
+    if (socket === null) {
+      return null;
+    }
+    const { sys } = options;
+    const file = sys.socket.isListening(socket.fd) === 1 ? fileAt(sys, path) : null;
+    if (file === null) {
+      socket.close();
+      return null;
+    }
+    return new Listener(options, socket, file);
   }
 
   /** Serves a socket that somebody else made to listen. */
@@ -86,9 +108,20 @@ export class Listener implements Disposable {
     return new Listener(options, socket, null);
   }
 
+  /** The socket; lent. */
+  get fd(): number {
+    return this.#socket.fd;
+  }
+
   /** Accepts the next front-end, now or when one comes. @throws SysError when the socket cannot be watched */
   open(): void {
     this.#watch ??= this.#options.loop.watch(this.#socket.fd, EPOLLIN, () => this.#accept());
+  }
+
+  /** Accepts no more, and leaves the file to who goes on with the socket. */
+  leave(): void {
+    this.#pause();
+    this.#socket.close();
   }
 
   /** Accepts no more; removes the socket file that it made. */

@@ -70,6 +70,8 @@ export class Ring {
       addressSpace: 'user',
       base: setup.base,
       kept,
+      inflight: setup.inflight,
+      dirty: setup.dirty,
       inOrder: context.inOrder,
       eventIdx: context.eventIdx,
       indirect: context.indirect,

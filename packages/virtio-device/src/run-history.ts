@@ -3,7 +3,8 @@
  * device, and says the same in both cases; only the ring bases of the next start differ: saved values, or that of a new ring.
  * A saved base may be that of a new ring too. A split ring's is, once in 65536 chains; if the device then kept some over the
  * stop, the used ring tells the two apart: a new driver's is empty, the old one's is behind the base by as many. A packed
- * ring's is at the end of every second lap; then the ring itself tells: a new driver's is blank.
+ * ring's is at the end of every second lap; then the ring itself tells: a new driver's is blank. Where the front-end shares
+ * an in-flight area, that tells alone: a driver that goes on brings the one in use, a new driver a blank one.
  */
 
 /** What the next start of a ring says: a new driver came, the old one goes on, or this ring alone cannot tell. */
@@ -17,10 +18,19 @@ export interface RingStart {
   readonly outstanding: number;
   /** No driver has been once around it (`RingQueue.blank`). */
   readonly blank: boolean;
+  /** Its in-flight area says that the driver goes on. */
+  readonly known?: boolean;
 }
 
 /** Never ran. */
 const NONE = -1;
+
+/** What a history knows, by ring; plain data. */
+export interface HistoryState {
+  readonly bases: readonly number[];
+  readonly outstanding: readonly number[];
+  readonly moved: readonly number[];
+}
 
 /** Where rings stopped, and the judgement of the start that follows. */
 export class RunHistory {
@@ -34,10 +44,15 @@ export class RunHistory {
   readonly #moved: Uint8Array;
   #open = false;
 
-  constructor(queueCount: number) {
-    this.#bases = new Float64Array(queueCount).fill(NONE);
-    this.#outstanding = new Uint16Array(queueCount);
-    this.#moved = new Uint8Array(queueCount);
+  /** @param before - what another one knew of as many rings */
+  constructor(queueCount: number, before?: HistoryState) {
+    this.#bases = Float64Array.from(before?.bases ?? new Array<number>(queueCount).fill(NONE));
+    this.#outstanding = Uint16Array.from(before?.outstanding ?? new Array<number>(queueCount).fill(0));
+    this.#moved = Uint8Array.from(before?.moved ?? new Array<number>(queueCount).fill(0));
+  }
+
+  get state(): HistoryState {
+    return { bases: [...this.#bases], outstanding: [...this.#outstanding], moved: [...this.#moved] };
   }
 
   /** True while the rings that started in this run could not tell. */
@@ -68,7 +83,8 @@ export class RunHistory {
 
   /** Judges the start of a ring. 'reset' and 'continue' come once a run, from the first ring that can tell. */
   judge(index: number, start: RingStart): StartVerdict {
-    if (!this.#open || (start.base === this.freshBase && this.#moved[index] === 0)) {
+    const silent = start.known !== true && start.base === this.freshBase && this.#moved[index] === 0;
+    if (!this.#open || silent) {
       return 'unknown';
     }
     this.#open = false;
@@ -76,8 +92,8 @@ export class RunHistory {
   }
 
   /** True when a ring that starts so is a new driver's, as far as this ring can tell. */
-  fresh(index: number, { base, outstanding, blank }: RingStart): boolean {
-    if (base !== this.freshBase) {
+  fresh(index: number, { base, outstanding, blank, known }: RingStart): boolean {
+    if (known === true || base !== this.freshBase) {
       return false;
     }
     if (this.#bases[index] !== base || this.#moved[index] === 0) {

@@ -8,6 +8,7 @@ import type { VirtioDevice } from './device.ts';
 import { type DeviceServer, type ServeEvent, SocketServer } from './device-server.ts';
 import { DeviceError } from './errors.ts';
 import { optionalRingFeatures } from './features.ts';
+import type { SurvivalOptions } from './survival/survival.ts';
 
 /** How a device is served. Exactly one of `socketPath` and `fd` is given. */
 export interface ServeOptions {
@@ -32,6 +33,8 @@ export interface ServeOptions {
    * IN_ORDER holds back what a device completes before its turn: for devices that seldom do.
    */
   readonly ringFeatures?: FeatureSet;
+  /** Given: the device answers each request once, also when its process is killed and started again. */
+  readonly survive?: SurvivalOptions;
   /** Chains per process() call before other queues get their turn; default 64. */
   readonly batch?: number;
   /** Spin before sleeping is the loop's own option; `poll: false` keeps queues out of it. */
@@ -95,6 +98,7 @@ export function serve(device: VirtioDevice, options: ServeOptions): DeviceServer
       ringFeatures: ringFeaturesOf(options.ringFeatures),
       batch: positive(options.batch ?? DEFAULT_BATCH, 'batch'),
       poll: options.poll ?? true,
+      survive: options.survive,
       maxConnections: positive(options.maxConnections ?? Number.POSITIVE_INFINITY, 'maxConnections'),
       onEvent: options.onEvent ?? (() => {}),
       onEnd: options.onEnd ?? (() => loop.stop()),

@@ -42,7 +42,12 @@ for (const [driver, makeLoop] of Object.entries(drivers)) {
       makeLoop()[Symbol.dispose]();
       leakCheck().check();
     });
-    for (const { name, run } of deviceConformance(() => new RngDevice(), { sys, makeLoop, requests: [request] })) {
+    for (const { name, run } of deviceConformance(() => new RngDevice(), {
+      sys,
+      makeLoop,
+      requests: [request],
+      survives: true,
+    })) {
       it(name, run);
     }
   });
@@ -52,6 +57,7 @@ for (const [driver, makeLoop] of Object.entries(drivers)) {
       sys,
       makeLoop,
       requests: [request],
+      survives: true,
       host,
     })) {
       it(name, run);
@@ -59,7 +65,7 @@ for (const [driver, makeLoop] of Object.entries(drivers)) {
   });
   describe(`deviceConformance of a device that keeps chains, ${driver} driver`, () => {
     const { make, requests, held } = new Holder();
-    for (const { name, run } of deviceConformance(make, { sys, makeLoop, requests, held })) {
+    for (const { name, run } of deviceConformance(make, { sys, makeLoop, requests, held, survives: true })) {
       it(name, run);
     }
   });

@@ -8,6 +8,7 @@ import { BlkDevice } from '../examples/blk/device.ts';
 import { Image } from '../examples/blk/image.ts';
 import * as blk from '../examples/blk/layout.ts';
 import { deviceConformance, type MockDriver, type SampleRequest } from '../src/testing/index.ts';
+import { dice } from './dice.ts';
 import { header, range, refusals } from './examples-blk-requests.ts';
 import { ConnectedMachine, ExampleProgram } from './examples-program.ts';
 import { sys } from './machine.ts';
@@ -15,15 +16,6 @@ import { sys } from './machine.ts';
 const SIZE = 1 << 20;
 const SECTORS = SIZE / blk.SECTOR;
 const ALL = new FeatureSet(0xffff_ffff, 0xffff_ffff);
-
-/** Pseudo-random numbers below `limit`, the same in each run. */
-function dice(seed: number): (limit: number) => number {
-  let state = seed;
-  return (limit) => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
-}
 
 class Disk implements AsyncDisposable {
   readonly #dir: TempDir;
@@ -259,7 +251,12 @@ for (const [driver, Loop] of Object.entries({ blocking: BlockingLoop, node: Node
       dir[Symbol.dispose]();
     });
     const makeDevice = () => new BlkDevice({ sys, image });
-    for (const { name, run } of deviceConformance(makeDevice, { sys, makeLoop: () => new Loop(sys), requests })) {
+    for (const { name, run } of deviceConformance(makeDevice, {
+      sys,
+      makeLoop: () => new Loop(sys),
+      requests,
+      survives: true,
+    })) {
       it(name, run);
     }
   });

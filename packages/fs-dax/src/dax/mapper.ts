@@ -155,6 +155,7 @@ export class RangeMapper {
   }
 }
 
+/** Asks for one mapping of a range. */
 function send(region: ShmRegion, range: DaxRange, { fd, fdOffset, end, before }: Piece, done: Done): void {
   const request = {
     fd,
@@ -164,13 +165,16 @@ function send(region: ShmRegion, range: DaxRange, { fd, fdOffset, end, before }:
     writable: true,
     owner: range.inode,
     label: range.inode.path,
-    before,
+    before: () => {
+      range.asks(end);
+      return before();
+    },
   };
   region.map(request, (error) => {
     if (error === 0) {
-      range.covered = end;
-      range.pieces++;
+      range.has(range.pieces + 1, end);
     }
+    range.asks(0);
     done(error);
   });
 }

@@ -1,6 +1,8 @@
 /** A 2 MiB range of the window that the guest gave to a part of a file. */
+import { DAX_RANGE } from '../layout.ts';
 import type { DaxInode } from './inode.ts';
 import type { RangeCopy } from './range-copy.ts';
+import type { RangeJournal } from './range-journal.ts';
 
 export class DaxRange {
   /** Offset in the window, bytes. */
@@ -24,6 +26,8 @@ export class DaxRange {
   busy = false;
   /** The private copy that stands here instead of the file (tail mode `copy`). */
   copy: RangeCopy | null = null;
+  /** Where the range is noted for another process. */
+  journal: RangeJournal | null = null;
   /** Called once when the request under way is done. */
   readonly waiters: (() => void)[] = [];
 
@@ -38,6 +42,18 @@ export class DaxRange {
   lacks(size: number, pageSize: number): boolean {
     const end = Math.min(this.len, Math.ceil(size / pageSize) * pageSize - this.foffset);
     return end > this.covered;
+  }
+
+  /** A mapping up to `end` is about to be asked for; 0: the answer came. */
+  asks(end: number): void {
+    this.journal?.ask(this.moffset / DAX_RANGE, end);
+  }
+
+  /** So many mappings cover it up to `end`. */
+  has(pieces: number, end: number): void {
+    this.covered = end;
+    this.pieces = pieces;
+    this.journal?.have(this.moffset / DAX_RANGE, pieces, end);
   }
 
   releaseCopy(): void {

@@ -6,6 +6,7 @@ import type { FileFacts } from './file-facts.ts';
 import type { DaxInode } from './inode.ts';
 import type { RangeMapper } from './mapper.ts';
 import { DaxRange } from './range.ts';
+import type { RangeJournal, RangeNote } from './range-journal.ts';
 import { SparseLog } from './sparse-log.ts';
 
 /** 0 or a negative errno. */
@@ -16,6 +17,7 @@ export class RangeTable {
   readonly #mapper: RangeMapper;
   readonly #facts: FileFacts;
   readonly #notWritten: SparseLog;
+  #journal: RangeJournal | null = null;
   /** Ranges of which the guest could come to need more than is mapped. */
   readonly partial = new Set<DaxRange>();
   /** Ranges that are private copies. */
@@ -26,6 +28,16 @@ export class RangeTable {
     this.#mapper = mapper;
     this.#facts = facts;
     this.#notWritten = new SparseLog(log, 'error', 'cannot write a copied range back');
+  }
+
+  get journal(): RangeJournal | null {
+    return this.#journal;
+  }
+
+  /** What another process is to know stands there from now on; null: nothing more is noted, and what was stays. */
+  set journal(journal: RangeJournal | null) {
+    this.#journal = journal;
+    for (const range of this.all()) range.journal = journal;
   }
 
   at(moffset: number): DaxRange | null {
@@ -51,6 +63,8 @@ export class RangeTable {
     const range = old ?? new DaxRange(inode, foffset, moffset, len);
     if (old === null) {
       this.#slots[moffset / DAX_RANGE] = range;
+      range.journal = this.#journal;
+      this.#journal?.place(moffset / DAX_RANGE, inode.nodeid, foffset, len);
       inode.ranges.add(range);
       this.partial.add(range);
     }
@@ -120,8 +134,7 @@ export class RangeTable {
     region.unmap(start, range.moffset + DAX_RANGE - start, (error) => {
       if (this.#holds(range)) {
         // Also at a stop: the unmapping stays due.
-        range.covered = start - range.moffset;
-        range.pieces = Math.max(0, first);
+        range.has(Math.max(0, first), start - range.moffset);
         range.shrunk = true;
         this.#note(range);
       }
@@ -152,6 +165,36 @@ export class RangeTable {
     }
   }
 
+  /**
+   * Takes up a range as the journal has it, with the mappings that the front-end holds.
+   * @param inode - with a descriptor
+   */
+  takeUp(region: ShmRegion, inode: DaxInode, moffset: number, { foffset, len, ends, asked }: RangeNote): void {
+    const range = new DaxRange(inode, foffset, moffset, len);
+    range.journal = this.#journal;
+    const { fd } = inode.fd!;
+    for (const end of ends) {
+      const from = range.covered;
+      const mapping = { fd, fdOffset: foffset + from, shmOffset: moffset + from, len: end - from, writable: true };
+      if (region.adopt({ ...mapping, owner: inode, label: inode.path }) < 0) break;
+      range.has(range.pieces + 1, end);
+    }
+    if (asked > range.covered) {
+      const from = range.covered;
+      const len = asked - from;
+      region.unmapUncertain({ fdOffset: foffset + from, shmOffset: moffset + from, len, writable: true });
+    }
+    range.asks(0);
+    if (range.covered === 0) {
+      range.journal?.clear(moffset / DAX_RANGE);
+      return;
+    }
+    this.#slots[moffset / DAX_RANGE] = range;
+    inode.ranges.add(range);
+    range.held = true;
+    this.#note(range);
+  }
+
   all(): DaxRange[] {
     return this.#slots.filter((range) => range !== null);
   }
@@ -172,6 +215,7 @@ export class RangeTable {
   /** Frees the slot. What a request under way still needs stays until its end. */
   #drop(range: DaxRange): void {
     this.#slots[range.moffset / DAX_RANGE] = null;
+    range.journal?.clear(range.moffset / DAX_RANGE);
     this.partial.delete(range);
     this.copies.delete(range);
     range.inode.ranges.delete(range);

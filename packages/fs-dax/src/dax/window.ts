@@ -9,6 +9,7 @@ import { GuestView } from './guest-view.ts';
 import { inTurn } from './in-turn.ts';
 import type { DaxSession } from './kept-operations.ts';
 import { mappingsPerRange } from './options.ts';
+import { RangeJournal } from './range-journal.ts';
 import { extendRanges, isBehind } from './reach.ts';
 import { rangesToRemove } from './removal.ts';
 import { type DaxMode, DaxState, type DaxWindowOptions } from './state.ts';
@@ -121,6 +122,33 @@ export class DaxWindow implements Disposable {
     growth?.retry();
     kept.abandonAll();
     for (const end of this.#drops) end();
+  }
+
+  /** Notes from now on, for another process, what stands where; null: no more, and what was noted stays. */
+  set journal(bytes: Uint8Array | null) {
+    this.#state.ranges.journal = bytes === null ? null : new RangeJournal(bytes);
+  }
+
+  /** Takes up what a process before mapped; to be called when the session is back, before the queues start. */
+  restore(): void {
+    const { region, ranges, inodes, options } = this.#state;
+    const { journal } = ranges;
+    if (region === null || journal === null) return;
+    for (let index = 0; index < region.size / DAX_RANGE; index++) {
+      const note = journal.read(index, DAX_RANGE);
+      if (note === null) {
+        journal.clear(index);
+        continue;
+      }
+      const inode = inodes.opened(note.nodeid);
+      if (typeof inode === 'number') {
+        options.log.error('a mapped file is lost: the guest keeps its pages', { nodeid: note.nodeid, errno: -inode });
+        journal.clear(index);
+      } else {
+        ranges.takeUp(region, inode, index * DAX_RANGE, note);
+        inode.releaseIdle();
+      }
+    }
   }
 
   /** Session hook `attributes`. */

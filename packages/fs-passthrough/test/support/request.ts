@@ -22,6 +22,7 @@ export class TestOperation implements Operation {
   readonly size = 0;
   readonly targetNodeid = 0;
   context: unknown;
+  readonly intent = null;
   /** What `complete` was called with. */
   readonly results: number[] = [];
 

@@ -196,7 +196,7 @@ export class TestShare implements Disposable {
   }
 
   forget(nodeid: number, count = 1): void {
-    this.fs.forget(nodeid, count);
+    this.fs.forget(nodeid, count, null);
   }
 
   [Symbol.dispose](): void {

@@ -1,4 +1,5 @@
 /** A reply as the driver sees it, with the checks that Linux 7.3 makes. */
+import { toBigInt } from '@oriel/layout';
 import { Attributes } from '../attributes.ts';
 import { FUSE_READDIRPLUS } from '../constants.ts';
 import { Entry } from '../entry.ts';
@@ -126,6 +127,17 @@ export class ReplyDecoder {
   /** READ, READLINK, GETXATTR, LISTXATTR: a view of the body. */
   get data(): Uint8Array {
     return this.bytes.subarray(BODY, BODY + this.bodyLen);
+  }
+
+  /** The lock of GETLK: type, first and last byte, and pid. */
+  readLock(): { readonly type: number; readonly start: bigint; readonly end: bigint; readonly pid: number } {
+    const { type, start, end, pid } = L.FuseFileLock;
+    return {
+      type: type.get(this.#view, BODY),
+      start: toBigInt(start.lo(this.#view, BODY), start.hi(this.#view, BODY)),
+      end: toBigInt(end.lo(this.#view, BODY), end.hi(this.#view, BODY)),
+      pid: pid.get(this.#view, BODY),
+    };
   }
 
   readStatfs(): StatfsOut {

@@ -1,7 +1,7 @@
 /** Every request that a virtiofs driver sends, as bytes. */
 import * as C from '../constants.ts';
 import * as L from '../layout.ts';
-import { OUT_HEADER } from '../protocol.ts';
+import { IN_HEADER, OUT_HEADER } from '../protocol.ts';
 import { type NameInput, RequestBuilder } from './request-builder.ts';
 
 const ENTRY_ROOM = OUT_HEADER + L.FuseEntryOut.byteLength;
@@ -245,11 +245,39 @@ export class RequestEncoder extends RequestBuilder {
     return this.#closing(C.FUSE_RELEASEDIR, nodeid, fh, L.FuseReleaseIn.byteLength);
   }
 
-  flush(nodeid: number, fh: number): this {
-    return this.#closing(C.FUSE_FLUSH, nodeid, fh, L.FuseFlushIn.byteLength);
+  flush(nodeid: number, fh: number, owner = 0): this {
+    this.#closing(C.FUSE_FLUSH, nodeid, fh, L.FuseFlushIn.byteLength);
+    L.FuseFlushIn.lockOwner.set(this.view, IN_HEADER, owner);
+    return this;
   }
 
   /** @param flags - FUSE_FSYNC_FDATASYNC or 0 */
+  /**
+   * GETLK, SETLK and SETLKW.
+   * @param range - first and last byte; without the last: to the end of the file
+   */
+  lock(
+    opcode: number,
+    nodeid: number,
+    fh: number,
+    owner: number,
+    type: number,
+    range: readonly [start: number | bigint, end?: number | bigint] = [0],
+    flags = 0,
+  ): this {
+    const room = opcode === C.FUSE_GETLK ? OUT_HEADER + L.FuseLkOut.byteLength : OUT_HEADER;
+    const at = this.begin(opcode, nodeid, L.FuseLkIn.byteLength, room);
+    const lk = at + L.FuseLkIn.lk.offset;
+    const [start, end = 0x7fff_ffff_ffff_ffffn] = range;
+    L.FuseLkIn.fh.set(this.view, at, fh);
+    L.FuseLkIn.owner.set(this.view, at, owner);
+    this.view.setBigUint64(lk + L.FuseFileLock.start.offset, BigInt(start), true);
+    this.view.setBigUint64(lk + L.FuseFileLock.end.offset, BigInt(end), true);
+    L.FuseFileLock.type.set(this.view, lk, type);
+    L.FuseLkIn.lkFlags.set(this.view, at, flags);
+    return this.end();
+  }
+
   fsync(nodeid: number, fh: number, flags = 0): this {
     return this.#syncing(C.FUSE_FSYNC, nodeid, fh, flags);
   }

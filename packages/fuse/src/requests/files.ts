@@ -2,7 +2,7 @@
 import { EBADF, EFBIG, EINVAL, ENOENT, EOPNOTSUPP } from '@oriel/sys';
 import { FUSE_FSYNC_FDATASYNC, FUSE_OPEN_KILL_SUIDGID } from '../constants.ts';
 import { sumOverflows, takeU64 } from '../fields.ts';
-import { FuseWriteIn } from '../layout.ts';
+import { FuseFlushIn, FuseWriteIn } from '../layout.ts';
 import { BODY_WORD, MAX_IOVEC, type OperationRecord } from '../operation-record.ts';
 import { MAX_COUNT, UNSERVED } from '../pending.ts';
 import { IN_HEADER, OUT_HEADER } from '../protocol.ts';
@@ -12,6 +12,7 @@ const WRITE_DATA = IN_HEADER + FuseWriteIn.byteLength;
 /** FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE: what Linux forwards. */
 const FALLOCATE_MODES = 0x1 | 0x2 | 0x10;
 const SEEK_HOLE = 4;
+const FLUSH_OWNER = BODY_WORD + FuseFlushIn.lockOwner.offset / 4;
 
 export function open(context: ServeContext, op: OperationRecord): number {
   const words = op.u32;
@@ -75,8 +76,9 @@ export function write(context: ServeContext, op: OperationRecord): number {
 }
 
 export function flush(context: ServeContext, op: OperationRecord): number {
-  const fh = takeU64(op.u32, BODY_WORD);
-  return fh < 0 ? -EBADF : context.fs.flush(op, op.nodeid, fh);
+  const words = op.u32;
+  const fh = takeU64(words, BODY_WORD);
+  return fh < 0 ? -EBADF : context.fs.flush(op, op.nodeid, fh, words[FLUSH_OWNER]!, words[FLUSH_OWNER + 1]!);
 }
 
 export function release(context: ServeContext, op: OperationRecord): number {

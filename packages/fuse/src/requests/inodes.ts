@@ -36,6 +36,9 @@ export function getattr(context: ServeContext, op: OperationRecord): number {
 }
 
 export function setattr(context: ServeContext, op: OperationRecord): number {
+  if (op.intent?.again && op.intent.done) {
+    return context.fs.getattr(op, op.nodeid, -1);
+  }
   const words = op.u32;
   const change = op.change;
   const valid = words[BODY_WORD]!;
@@ -92,7 +95,7 @@ function takeCount(words: Uint32Array, at: number): number {
 }
 
 export function forget(context: ServeContext, op: OperationRecord): number {
-  context.forget(op.nodeid, takeCount(op.u32, BODY_WORD));
+  context.forget(op.nodeid, takeCount(op.u32, BODY_WORD), op);
   return 0;
 }
 
@@ -104,13 +107,15 @@ export function batchForget(context: ServeContext, op: OperationRecord): number 
   if (count * step !== op.end - REQUEST - IN_HEADER - FuseBatchForgetIn.byteLength) {
     return -EINVAL;
   }
-  let at = BODY_WORD + FuseBatchForgetIn.byteLength / 4;
-  for (let index = 0; index < count; index++) {
+  const first = BODY_WORD + FuseBatchForgetIn.byteLength / 4;
+  const { intent } = op;
+  for (let index = intent === null ? 0 : intent.progress; index < count; index++) {
+    const at = first + (index * step) / 4;
     const nodeid = takeU64(words, at);
     if (nodeid >= 0) {
-      context.forget(nodeid, takeCount(words, at + 2));
+      context.forget(nodeid, takeCount(words, at + 2), op);
     }
-    at += step / 4;
+    if (intent !== null) intent.progress = index + 1;
   }
   return 0;
 }

@@ -25,6 +25,8 @@ export interface ConformanceOptions {
   readonly makeLoop: () => EventLoop;
   /** Requests that a fresh driver sends in this order (a session's opening first); each must be answered. */
   readonly requests?: readonly SampleRequest[];
+  /** The device survives: it is killed, and another one goes on in its place; default false. */
+  readonly survives?: boolean;
   /** For devices that keep chains over a pause; sent behind `requests`. Without it, that is not checked. */
   readonly held?: HeldRequest;
   /** Further options of the machine. */
@@ -34,6 +36,8 @@ export interface ConformanceOptions {
 /** What is tried on a bench. `check` rejects when the device fails it. */
 export interface BenchCheck {
   readonly name: string;
+  /** The machine is one that survives kills. */
+  readonly survives?: boolean;
   readonly check: (bench: Bench) => Promise<void>;
 }
 
@@ -49,9 +53,11 @@ export function expect(condition: boolean, claim: string): void {
 
 /** One device in one machine, for the time of one check. */
 export class Bench implements Disposable {
-  readonly device: VirtioDevice;
   readonly host: MockHost;
   readonly requests: readonly SampleRequest[];
+  readonly #makeDevice: () => VirtioDevice;
+  /** All that were made, the one in the machine last. */
+  readonly #devices: VirtioDevice[];
   readonly #loop: EventLoop;
 
   constructor(makeDevice: () => VirtioDevice, options: ConformanceOptions) {
@@ -60,8 +66,22 @@ export class Bench implements Disposable {
       this.#loop.run();
     }
     this.requests = options.requests ?? [];
-    this.device = makeDevice();
+    this.#makeDevice = makeDevice;
+    this.#devices = [makeDevice()];
     this.host = new MockHost(this.device, { ...options.host, sys: options.sys, loop: this.#loop });
+  }
+
+  /** The one in the machine. */
+  get device(): VirtioDevice {
+    return this.#devices.at(-1)!;
+  }
+
+  /** The process of the device is killed and started again, and the front-end comes back. */
+  killAndRecover(): void {
+    this.#devices.push(this.#makeDevice());
+    this.host.kill(this.device);
+    this.host.attach();
+    this.host.start();
   }
 
   /** Sends the sample requests and judges the answers. */
@@ -94,7 +114,9 @@ export class Bench implements Disposable {
 
   [Symbol.dispose](): void {
     this.host[Symbol.dispose]();
-    this.device[Symbol.dispose]();
+    for (const device of this.#devices) {
+      device[Symbol.dispose]();
+    }
     this.#loop[Symbol.dispose]();
   }
 }

@@ -5,6 +5,7 @@ import { checkDefinition } from '../definition.ts';
 import type { VirtioDevice } from '../device.ts';
 import { Bench, type BenchCheck, type ConformanceOptions, expect, PATIENT_TURNS } from './bench.ts';
 import { heldChecks } from './held-checks.ts';
+import { heldKillChecks, killChecks } from './kill-checks.ts';
 
 /** One check. `run` rejects when the device fails it. */
 export interface ConformanceCheck {
@@ -230,6 +231,11 @@ function formatsOf({ host }: ConformanceOptions): readonly { readonly packed: bo
   return host?.packed === undefined ? [split, packed] : [host.packed ? packed : split];
 }
 
+function checksFor({ held, survives = false }: ConformanceOptions): readonly BenchCheck[] {
+  const heldOnes = held === undefined ? [] : [...heldChecks(held), ...(survives ? heldKillChecks(held) : [])];
+  return [...checks, ...(survives ? killChecks : []), ...heldOnes];
+}
+
 /**
  * The checks for a device, over split and over packed rings, each with a device and a machine of its own, followed by a count of what was left open.
  * @param makeDevice - makes a device as it is before its first front-end
@@ -240,14 +246,13 @@ export function deviceConformance(
   makeDevice: () => VirtioDevice,
   options: ConformanceOptions,
 ): readonly ConformanceCheck[] {
-  const all = options.held === undefined ? checks : [...checks, ...heldChecks(options.held)];
   return formatsOf(options).flatMap(({ packed, suffix }) =>
-    all.map(({ name, check }) => ({
+    checksFor(options).map(({ name, check, survives: survive = false }) => ({
       name: `${name}${suffix}`,
       async run() {
         const leaks = leakCheck();
         {
-          using bench = new Bench(makeDevice, { ...options, host: { ...options.host, packed } });
+          using bench = new Bench(makeDevice, { ...options, host: { ...options.host, packed, survive } });
           await check(bench);
         }
         await leaks.settled();

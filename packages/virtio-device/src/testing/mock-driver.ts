@@ -10,6 +10,8 @@ import {
   type RingDriver,
   SplitDriver,
   VirtqAvail,
+  VirtqDesc,
+  VRING_DESC_ALIGN_SIZE,
   VRING_DESC_F_INDIRECT,
   VRING_DESC_F_NEXT,
 } from '@oriel/virtqueue';
@@ -43,6 +45,8 @@ export interface DriverPlace {
   readonly packed?: boolean;
   /** IN_ORDER was accepted; default false. */
   readonly inOrder?: boolean;
+  /** INDIRECT_DESC was accepted: chains of several buffers go into tables; default false. */
+  readonly indirect?: boolean;
   /** Called for a kick. */
   readonly kick: () => void;
 }
@@ -53,6 +57,8 @@ interface Sent {
 }
 
 const BUFFER_ALIGN = 64;
+/** Entries of an indirect table. */
+const MAX_INDIRECT = 16;
 const PAGE = 4096;
 
 function roundUp(value: number, unit: number): number {
@@ -77,9 +83,10 @@ export class MockDriver {
   /** Clears the ring: a driver that starts afresh. */
   constructor(place: DriverPlace) {
     const { memory, gpa, len, size } = place;
-    const { packed = false } = place;
+    const { packed = false, indirect = false } = place;
     const layout = packed ? layoutPackedRing(size) : layoutSplitRing(size);
-    const ringBytes = roundUp(layout.total, PAGE);
+    const tables = roundUp(layout.total, VRING_DESC_ALIGN_SIZE);
+    const ringBytes = roundUp(tables + (indirect ? size * MAX_INDIRECT * VirtqDesc.byteLength : 0), PAGE);
     this.#place = place;
     this.#bytes(gpa, ringBytes).fill(0);
     this.size = size;
@@ -98,8 +105,8 @@ export class MockDriver {
       used: this.used,
       eventIdx: place.eventIdx,
       inOrder: place.inOrder ?? false,
-      indirectTables: -1,
-      maxIndirect: 0,
+      indirectTables: indirect ? gpa + tables : -1,
+      maxIndirect: indirect ? MAX_INDIRECT : 0,
       kick: place.kick,
     };
     this.#ring = packed ? new PackedDriver(config) : new SplitDriver(config);

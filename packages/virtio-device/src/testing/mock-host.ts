@@ -3,17 +3,24 @@ import { GuestMemory } from '@oriel/guest-memory';
 import { TestMemory } from '@oriel/guest-memory/testing';
 import type { BackendRegion, RegionLimits } from '@oriel/shm-region';
 import { check, type EventLoop, Fd, type HelperThreads, type Logger, type Sys, silentLogger } from '@oriel/sys';
-import { profiles } from '@oriel/vhost-user';
-import type { QueueState } from '@oriel/virtqueue';
+import { FeatureSet, profiles } from '@oriel/vhost-user';
+import {
+  inflightBytes,
+  VIRTIO_F_IN_ORDER,
+  VIRTIO_F_RING_PACKED,
+  VIRTIO_RING_F_EVENT_IDX,
+  VIRTIO_RING_F_INDIRECT_DESC,
+} from '@oriel/virtqueue';
 import { ConnectionHost } from '../connection-host.ts';
 import { Counters } from '../counters.ts';
 import { checkDefinition } from '../definition.ts';
 import type { VirtioDevice } from '../device.ts';
 import { DeviceRegions } from '../device-regions.ts';
+import { DeviceRings } from '../device-rings.ts';
 import { LazyOffload } from '../lazy-offload.ts';
-import { RateLimit } from '../rate-limit.ts';
-import { Ring, type RingContext } from '../ring.ts';
+import { FoundArea } from '../survival/inflight-area.ts';
 import { MockDriver } from './mock-driver.ts';
+import { MockState } from './mock-state.ts';
 import { TimedTransport } from './timed-transport.ts';
 
 /** How a `MockHost` is set up. */
@@ -32,6 +39,8 @@ export interface MockHostOptions {
   readonly inOrder?: boolean;
   /** Accept EVENT_IDX; default true. */
   readonly eventIdx?: boolean;
+  /** The front-end shares in-flight areas, and a device may be killed: see `kill`; default false. */
+  readonly survive?: boolean;
   /** Limits of the regions; default: those of the strict profile. */
   readonly limits?: RegionLimits;
   /** Chains per process() call; default 64. */
@@ -40,13 +49,13 @@ export interface MockHostOptions {
 
 const DEFAULT_QUEUE_SIZE = 64;
 const DEFAULT_BYTES_PER_QUEUE = 1024 * 1024;
+const DEFAULT_BATCH = 64;
 const DEFAULT_WAIT_MS = 5000;
 const TURN_MS = 5;
 const NS_PER_MS = 1e6;
 
 /** A machine around a device, driven by a test. */
 export class MockHost implements Disposable {
-  readonly device: VirtioDevice;
   readonly ram: TestMemory;
   readonly memory: GuestMemory;
   /** The front-end's answers for all regions. */
@@ -57,12 +66,17 @@ export class MockHost implements Disposable {
   readonly #options: MockHostOptions;
   readonly #offload: LazyOffload;
   #regions: DeviceRegions | null = null;
-  readonly #callFds: Int32Array;
   readonly #kicks: Fd[] = [];
   readonly #calls: Fd[] = [];
-  readonly #rings: (Ring | null)[] = [];
-  /** What the last queue of each ring left; null for a new ring. */
-  readonly #states: (QueueState | null)[] = [];
+  #device: VirtioDevice;
+  #rings: DeviceRings;
+  #state: MockState | null;
+  /** Where the next start of each ring begins; null: where a new ring does. */
+  readonly #bases: (number | null)[] = [];
+  /** The in-flight area of each ring. */
+  #areas: (Uint8Array | null)[] = [];
+  /** A ring has started since a device was attached. */
+  #begun = false;
   #drivers: MockDriver[] = [];
   #attached = false;
   /** How often the device announced a change of its configuration space. */
@@ -72,26 +86,30 @@ export class MockHost implements Disposable {
   constructor(device: VirtioDevice, options: MockHostOptions) {
     const { sys, loop } = options;
     checkDefinition(device, profiles.strict);
-    this.device = device;
+    this.#device = device;
     this.#options = options;
     this.#offload = new LazyOffload(sys, loop, options.offload);
     this.transport = new TimedTransport(loop);
     this.ram = new TestMemory(sys, { size: device.queueCount * this.#bytesPerQueue });
-    this.memory = new GuestMemory(sys, { needs: (file) => device.needsMemory?.(file) ?? true });
-    this.#callFds = new Int32Array(device.queueCount).fill(-1);
+    this.memory = new GuestMemory(sys, { needs: (file) => this.#device.needsMemory?.(file) ?? true });
     for (let index = 0; index < device.queueCount; index++) {
       this.#kicks.push(new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd')));
       this.#calls.push(new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd')));
-      this.#callFds[index] = this.#calls[index]!.fd;
-      this.#rings.push(null);
-      this.#states.push(null);
+      this.#bases.push(null);
     }
+    this.#rings = this.#makeRings();
+    this.#state = MockState.of(sys, device, options.survive === true);
     this.#newDrivers();
+  }
+
+  /** The device that is in the machine now. */
+  get device(): VirtioDevice {
+    return this.#device;
   }
 
   /** True while the rings run. */
   get running(): boolean {
-    return this.#rings.some((ring) => ring !== null);
+    return this.#rings.running.length > 0;
   }
 
   /** The driver's end of a queue. */
@@ -129,10 +147,21 @@ export class MockHost implements Disposable {
       this.configChanges++;
     };
     const regions = this.#regions.byId;
+    const state = this.#state?.session ?? null;
     this.device.attach(
-      new ConnectionHost({ sys, loop, log, memory: this.memory, regions, offload: this.#offload, configChanged }),
+      new ConnectionHost({
+        sys,
+        loop,
+        log,
+        memory: this.memory,
+        regions,
+        offload: this.#offload,
+        state,
+        configChanged,
+      }),
     );
     this.#attached = true;
+    this.#begun = false;
   }
 
   /**
@@ -175,8 +204,34 @@ export class MockHost implements Disposable {
   reset(): void {
     this.pause();
     this.#regions?.forget();
+    this.#state?.session.clear();
     this.device.reset();
     this.#newDrivers();
+  }
+
+  /**
+   * The device's process is killed, with `survive`: nothing that it does reaches the machine any more. Another device takes
+   * its place, with the state and the rings as they were; `attach()` and `start()` follow.
+   */
+  kill(next: VirtioDevice): void {
+    // Its helpers' system calls would die with it; here they end first.
+    this.#offload.drain();
+    for (const ring of this.#rings.running) {
+      ring.unlisten();
+      ring.queue.stop();
+      this.counters.fold(ring.queue.stats);
+    }
+    this.transport.ready = false;
+    this.#regions?.end();
+    this.#regions = null;
+    const left = this.#state;
+    this.#state = left?.copy() ?? null;
+    this.#attached = false;
+    this.#device.detach();
+    left?.[Symbol.dispose]();
+    this.memory.clear();
+    this.#device = next;
+    this.#rings = this.#makeRings();
   }
 
   /** The front-end leaves. */
@@ -240,6 +295,7 @@ export class MockHost implements Disposable {
     this.#offload[Symbol.dispose]();
     this.memory[Symbol.dispose]();
     this.ram[Symbol.dispose]();
+    this.#state?.[Symbol.dispose]();
     for (const fd of [...this.#kicks, ...this.#calls]) {
       fd.close();
     }
@@ -249,10 +305,41 @@ export class MockHost implements Disposable {
     return this.#options.bytesPerQueue ?? DEFAULT_BYTES_PER_QUEUE;
   }
 
+  #makeRings(): DeviceRings {
+    const { sys, loop } = this.#options;
+    const rings = new DeviceRings({
+      device: this.#device,
+      sys,
+      loop,
+      log: this.#options.log ?? silentLogger,
+      batch: this.#options.batch ?? DEFAULT_BATCH,
+      counters: this.counters,
+      memory: this.memory,
+      ringError: (broken) => this.brokenQueues.push(broken),
+    });
+    for (const [index, { fd }] of this.#calls.entries()) {
+      rings.setCall(index, fd);
+    }
+    return rings;
+  }
+
+  /** What the driver accepted. */
+  get #features(): FeatureSet {
+    const { packed = false, inOrder = false, eventIdx = true } = this.#options;
+    return FeatureSet.of(
+      VIRTIO_RING_F_INDIRECT_DESC,
+      ...(packed ? [VIRTIO_F_RING_PACKED] : []),
+      ...(inOrder ? [VIRTIO_F_IN_ORDER] : []),
+      ...(eventIdx ? [VIRTIO_RING_F_EVENT_IDX] : []),
+    );
+  }
+
   #newDrivers(): void {
-    const { sys } = this.#options;
+    const { sys, packed = false, survive = false } = this.#options;
     const size = Math.min(this.#options.queueSize ?? DEFAULT_QUEUE_SIZE, this.device.maxQueueSize);
-    this.#states.fill(null);
+    this.#bases.fill(null);
+    this.#rings.forget();
+    this.#areas = this.#kicks.map(() => (survive ? new Uint8Array(inflightBytes(packed, size)) : null));
     this.#drivers = this.#kicks.map(
       (kick, index) =>
         new MockDriver({
@@ -260,7 +347,7 @@ export class MockHost implements Disposable {
           gpa: this.ram.gpa + index * this.#bytesPerQueue,
           len: this.#bytesPerQueue,
           size,
-          packed: this.#options.packed ?? false,
+          packed,
           inOrder: this.#options.inOrder ?? false,
           eventIdx: this.#options.eventIdx ?? true,
           kick: () => sys.loop.eventfdSignal(kick.fd),
@@ -269,54 +356,42 @@ export class MockHost implements Disposable {
   }
 
   #startQueue(index: number): void {
-    const { sys, loop } = this.#options;
     const driver = this.driver(index);
-    const { size } = driver;
-    const [desc, avail, used] = [driver.desc, driver.avail, driver.used].map((gpa) => this.ram.userOf(gpa)) as [
-      number,
-      number,
-      number,
-    ];
-    const state = this.#states[index]!;
-    const base = state?.base ?? driver.start;
-    const context: RingContext = {
-      device: this.device,
-      loop,
-      eventfd: sys.loop,
-      memory: this.memory,
-      log: this.#options.log ?? silentLogger,
-      logLimit: new RateLimit(() => sys.loop.nowNs()),
-      counters: this.counters,
-      batch: this.#options.batch ?? 64,
-      packed: this.#options.packed ?? false,
-      inOrder: this.#options.inOrder ?? false,
-      eventIdx: this.#options.eventIdx ?? true,
-      indirect: true,
-      callFds: this.#callFds,
-      ringError: (broken) => this.brokenQueues.push(broken),
+    const base = this.#bases[index] ?? driver.start;
+    const area = this.#areas[index]!;
+    const found = new FoundArea(area);
+    const setup = {
+      index,
+      size: driver.size,
+      desc: this.ram.userOf(driver.desc),
+      avail: this.ram.userOf(driver.avail),
+      used: this.ram.userOf(driver.used),
+      base,
+      kickFd: this.#kicks[index]!.fd,
+      inflight: area,
+      dirty: null,
     };
-    const setup = { index, size, desc, avail, used, base, kickFd: this.#kicks[index]!.fd };
-    const ring = new Ring(context, setup, state?.kept ?? []);
-    this.device.startQueue(index, ring.queue, base === driver.start && ring.queue.outstanding === 0);
-    this.#rings[index] = ring;
-    ring.listen();
+    const ring = this.#rings.make(setup, this.#features);
+    const known = found.isOf(ring.queue, setup, driver.start);
+    if (!this.#begun) {
+      this.#begun = true;
+      this.#state?.session.begin(this.device, known);
+    }
+    this.device.startQueue(index, ring.queue, !known && base === driver.start && ring.queue.outstanding === 0);
+    this.#rings.add(ring);
   }
 
   #stopQueue(index: number): void {
-    const ring = this.#rings[index];
-    if (ring === null || ring === undefined) {
+    const ring = this.#rings.stop(index);
+    if (ring === null) {
       return;
     }
-    ring.unlisten();
-    this.device.stopQueue(index);
-    if (ring.queue.inFlight > 0) {
+    const { inFlight, base } = ring.queue;
+    if (inFlight > 0) {
       throw new RangeError(
-        `queue ${index} stopped with ${ring.queue.inFlight} chains that were neither completed, unfetched nor kept`,
+        `queue ${index} stopped with ${inFlight} chains that were neither completed, unfetched nor kept`,
       );
     }
-    ring.stop();
-    this.#states[index] = ring.queue.state;
-    this.#rings[index] = null;
-    this.counters.fold(ring.queue.stats);
+    this.#bases[index] = base;
   }
 }

@@ -1,0 +1,215 @@
+/**
+ * File locks that other guests and the host see. A POSIX lock is an open-file-description lock of a descriptor of its own for
+ * each owner in the guest, since the host knows but one owner in this process; a flock is one of the guest's handle, which is an
+ * open file description as the guest's is.
+ */
+import { type FileLock as FuseLock, type Operation, PENDING } from '@oriel/fuse';
+import { TWO_32, toBigInt } from '@oriel/layout';
+import {
+  type Address,
+  EAGAIN,
+  EBADF,
+  EINTR,
+  EINVAL,
+  ENOLCK,
+  EOPNOTSUPP,
+  EROFS,
+  F_OFD_GETLK,
+  F_OFD_SETLK,
+  F_RDLCK,
+  F_UNLCK,
+  F_WRLCK,
+  FileLock,
+  LOCK_EX,
+  LOCK_NB,
+  LOCK_SH,
+  LOCK_UN,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_RDWR,
+} from '@oriel/sys';
+import { FILE } from '../handles.ts';
+import type { Share } from '../share.ts';
+import { LockWaiters, type RetryTimer } from './lock-waiters.ts';
+
+/** The last byte that a file can have. */
+const END_LO = 0xffff_ffff;
+const END_HI = 0x7fff_ffff;
+/** Owners that hold locks at one time: each costs a descriptor. */
+const MAX_OWNERS = 4096;
+
+/** Locks by owner. */
+export class LockRequests {
+  readonly #share: Share;
+  /** Descriptors by nodeid, then by the driver's name of the owner. */
+  readonly #owners = new Map<number, Map<string, number>>();
+  readonly #waiters: LockWaiters;
+  #count = 0;
+
+  /** @param timer - for locks that are waited for; without one they are refused */
+  constructor(share: Share, timer: RetryTimer | undefined) {
+    this.#share = share;
+    this.#waiters = new LockWaiters(timer);
+  }
+
+  get(nodeid: number, fh: number, lock: FuseLock): number {
+    const { file, handles } = this.#share;
+    if (handles.slotOf(fh, FILE) < 0) {
+      return -EBADF;
+    }
+    if (lock.flock) {
+      return -EINVAL;
+    }
+    const fd = this.#ownerFd(nodeid, keyOf(lock));
+    if (fd < 0) {
+      return fd;
+    }
+    const failed = file.fcntlLock(fd, F_OFD_GETLK, this.#put(lock));
+    if (failed < 0) {
+      return failed;
+    }
+    this.#take(lock);
+    return 0;
+  }
+
+  set(op: Operation, nodeid: number, fh: number, lock: FuseLock, wait: boolean): number {
+    if (this.#share.handles.slotOf(fh, FILE) < 0) {
+      return -EBADF;
+    }
+    const result = this.#try(nodeid, fh, lock);
+    if (result === 0 && lock.type === F_UNLCK) {
+      this.#waiters.wake();
+    }
+    if (result !== -EAGAIN || !wait) {
+      return result;
+    }
+    return this.#waiters.add(op, () => this.#try(nodeid, fh, lock)) ? PENDING : -EOPNOTSUPP;
+  }
+
+  /** A request that waits is not to be completed. @returns false when it does not wait */
+  cancel(op: Operation): boolean {
+    return this.#waiters.cancel(op);
+  }
+
+  /** close(2) in the guest: the owner's POSIX locks on the inode end. */
+  ownerGone(nodeid: number, ownerLo: number, ownerHi: number): void {
+    const owners = this.#owners.get(nodeid);
+    const key = `${ownerHi}:${ownerLo}`;
+    const fd = owners?.get(key);
+    if (owners === undefined || fd === undefined) {
+      return;
+    }
+    owners.delete(key);
+    if (owners.size === 0) {
+      this.#owners.delete(nodeid);
+    }
+    this.#close(fd);
+    this.#waiters.wake();
+  }
+
+  /** A handle ends, and its flock with it; or an inode is forgotten. */
+  forget(nodeid: number): void {
+    for (const fd of this.#owners.get(nodeid)?.values() ?? []) {
+      this.#close(fd);
+    }
+    this.#owners.delete(nodeid);
+  }
+
+  /** Every lock ends; what waits is completed with EINTR. */
+  clear(): void {
+    for (const nodeid of [...this.#owners.keys()]) {
+      this.forget(nodeid);
+    }
+    this.#waiters.end(-EINTR);
+  }
+
+  #try(nodeid: number, fh: number, lock: FuseLock): number {
+    const { file, handles } = this.#share;
+    const slot = handles.slotOf(fh, FILE);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    if (lock.flock) {
+      const how = lock.type === F_UNLCK ? LOCK_UN : lock.type === F_WRLCK ? LOCK_EX : LOCK_SH;
+      return file.flock(handles.fd(slot), how | LOCK_NB);
+    }
+    const key = keyOf(lock);
+    // Nothing of an owner without a descriptor is locked.
+    if (lock.type === F_UNLCK && this.#owners.get(nodeid)?.get(key) === undefined) {
+      return 0;
+    }
+    const fd = this.#ownerFd(nodeid, key);
+    return fd < 0 ? fd : file.fcntlLock(fd, F_OFD_SETLK, this.#put(lock));
+  }
+
+  /** The descriptor that holds an owner's locks on an inode. @returns it, or a negative errno */
+  #ownerFd(nodeid: number, key: string): number {
+    const known = this.#owners.get(nodeid)?.get(key);
+    if (known !== undefined) {
+      return known;
+    }
+    const slot = this.#share.inodes.slotOf(nodeid);
+    if (slot < 0) {
+      return -EBADF;
+    }
+    if (this.#count >= MAX_OWNERS) {
+      return -ENOLCK;
+    }
+    // A write lock takes a descriptor to write with; where there can be none, read locks still work.
+    let fd = this.#share.settings.readonly ? -EROFS : this.#share.openInode(slot, O_RDWR | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+      fd = this.#share.openInode(slot, O_RDONLY | O_NOCTTY | O_NONBLOCK);
+    }
+    if (fd < 0) {
+      return fd;
+    }
+    const owners = this.#owners.get(nodeid) ?? new Map<string, number>();
+    this.#owners.set(nodeid, owners.set(key, fd));
+    this.#count++;
+    return fd;
+  }
+
+  #close(fd: number): void {
+    this.#share.fd.close(fd);
+    this.#count--;
+  }
+
+  /** Writes the host's form. */
+  #put({ startLo, startHi, endLo, endHi, type }: FuseLock): Address {
+    const { scratch } = this.#share;
+    const { view, bytes, pathAt: at } = scratch;
+    bytes.fill(0, at, at + FileLock.byteLength);
+    FileLock.type.set(view, at, type);
+    view.setUint32(at + FileLock.start.offset, startLo, true);
+    view.setUint32(at + FileLock.start.offset + 4, startHi, true);
+    if (endLo !== END_LO || endHi !== END_HI) {
+      const low = endLo - startLo + 1;
+      const carry = low < 0 ? -1 : low >= TWO_32 ? 1 : 0;
+      view.setUint32(at + FileLock.len.offset, low, true);
+      view.setUint32(at + FileLock.len.offset + 4, endHi - startHi + carry, true);
+    }
+    return scratch.path;
+  }
+
+  /** Reads what F_OFD_GETLK said. */
+  #take(lock: FuseLock): void {
+    const { view, pathAt: at } = this.#share.scratch;
+    lock.type = FileLock.type.get(view, at);
+    // The host's processes mean nothing to the guest.
+    lock.pid = 0;
+    if (lock.type !== F_RDLCK && lock.type !== F_WRLCK) {
+      return;
+    }
+    lock.startLo = FileLock.start.lo(view, at);
+    lock.startHi = FileLock.start.hi(view, at);
+    const lenLo = FileLock.len.lo(view, at);
+    const lenHi = FileLock.len.hi(view, at);
+    const open = lenLo === 0 && lenHi === 0;
+    const end = open ? 0n : toBigInt(lock.startLo, lock.startHi) + toBigInt(lenLo, lenHi) - 1n;
+    lock.endLo = open ? END_LO : Number(end & 0xffff_ffffn);
+    lock.endHi = open ? END_HI : Number(end >> 32n);
+  }
+}
+
+const keyOf = ({ ownerLo, ownerHi }: FuseLock): string => `${ownerHi}:${ownerLo}`;

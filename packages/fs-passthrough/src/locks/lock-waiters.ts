@@ -1,0 +1,91 @@
+/**
+ * Locks that are waited for. The kernel tells nobody but a blocked thread that a lock became free, and a thread for each
+ * would let a guest block them all; so they are tried again: at once when this share gives one up, else after pauses that grow.
+ */
+import type { Operation } from '@oriel/fuse';
+import { EAGAIN } from '@oriel/sys';
+
+/** Calls back once, after a number of milliseconds, unless it is disposed before. */
+export type RetryTimer = (delayMs: number, callback: () => void) => Disposable;
+
+/** The longest pause between two tries, ms. */
+const LONGEST_MS = 64;
+/** Locks that are waited for at one time. */
+const MAX_WAITERS = 1024;
+
+interface Waiter {
+  readonly op: Operation;
+  readonly attempt: () => number;
+}
+
+/** First come, first tried. */
+export class LockWaiters {
+  readonly #timer: RetryTimer | undefined;
+  #waiters: Waiter[] = [];
+  #armed: Disposable | null = null;
+  #pauseMs = 1;
+
+  constructor(timer: RetryTimer | undefined) {
+    this.#timer = timer;
+  }
+
+  /**
+   * @param attempt - takes the lock; -EAGAIN: not yet
+   * @returns false when nobody can wait here
+   */
+  add(op: Operation, attempt: () => number): boolean {
+    if (this.#timer === undefined || this.#waiters.length >= MAX_WAITERS) {
+      return false;
+    }
+    this.#waiters.push({ op, attempt });
+    this.#pauseMs = 1;
+    this.#arm();
+    return true;
+  }
+
+  cancel(op: Operation): boolean {
+    const left = this.#waiters.filter((waiter) => waiter.op !== op);
+    const found = left.length < this.#waiters.length;
+    this.#waiters = left;
+    return found;
+  }
+
+  /** A lock was given up here. */
+  wake(): void {
+    if (this.#waiters.length > 0) {
+      this.#pauseMs = 1;
+      this.#arm();
+    }
+  }
+
+  /** Completes all that wait. */
+  end(result: number): void {
+    this.#armed?.[Symbol.dispose]();
+    this.#armed = null;
+    for (const { op } of this.#waiters.splice(0)) {
+      op.complete(result);
+    }
+  }
+
+  #arm(): void {
+    this.#armed?.[Symbol.dispose]();
+    this.#armed = this.#timer!(this.#pauseMs, () => {
+      this.#armed = null;
+      this.#tryAll();
+    });
+  }
+
+  #tryAll(): void {
+    for (const waiter of [...this.#waiters]) {
+      if (!this.#waiters.includes(waiter)) continue;
+      const result = waiter.attempt();
+      if (result !== -EAGAIN && this.cancel(waiter.op)) {
+        waiter.op.complete(result);
+      }
+    }
+    if (this.#waiters.length > 0) {
+      this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_MS);
+      this.#arm();
+    }
+  }
+}
