@@ -6,6 +6,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   sys: 1,
   'guest-memory': 1,
   virtqueue: 2,
+  wl: 2,
   fuse: 2,
   'shm-region': 3,
   'vhost-user': 3,
@@ -13,11 +14,14 @@ const FLOORS: Readonly<Record<string, number>> = {
   'fs-passthrough': 4,
   'fs-dax': 5,
   'gpu-blob': 5,
+  'cross-domain': 5,
   pmem: 5,
+  torture: 5,
+  wl: 2,
   'create-oriel': 6,
 };
 /** Two rooms of one floor, where one stands on the other. */
-const SAME_FLOOR = new Set(['guest-memory -> sys', 'vhost-user -> shm-region']);
+const SAME_FLOOR = new Set(['guest-memory -> sys', 'vhost-user -> shm-region', 'cross-domain -> gpu-blob']);
 
 const wrong: string[] = [];
 for (const name of Object.keys(FLOORS)) {

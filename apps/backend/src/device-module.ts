@@ -36,6 +36,8 @@ export interface DeviceContext {
   readonly profile: FrontendProfile;
   /** Mappings that the device may hold. */
   readonly maxMappings: number;
+  /** Somebody starts this process again when it dies, and holds the device's state meanwhile. */
+  readonly survives: boolean;
   /** Gives a picture away to be kept. `shown` comes when it was written, so that pictures never pile up. */
   showFrame(frame: Frame, shown: () => void): void;
 }

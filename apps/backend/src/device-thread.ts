@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { check, type Logger, type Sys } from '@oriel/sys';
+import type { LauncherTerms } from '@oriel/virtio-device';
 import { type ControlAnswer, ControlError, type ControlRequest, type Frame } from './device-module.ts';
 import { openLog } from './logging.ts';
 import { moduleUrl } from './module-url.ts';
@@ -21,6 +22,8 @@ interface Waiting {
 
 /** What the main thread does when a device's thread says something. */
 export interface ThreadEvents {
+  /** It serves. */
+  readonly ready: () => void;
   /** Takes a picture; the thread gives the next one of that scanout when it is kept. Never rejects. */
   readonly frame: (frame: Frame) => Promise<void>;
   /** The device has ended, well or not; its thread soon will. */
@@ -39,17 +42,21 @@ export class DeviceThread {
   readonly #waiting = new Map<number, Waiting>();
   #socketFile: SocketFile | undefined;
   #requests = 0;
+  #handOver: ((refusal: string | null) => void) | null = null;
   #over = false;
   #good = false;
 
-  /** @throws SysError EMFILE, ENFILE */
-  constructor(plan: WorkerPlan, sys: Pick<Sys, 'loop'>, events: ThreadEvents) {
+  /**
+   * @param launcher - who holds what of this device is to outlive the process; its descriptors are given away
+   * @throws SysError EMFILE, ENFILE
+   */
+  constructor(plan: WorkerPlan, sys: Pick<Sys, 'loop'>, events: ThreadEvents, launcher: LauncherTerms | null) {
     this.plan = plan;
     this.log = openLog(plan.log);
     this.#events = events;
     // Never closed: this thread may write to it until the process ends, when a number must not be another file's.
     this.#wakeFd = check(sys.loop.eventfd(0), 'eventfd');
-    const workerData: WorkerData = { plan, wakeFd: this.#wakeFd };
+    const workerData: WorkerData = { plan, wakeFd: this.#wakeFd, launcher };
     this.#worker = new Worker(moduleUrl('worker'), { name: this.name, workerData });
     this.#worker.on('message', (message: WorkerMessage) => this.#take(message));
     this.#worker.on('error', (error) => this.log.error(`bug: ${error instanceof Error ? error.stack : String(error)}`));
@@ -74,6 +81,18 @@ export class DeviceThread {
   /** Asks the device to stop; harmless again and again, and before it serves. */
   stop(): void {
     this.#send({ kind: 'stop' });
+  }
+
+  /** Leaves the front-end to the next process. @returns null, or why the device keeps it */
+  handOver(): Promise<string | null> {
+    return new Promise((resolve) => {
+      if (this.#over) {
+        resolve(`${this.name} has ended`);
+        return;
+      }
+      this.#handOver = resolve;
+      this.#send({ kind: 'hand-over' });
+    });
   }
 
   /** Has a request carried out. @throws ControlError when it is refused, or the device is gone or does not answer */
@@ -107,6 +126,7 @@ export class DeviceThread {
     switch (message.kind) {
       case 'ready':
         this.#socketFile = this.plan.socketPath === undefined ? undefined : new SocketFile(this.plan.socketPath);
+        this.#events.ready();
         break;
       case 'answer':
         this.#settled(message.id)?.resolve(message.answer);
@@ -116,6 +136,12 @@ export class DeviceThread {
         break;
       case 'frame':
         void this.#events.frame(message.frame).then(() => this.#send({ kind: 'shown', id: message.id }));
+        break;
+      case 'handed-over':
+        this.#handOver?.(null);
+        break;
+      case 'kept':
+        this.#handOver?.(message.message);
         break;
       case 'ended':
         this.#good = true;
@@ -140,6 +166,7 @@ export class DeviceThread {
       return;
     }
     this.#over = true;
+    this.#handOver?.(`${this.name} has ended`);
     for (const id of [...this.#waiting.keys()]) {
       this.#settled(id)?.reject(new ControlError(`${this.name} has ended`));
     }

@@ -10,11 +10,13 @@ import {
   type Frame,
 } from './device-module.ts';
 import { explain } from './explain.ts';
-import type { ThreadMessage, WorkerMessage } from './worker-plan.ts';
+import { BUSY, type ThreadMessage, type WorkerMessage } from './worker-plan.ts';
 
 /** What the messages are for. */
 export interface ThreadHandlers {
   readonly stop: () => void;
+  /** See `DeviceServer.handOver`. */
+  readonly handOver: () => boolean;
   readonly stats: () => Readonly<Record<string, number>>;
   readonly control: DeviceInstance['control'];
 }
@@ -57,6 +59,9 @@ export class MainThread {
       case 'stop':
         handlers.stop();
         break;
+      case 'hand-over':
+        this.#handOver(handlers);
+        break;
       case 'request':
         this.#answer(message.id, () => carryOut(message.request, handlers));
         break;
@@ -64,6 +69,19 @@ export class MainThread {
         this.#shown.get(message.id)?.();
         this.#shown.delete(message.id);
         break;
+    }
+  }
+
+  #handOver({ handOver, stop }: ThreadHandlers): void {
+    try {
+      if (!handOver()) {
+        this.tell({ kind: 'kept', message: BUSY });
+        return;
+      }
+      this.tell({ kind: 'handed-over' });
+      stop();
+    } catch (error) {
+      this.tell({ kind: 'kept', message: explain(error) });
     }
   }
 

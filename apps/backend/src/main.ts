@@ -3,10 +3,12 @@
 import { CliError } from './cli/cli-error.ts';
 import { ControlError } from './device-module.ts';
 import { explain } from './explain.ts';
+import { isLaunched, launchSelf } from './launcher/launch-self.ts';
 import { openLog } from './logging.ts';
 import { readArguments } from './program.ts';
 import { runCtl } from './run-ctl.ts';
 import { runDevices } from './run-devices.ts';
+import { runTorture } from './run-torture.ts';
 
 const FAILURE = 1;
 const BAD_USAGE = 2;
@@ -17,12 +19,17 @@ try {
     process.stdout.write(request.text);
   } else if (request.kind === 'ctl') {
     await runCtl(request, process.stdout);
+  } else if (request.kind === 'torture') {
+    process.exitCode = await runTorture(request, process.stdout, (line) =>
+      process.stderr.write(`oriel torture: ${line}\n`),
+    );
   } else {
     const log = openLog(request.log);
     for (const warning of request.warnings) {
       log.warn(warning);
     }
-    process.exitCode = await runDevices(request, log);
+    const again = request.workers.some(({ restart }) => restart === 'on-failure');
+    process.exitCode = await (again && !isLaunched() ? launchSelf(log) : runDevices(request, log));
   }
 } catch (error) {
   if (error instanceof CliError) {

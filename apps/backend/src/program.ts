@@ -3,22 +3,25 @@ import { CliError } from './cli/cli-error.ts';
 import { ctlOptions } from './cli/ctl-options.ts';
 import { optionsHelp } from './cli/help.ts';
 import { runOptions } from './cli/run-options.ts';
+import { tortureOptions } from './cli/torture-options.ts';
 import { type ControlCall, ctlCommands, ctlSummary, planCtl } from './commands/ctl.ts';
 import { deviceCommand, devices } from './commands/device-commands.ts';
 import { fsCommand } from './commands/fs.ts';
 import { planRun, type RunCommandPlan, runSummary } from './commands/run.ts';
+import { planTorture, type TortureCall, tortureSummary } from './commands/torture.ts';
 
-/** What the arguments ask for: text to print, devices to serve, or a word with a running program. */
+/** What the arguments ask for: text to print, devices to serve, a word with a running program, or a hard time for one. */
 export type Request =
   | { readonly kind: 'print'; readonly text: string }
   | ({ readonly kind: 'run' } & RunCommandPlan)
-  | ({ readonly kind: 'ctl' } & ControlCall);
+  | ({ readonly kind: 'ctl' } & ControlCall)
+  | ({ readonly kind: 'torture' } & TortureCall);
 
 const EXAMPLE = `oriel run --control-socket C --device fs,socket-path=S1,shared-dir=D,tag=T --device gpu,socket-path=S2`;
 
 function usage(): string {
   const summaries = Object.fromEntries(Object.entries(devices).map(([name, { summary }]) => [name, summary]));
-  const all = Object.entries({ ...summaries, run: runSummary, ctl: ctlSummary });
+  const all = Object.entries({ ...summaries, run: runSummary, ctl: ctlSummary, torture: tortureSummary });
   const lines = all.map(([name, summary]) => `  ${`oriel ${name} OPTIONS`.padEnd(20)}${summary}\n`);
   return `Devices for virtual machines, over vhost-user.\n\n${lines.join('')}\nEach has --help.\n`;
 }
@@ -35,6 +38,9 @@ function help(name: string): string | null {
   if (name === 'ctl') {
     const commands = Object.values(ctlCommands).map(({ words, help }) => `  ${words.padEnd(24)}    ${help}\n`);
     return `oriel ctl: ${ctlSummary}\n\n  oriel ctl --socket PATH COMMAND\n\n${commands.join('')}\n${optionsHelp(ctlOptions)}`;
+  }
+  if (name === 'torture') {
+    return `oriel torture: ${tortureSummary}\n\n  oriel torture --socket-path PATH\n\n${optionsHelp(tortureOptions)}`;
   }
   return null;
 }
@@ -55,10 +61,15 @@ export function readArguments(args: readonly string[]): Request {
   const helpText = help(name);
   if (helpText === null) {
     const found = name === '' ? 'no device named' : `unknown device '${name}'`;
-    throw new CliError(`${found}: give one of ${[...Object.keys(devices), 'run', 'ctl'].join(', ')}, or --help`);
+    throw new CliError(
+      `${found}: give one of ${[...Object.keys(devices), 'run', 'ctl', 'torture'].join(', ')}, or --help`,
+    );
   }
   if (rest.includes('--help') || rest.includes('-h')) {
     return { kind: 'print', text: helpText };
+  }
+  if (name === 'torture') {
+    return { kind: 'torture', ...planTorture(rest) };
   }
   if (device !== null) {
     const { worker, controlSocket, warnings } = device.plan(rest, { name });

@@ -2,9 +2,12 @@
 import { type Logger, openSys } from '@oriel/sys';
 import { ControlServer } from './control/control-server.ts';
 import { answerer } from './control/requests.ts';
-import type { Frame } from './device-module.ts';
+import { ControlError, type Frame } from './device-module.ts';
 import { DeviceThread } from './device-thread.ts';
 import { explain } from './explain.ts';
+import { handOverAll } from './hand-over.ts';
+import { HANDED_OVER } from './launcher/restart-policy.ts';
+import { openLauncher } from './launcher-terms.ts';
 import { Pictures } from './screenshots/pictures.ts';
 import { StopSignals } from './signals.ts';
 import type { WorkerPlan } from './worker-plan.ts';
@@ -50,12 +53,17 @@ function keeper(plan: WorkerPlan, pictures: Pictures, log: Logger): (frame: Fram
 
 /**
  * Runs devices until all have ended or a signal asks for it; when one fails the others stop, too. SIGUSR2 logs counters.
- * @returns the exit status: 0 when all stopped as asked or their only front-ends left, else 1
+ * @returns the exit status: 0 when all stopped as asked or their only front-ends left, 75 behind a hand-over, else 1
  */
 export async function runDevices({ workers, controlSocket }: RunPlan, log: Logger): Promise<number> {
+  const sys = openSys();
+  using launcher = openLauncher(
+    sys,
+    workers.map((plan) => plan.log.name),
+    log,
+  );
   // Modes that a guest asks for are its own business; files of ours are created with a mode of their own.
   process.umask(0);
-  const sys = openSys();
   const threads: DeviceThread[] = [];
   const pictures = new Pictures();
   let control: ControlServer | undefined;
@@ -92,12 +100,32 @@ export async function runDevices({ workers, controlSocket }: RunPlan, log: Logge
     }
   };
   let status = 0;
+  const handOver = async (): Promise<readonly string[]> => {
+    if (launcher === null) {
+      throw new ControlError('nobody starts the next process: run with --restart=on-failure, or under systemd');
+    }
+    const refusals = await handOverAll(threads);
+    log.info('handed over', { refusals: refusals.join('; ') });
+    status = HANDED_OVER;
+    for (const thread of threads) {
+      thread.stop();
+    }
+    return refusals;
+  };
   try {
     if (controlSocket !== undefined) {
-      control = ControlServer.listen(controlSocket, { sys, log, answer: answerer(threads, pictures) });
+      control = ControlServer.listen(controlSocket, { sys, log, answer: answerer(threads, pictures, handOver) });
     }
+    let awaited = workers.length;
+    const ready = (): void => {
+      awaited--;
+      if (awaited === 0) {
+        launcher?.tell('READY=1');
+      }
+    };
     for (const plan of workers) {
-      threads.push(new DeviceThread(plan, sys, { frame: keeper(plan, pictures, log), over }));
+      const events = { ready, frame: keeper(plan, pictures, log), over };
+      threads.push(new DeviceThread(plan, sys, events, launcher?.termsOf(plan.log.name) ?? null));
     }
   } catch (error) {
     log.error(explain(error));
@@ -116,6 +144,7 @@ export async function runDevices({ workers, controlSocket }: RunPlan, log: Logge
     }
   });
   await Promise.all(ends);
+  await control?.answered();
   control?.close();
   await pictures.close();
   process.off('SIGUSR2', onCounters);

@@ -1,8 +1,8 @@
 /** A device's thread: its own system calls, loop and device. All it shares with the main thread is a port and an eventfd. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { BlockingLoop, type Logger, openOffload, openSys } from '@oriel/sys';
-import { profileFor, withoutMemorySlots } from '@oriel/vhost-user';
-import { serve } from '@oriel/virtio-device';
+import { FeatureSet, profileFor, VIRTIO_F_RING_PACKED, withoutMemorySlots } from '@oriel/vhost-user';
+import { openNotifyStore, serve } from '@oriel/virtio-device';
 import type { DeviceModule } from './device-module.ts';
 import { explain } from './explain.ts';
 import { openLog } from './logging.ts';
@@ -10,7 +10,7 @@ import { MainThread } from './main-thread.ts';
 import { traceTo } from './tracing.ts';
 import type { WorkerData } from './worker-plan.ts';
 
-async function run({ plan, wakeFd }: WorkerData, main: MainThread, log: Logger): Promise<void> {
+async function run({ plan, wakeFd, launcher }: WorkerData, main: MainThread, log: Logger): Promise<void> {
   const { createDevice } = (await import(plan.module)) as DeviceModule;
   const sys = openSys();
   const full = profileFor(plan.frontend, sys.mem.pageSize);
@@ -18,7 +18,9 @@ async function run({ plan, wakeFd }: WorkerData, main: MainThread, log: Logger):
   const maxMappings = plan.maxMappings ?? profile.limits.maxMappings;
   using loop = new BlockingLoop(sys, { spinNs: plan.spinNs });
   using offload = openOffload(sys, loop);
-  const context = { sys, loop, offload, log, profile, maxMappings, showFrame: main.showFrame };
+  const survives = launcher !== null;
+  const context = { sys, loop, offload, log, profile, maxMappings, survives, showFrame: main.showFrame };
+  using store = launcher === null ? null : openNotifyStore(launcher, { sys, log });
   using instance = createDevice(context, plan.options);
   using server = serve(instance.device, {
     sys,
@@ -27,12 +29,15 @@ async function run({ plan, wakeFd }: WorkerData, main: MainThread, log: Logger):
     log,
     offload,
     maxMappings,
+    ...(plan.packedRings ? { ringFeatures: FeatureSet.of(VIRTIO_F_RING_PACKED) } : {}),
     ...(plan.socketPath === undefined ? {} : { socketPath: plan.socketPath, socketGroup: plan.socketGroup }),
     ...(plan.fd === undefined ? {} : { fd: plan.fd }),
+    ...(store === null ? {} : { survive: { store, name: plan.log.name } }),
     onEvent: (event, detail) => log.info(`${event}: ${detail}`),
   });
   using _messages = main.listen(sys, loop, wakeFd, {
     stop: () => loop.stop(),
+    handOver: () => server.handOver(),
     stats: () => ({ ...server.stats, ...instance.stats?.() }),
     control: instance.control,
   });

@@ -43,6 +43,16 @@ describe('oriel gpu, its plan', () => {
       hostVisible: 256 * MIB,
       outputs: [{ width: 1280, height: 800 }],
       capsets: ['memory'],
+      channels: {
+        channels: [],
+        security: 'auto',
+        appId: undefined,
+        instanceId: undefined,
+        maxFds: 256,
+        maxTotalFds: 1,
+        maxBytes: 256 * MIB,
+        maxBlobs: 1024,
+      },
       maxHostmem: 256 * MIB,
       maxResources: (worker.options as GpuDeviceSettings).maxResources,
       maxContexts: 256,
@@ -88,6 +98,42 @@ describe('oriel gpu, its plan', () => {
     expect(worker.options).to.include({ screenshots: true });
   });
 
+  it('lets guest programs reach the sockets that are named', () => {
+    const { capsets, channels } = settings(
+      '--channel=wayland=/run/user/1000/wayland-0',
+      '--channel=x11=/tmp/.X11-unix/X0,pipewire=/run/a,b=c',
+      '--wayland-app-id=org.example.vm',
+      '--wayland-instance-id=vm1',
+      '--wayland-security-context=require',
+      '--channel-max-fds=64',
+      '--channel-max-bytes=8M',
+    );
+    expect(capsets).to.deep.equal(['memory', 'cross-domain']);
+    expect(channels).to.deep.equal({
+      channels: [
+        { type: 1, path: '/run/user/1000/wayland-0' },
+        { type: 0x11, path: '/tmp/.X11-unix/X0' },
+        { type: 0x10, path: '/run/a,b=c' },
+      ],
+      security: 'require',
+      appId: 'org.example.vm',
+      instanceId: 'vm1',
+      maxFds: 64,
+      maxTotalFds: channels.maxTotalFds,
+      maxBytes: 8 * MIB,
+      maxBlobs: 1024,
+    });
+    expect(settings('--capsets=cross-domain').channels.channels).to.deep.equal([]);
+  });
+
+  it('keeps descriptors for guest programs that reach sockets', () => {
+    const channel = '--channel=wayland=/tmp/w';
+    expect(gpuCommand.needs([channel])).to.deep.include({ descriptors: 17408 + 4096 });
+    const few = settings(channel, '--rlimit-nofile=4000');
+    expect(few.channels.maxTotalFds).to.equal(1000);
+    expect(few.maxResources).to.equal(3000 - 1024);
+  });
+
   it('tells what it needs of mappings and descriptors', () => {
     expect(gpuCommand.needs([])).to.deep.equal({ mappings: { atLeast: 16 }, descriptors: 17408 });
     expect(gpuCommand.needs(['--host-visible=0', '--max-resources=10'])).to.deep.equal({
@@ -115,6 +161,20 @@ describe('oriel gpu, its plan', () => {
     'too many outputs': { args: [...base, `--outputs=${new Array(17).fill('off').join()}`], says: '16' },
     'an unknown context type': { args: [...base, '--capsets=venus'], says: 'memory' },
     'a context type twice': { args: [...base, '--capsets=memory,memory'], says: 'twice' },
+    'a channel without a path': { args: [...base, '--channel=wayland'], says: 'NAME=PATH' },
+    'a channel of no known name': { args: [...base, '--channel=sound=/tmp/w'], says: 'pipewire' },
+    'a channel twice': { args: [...base, '--channel=x11=/a', '--channel=x11=/b'], says: 'twice' },
+    'a channel path too long': { args: [...base, `--channel=x11=/${'x'.repeat(108)}`], says: '107' },
+    'a channel that the context types leave out': {
+      args: [...base, '--channel=x11=/a', '--capsets=memory'],
+      says: 'cross-domain',
+    },
+    'ids for a compositor that is not there': { args: [...base, '--wayland-app-id=a'], says: 'wayland=PATH' },
+    'ids that nobody hears of': {
+      args: [...base, '--channel=wayland=/a', '--wayland-app-id=a', '--wayland-security-context=off'],
+      says: 'ids',
+    },
+    'memory that is too little for a guest program': { args: [...base, '--channel-max-bytes=1K'], says: '1M' },
     'a ring that is no power of two': { args: [...base, '--queue-size=100'], says: '128' },
     'no resources': { args: [...base, '--max-resources=0'], says: '--max-resources' },
     'a folder that is none': { args: [...base, '--screenshot-dir=/etc/passwd'], says: '/etc/passwd' },

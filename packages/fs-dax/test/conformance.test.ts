@@ -49,9 +49,10 @@ for (const [driver, makeLoop] of Object.entries(drivers)) {
 
     const withWindow = (): FsDevice => {
       const sharedDir = join(dir.path, 'share');
-      const fs = new PassthroughFilesystem({ sys, sharedDir });
+      const limits = { maxInodes: 1000, maxHandles: 100, maxDirStreams: 10 };
+      const fs = new PassthroughFilesystem({ sys, sharedDir, limits });
       const dax = { tail: 'grow', stateDir: join(dir.path, 'state') } as const;
-      const device = new FsDevice({ sys, fs, tag: 'share', windowSize: 16 << 20, sharedDir, dax });
+      const device = new FsDevice({ sys, fs, tag: 'share', windowSize: 16 << 20, sharedDir, dax, survive: true });
       const dispose = device[Symbol.dispose].bind(device);
       device[Symbol.dispose] = () => {
         dispose();
@@ -61,7 +62,7 @@ for (const [driver, makeLoop] of Object.entries(drivers)) {
     };
     const plain = (): FsDevice => new FsDevice({ sys, fs: new MemoryFilesystem(), tag: 'memory', numRequestQueues: 3 });
 
-    for (const { name, run } of deviceConformance(withWindow, { sys, makeLoop, requests })) {
+    for (const { name, run } of deviceConformance(withWindow, { sys, makeLoop, requests, survives: true })) {
       it(`with a window: ${name}`, run);
     }
     for (const { name, run } of deviceConformance(plain, { sys, makeLoop, requests: requests.slice(0, 1) })) {

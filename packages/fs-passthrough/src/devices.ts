@@ -108,6 +108,12 @@ export class Device {
     }
   }
 
+  /** Forgets every inode. */
+  clear(): void {
+    this.#slots.clear();
+    this.#bigSlots.clear();
+  }
+
   /** Forgets an inode, unless its number stands for a newer one by now. */
   delete(inoLo: number, inoHi: number, slot: number): void {
     if (this.slotOf(inoLo, inoHi) !== slot) {
@@ -171,10 +177,11 @@ export class Devices {
     return device;
   }
 
-  /** Tells the journal of mounts from now on; null: nobody, and what it was told stays. */
+  /** Tells the journal of mounts from now on; null: nobody, and what it was told stays. No inode but the root is known. */
   useJournal(journal: ShareJournal | null): void {
     this.#journal = journal;
     for (const device of this.#list) {
+      device.clear();
       device.journalRecord = 0;
       this.#record(device);
     }

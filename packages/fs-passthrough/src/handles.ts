@@ -70,8 +70,9 @@ export class Handles {
 
   /** Ends every handle of this process, which stays in the journal. No call may be under way. */
   letGo(): void {
-    for (let slot = 1; slot < this.#ids.end; slot++) {
-      if (this.#ids.isUsed(slot)) {
+    // Not by the ids: the journal may be cleared already.
+    for (let slot = 1; slot < this.#deviceOf.length; slot++) {
+      if (this.#deviceOf[slot] !== undefined) {
         this.#closeSlot(slot);
       }
     }

@@ -280,12 +280,16 @@ export class Inodes implements Disposable {
   useJournal(journal: ShareJournal | null): void {
     this.#journal = null;
     const device = this.#deviceOf[ROOT]!;
-    const root = { fd: this.#descriptors.fd(ROOT), type: this.type(ROOT), lo: this.#inos[2]!, hi: this.#inos[3]! };
-    for (let slot = ROOT + 1; slot < this.#ids.end; slot++) {
-      if (this.#ids.isUsed(slot)) {
-        this.#letGo(slot);
+    const root = this.#descriptors.fd(ROOT);
+    // Not by the columns: the journal of before may be cleared already.
+    for (let slot = ROOT + 1; slot < this.#deviceOf.length; slot++) {
+      const other = this.#deviceOf[slot];
+      if (other !== undefined) {
+        this.#descriptors.close(slot);
+        this.#devices.release(other);
       }
     }
+    this.#deviceOf.length = 0;
     this.#kept.clear();
     this.#descriptors.handles.useColumn(journal?.fileHandles ?? null);
     this.#devices.useJournal(journal);
@@ -307,10 +311,13 @@ export class Inodes implements Disposable {
       }
       this.#descriptors.grow(this.#ids.capacity);
     }
-    this.#types[ROOT] = root.type;
-    this.#inos[2] = root.lo;
-    this.#inos[3] = root.hi;
-    this.#descriptors.adopt(ROOT, root.fd);
+    const { status } = this.#descriptors;
+    if (status.ofFd(root) === 0) {
+      this.#inos[2] = status.inoLo;
+      this.#inos[3] = status.inoHi;
+    }
+    this.#types[ROOT] = S_IFDIR;
+    this.#descriptors.adopt(ROOT, root);
     this.#deviceOf[ROOT] = device;
     this.#journal = journal;
   }

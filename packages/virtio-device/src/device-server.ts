@@ -80,23 +80,26 @@ export class SocketServer implements DeviceServer {
     };
     const { survive } = options;
     this.#survival = survive === undefined ? null : new Survival(sys, device, survive, log);
-    if (socket !== null && !adoptSocket(sys, socket.fd)) {
-      this.#listener = null;
-      this.#take(socket);
-      return;
-    }
-    this.#listener =
-      socket === null
-        ? this.#listenAtPath(listenerOptions, options.socketPath!)
-        : Listener.onSocket(listenerOptions, socket);
+    let listener: Listener | null = null;
     try {
+      if (socket !== null && !adoptSocket(sys, socket.fd)) {
+        this.#listener = null;
+        this.#take(socket);
+        return;
+      }
+      listener =
+        socket === null
+          ? this.#listenAtPath(listenerOptions, options.socketPath!)
+          : Listener.onSocket(listenerOptions, socket);
       if (!this.#takeOver()) {
-        this.#listener.open();
+        listener.open();
       }
     } catch (error) {
-      this.#listener[Symbol.dispose]();
+      listener?.[Symbol.dispose]();
+      this.#survival?.[Symbol.dispose]();
       throw error;
     }
+    this.#listener = listener;
     options.onEvent('listening', options.socketPath ?? 'an inherited socket');
   }
 

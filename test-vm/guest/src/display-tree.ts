@@ -2,12 +2,7 @@
  * A second Debian tree: programs that draw through DRM, for a guest that mounts it and works in it by chroot. It is made
  * when a suite first asks for it.
  */
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { PrivateApt } from './apt.ts';
-import { cacheDir, contentKey, withLock, writeAtomic } from './cache.ts';
-import { PREFERENCES, SUITES } from './recipe.ts';
-import { unpack } from './tree.ts';
+import { sideTree } from './side-tree.ts';
 
 /** Bumped when the steps change although the packages do not. */
 const STEPS = 1;
@@ -31,22 +26,5 @@ const PACKAGES = [
  * @throws GuestError ERR_GUEST_UNSUPPORTED, ERR_GUEST_COMMAND
  */
 export async function displayTree(): Promise<string> {
-  const dir = join(cacheDir(), `display-${contentKey(JSON.stringify([STEPS, SUITES, PREFERENCES, PACKAGES]))}`);
-  const root = join(dir, 'root');
-  const stamp = join(dir, 'complete.json');
-  if (existsSync(stamp)) return root;
-  const log = (line: string) => process.stderr.write(`display tree: ${line}\n`);
-  await withLock('display-tree', async () => {
-    if (existsSync(stamp)) return;
-    rmSync(dir, { recursive: true, force: true });
-    mkdirSync(root, { recursive: true });
-    const apt = new PrivateApt(join(dir, 'apt'), log);
-    await apt.open();
-    log(`downloading ${PACKAGES.length} packages`);
-    await apt.download(PACKAGES);
-    await unpack(apt.archives, root, log);
-    rmSync(join(dir, 'apt'), { recursive: true });
-    writeAtomic(stamp, '{}\n');
-  });
-  return root;
+  return (await sideTree({ name: 'display', steps: STEPS, packages: PACKAGES })).root;
 }

@@ -45,15 +45,9 @@ const ORIEL = [process.execPath, '--conditions=@oriel/source', '--disable-warnin
  * @param sockets - how many of them it listens on
  * @throws GuestError ERR_GUEST_EXITED with its words, ERR_GUEST_TIMEOUT
  */
-export async function startOriel(args: readonly string[], sockets = 1): Promise<HostProcess> {
-  const backend = HostProcess.start([...ORIEL, ...args], { name: `oriel ${args[0]}` });
-  try {
-    await backend.waitOutput(new RegExp('listening[^]*'.repeat(sockets)));
-  } catch (error) {
-    await backend.stop();
-    throw error;
-  }
-  return backend;
+export function startOriel(args: readonly string[], sockets = 1): Promise<HostProcess> {
+  const ready = new RegExp('listening[^]*'.repeat(sockets));
+  return HostProcess.startUntil(ready, [...ORIEL, ...args], { name: `oriel ${args[0]}` });
 }
 
 /** The tests run without root too: then nobody is guarded, and nobody truncates. */

@@ -80,6 +80,26 @@ export class HostProcess {
     return new HostProcess(command, options);
   }
 
+  /**
+   * Starts a command and waits until its output matches; otherwise it is ended.
+   * @throws GuestError ERR_GUEST_EXITED with its words, ERR_GUEST_TIMEOUT
+   */
+  static async startUntil(
+    ready: RegExp,
+    command: readonly string[],
+    options: ProcessOptions = {},
+    timeoutMs = 30_000,
+  ): Promise<HostProcess> {
+    const program = HostProcess.start(command, options);
+    try {
+      await program.waitOutput(ready, timeoutMs);
+    } catch (error) {
+      await program.stop();
+      throw error;
+    }
+    return program;
+  }
+
   get pid(): number {
     return this.#child.pid ?? -1;
   }

@@ -135,7 +135,7 @@ async function versioned(tool: Tool, pattern: RegExp): Promise<Tool> {
 }
 
 /** Name and version of every package unpacked, read off the archive names. */
-function packageVersions(archives: string): Record<string, string> {
+export function packageVersions(archives: string): Record<string, string> {
   const names = readdirSync(archives).filter((name) => name.endsWith('.deb'));
   return Object.fromEntries(names.map((name) => name.split('_', 2).map(decodeURIComponent)));
 }

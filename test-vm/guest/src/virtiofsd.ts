@@ -16,7 +16,7 @@ export interface VirtiofsdOptions {
  * Starts virtiofsd and waits until it listens. It ends by itself when QEMU goes.
  * @throws GuestError ERR_GUEST_EXITED with its words, ERR_GUEST_TIMEOUT
  */
-export async function startVirtiofsd(environment: GuestEnvironment, options: VirtiofsdOptions): Promise<HostProcess> {
+export function startVirtiofsd(environment: GuestEnvironment, options: VirtiofsdOptions): Promise<HostProcess> {
   const { command, env } = environment.virtiofsd;
   const args = [
     `--socket-path=${options.socketPath}`,
@@ -25,12 +25,6 @@ export async function startVirtiofsd(environment: GuestEnvironment, options: Vir
     `--cache=${options.cache ?? 'auto'}`,
     ...(options.args ?? []),
   ];
-  const daemon = HostProcess.start([...command, ...args], { env, name: 'virtiofsd' });
-  try {
-    await daemon.waitOutput(/Waiting for vhost-user socket connection/);
-  } catch (error) {
-    await daemon.stop();
-    throw error;
-  }
-  return daemon;
+  const ready = /Waiting for vhost-user socket connection/;
+  return HostProcess.startUntil(ready, [...command, ...args], { env, name: 'virtiofsd' });
 }

@@ -8,24 +8,17 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import * as blk from '../../../packages/virtio-device/examples/blk/layout.ts';
+import { dice } from '../../../packages/virtio-device/test/dice.ts';
 import { header, range, refusals } from '../../../packages/virtio-device/test/examples-blk-requests.ts';
 import { ConnectedMachine } from '../../../packages/virtio-device/test/examples-program.ts';
 import { guestSuite, HostProcess } from '../index.ts';
 import { treeTool } from '../src/environment.ts';
+import { startStorageDaemon } from '../src/storage-daemon.ts';
 
 const SERVE = fileURLToPath(new URL('../../../packages/virtio-device/examples/serve-blk.ts', import.meta.url));
 const BLOCK = 4096;
 const BLOCKS = 16384;
 const OPERATIONS = 100_000;
-
-/** Pseudo-random numbers below `limit`, the same in each run. */
-function dice(seed: number): (limit: number) => number {
-  let state = seed;
-  return (limit) => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
-}
 
 /** Commands of qemu-io: random writes of patterns, reads that verify them, now and then a flush. */
 function randomCommands(model: Uint8Array): string[] {
@@ -125,15 +118,7 @@ describe('the blk example beside the tools of QEMU', () => {
     const peerDisk = join(dir, 'peer.img');
     writeFileSync(peerDisk, '');
     truncateSync(peerDisk, BLOCKS * BLOCK);
-    const { command } = treeTool(suite.environment.root, 'usr/bin/qemu-storage-daemon');
-    const chardev = `vhost-user-blk,id=export,node-name=disk,addr.type=unix,addr.path=${peerSocket},writable=on`;
-    const file = `driver=file,node-name=disk,filename=${peerDisk},discard=unmap`;
-    // It monitors on stdout once it exports.
-    const monitor = ['--chardev', 'stdio,id=monitor', '--monitor', 'chardev=monitor'];
-    await using peer = HostProcess.start([...command, '--blockdev', file, '--export', chardev, ...monitor], {
-      name: 'qemu-storage-daemon',
-    });
-    await peer.waitOutput(/QMP/);
+    await using _peer = await startStorageDaemon(suite.environment, { socketPath: peerSocket, imagePath: peerDisk });
     const sectors = (BLOCKS * BLOCK) / blk.SECTOR;
     const good = [
       { what: 'a read', readable: [header(blk.VIRTIO_BLK_T_IN, sectors - 1)], writable: [512, 1] },

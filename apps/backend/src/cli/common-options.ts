@@ -14,8 +14,10 @@ export const socketOptions = {
 export const processOptions = {
   frontend: choice(['qemu', 'strict', 'crosvm', 'alioth'], 'qemu', 'the VMM at the other end'),
   'max-mappings': optionalCount(1, 1 << 20, "mappings that this process may hold, at most the front-end's own limit"),
+  'packed-rings': flag('offer packed rings beside split ones: the driver chooses'),
   'spin-us': count(0, 1000, 50, 'longest spin before sleeping, microseconds; 0: never'),
   'rlimit-nofile': optionalCount(64, 1 << 30, 'descriptors that this process may use; the limit of the process'),
+  restart: choice(['no', 'on-failure'], 'no', 'start again what was killed or failed, where it was: as systemd does'),
   'control-socket': text('PATH', 'listen for `oriel ctl` here, for this user alone'),
   'log-level': choice(['off', 'error', 'warn', 'info', 'debug', 'trace'], 'info', 'least level of what is logged'),
   'log-format': choice(['text', 'json'], 'text', 'how log lines look'),

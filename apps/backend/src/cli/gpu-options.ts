@@ -1,5 +1,6 @@
 /** The options of `oriel gpu`. */
 import { contextTypeNames } from '../gpu-contexts.ts';
+import { channelOptions } from './channel-options.ts';
 import { CliError } from './cli-error.ts';
 import { commonOptions } from './common-options.ts';
 import type { OptionValues } from './option.ts';
@@ -25,6 +26,7 @@ export const gpuOptions = {
   'max-contexts': count(1, 1 << 16, 256, 'contexts at a time'),
   'queue-size': count(16, 32768, 256, 'largest ring, a power of two'),
   'screenshot-dir': text('DIR', 'keep a picture of each display here, scanout-N.png'),
+  ...channelOptions,
   ...commonOptions,
 };
 

@@ -36,6 +36,9 @@ export function checkSocket(values: CommonOptionValues): void {
   if (path === undefined && group !== undefined) {
     throw new CliError('--socket-group is for the file that --socket-path makes: leave it out with --fd');
   }
+  if (fd !== undefined && values.restart !== 'no') {
+    throw new CliError('--restart is for a socket that this program makes: give --socket-path, not --fd');
+  }
   if (path !== undefined && control !== undefined && resolve(path) === resolve(control)) {
     throw new CliError("--control-socket: this is the front-end's socket: give another path");
   }
@@ -99,7 +102,9 @@ export function workerPlan(values: CommonOptionValues, log: Pick<LogSettings, 'n
     screenshotDir: own.screenshotDir,
     maxMappings: values['max-mappings'],
     memorySlots: own.memorySlots ?? true,
+    packedRings: values['packed-rings'],
     spinNs: values['spin-us'] * 1000,
+    restart: values.restart,
     log: { name: log.name, level: values['log-level'], format: values['log-format'] },
   };
 }

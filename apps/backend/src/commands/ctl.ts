@@ -31,6 +31,12 @@ interface CtlCommand {
 export const ctlCommands: Readonly<Record<string, CtlCommand>> = {
   devices: { words: 'devices', help: 'the devices of the program', least: 0, most: 0 },
   stats: { words: 'stats', help: 'the counters of all devices, or of one', least: 0, most: 0 },
+  handover: {
+    words: 'handover',
+    help: 'the program is started anew, perhaps as another version, and goes on with its front-ends',
+    least: 0,
+    most: 0,
+  },
   outputs: {
     words: 'outputs [WxH|off[,..]]',
     help: 'the displays; with sizes: changes them from the first one on',

@@ -9,11 +9,14 @@ import { plannedDescriptors } from '../descriptor-limit.ts';
 import type { GpuDeviceSettings } from '../devices/gpu.ts';
 import type { LogSettings } from '../logging.ts';
 import { checkHostVisible } from '../window-rules.ts';
+import { CROSS_DOMAIN, capsetsWith, channelSettings } from './channels.ts';
 import type { DeviceCommand, DeviceNeeds, DevicePlan } from './command.ts';
 import { checkPowerOfTwo, checkSocket, controlPath, directory, workerPlan } from './common.ts';
 
 /** Descriptors of Node, the loop, the socket, its channels, the rings and the guest's memory. */
 const BASE_DESCRIPTORS = 1024;
+/** Descriptors that are held for guest programs which reach sockets of the host. */
+const CHANNEL_DESCRIPTORS = 4096;
 /** With fewer mappings than this a window is of little use. */
 const LEAST_MAPPINGS = 16;
 
@@ -38,16 +41,29 @@ function checkNames(values: GpuOptionValues): void {
 }
 
 function needs(args: readonly string[]): DeviceNeeds {
-  const { values } = parseOptions(gpuOptions, args);
+  const parsed = parseOptions(gpuOptions, args);
+  const { values } = parsed;
+  const forChannels = capsetsOf(parsed).includes(CROSS_DOMAIN) ? CHANNEL_DESCRIPTORS : 0;
   return {
     mappings: values['max-mappings'] ?? (values['host-visible'] === 0 ? 0 : { atLeast: LEAST_MAPPINGS }),
-    descriptors: values['rlimit-nofile'] ?? BASE_DESCRIPTORS + values['max-resources'],
+    descriptors: values['rlimit-nofile'] ?? BASE_DESCRIPTORS + forChannels + values['max-resources'],
   };
 }
 
+function capsetsOf({ values, given }: ParsedOptions<typeof gpuOptions>): readonly string[] {
+  return capsetsWith(values.capsets, given.has('capsets'), values);
+}
+
+/** Of the planned descriptors, at most a quarter. */
+function channelDescriptors({ values }: ParsedOptions<typeof gpuOptions>, capsets: readonly string[]): number {
+  if (!capsets.includes(CROSS_DOMAIN)) return 0;
+  return Math.min(CHANNEL_DESCRIPTORS, plannedDescriptors(values['rlimit-nofile']) >> 2);
+}
+
 /** Each resource may hold an open file. A guest comes near the default only when it means harm. */
-function resourcesFor({ values, given }: ParsedOptions<typeof gpuOptions>, warnings: string[]): number {
-  const descriptors = plannedDescriptors(values['rlimit-nofile']);
+function resourcesFor(parsed: ParsedOptions<typeof gpuOptions>, forChannels: number, warnings: string[]): number {
+  const { values, given } = parsed;
+  const descriptors = plannedDescriptors(values['rlimit-nofile']) - forChannels;
   const wanted = values['max-resources'];
   const most = Math.max(1, descriptors > 2 * BASE_DESCRIPTORS ? descriptors - BASE_DESCRIPTORS : descriptors >> 1);
   if (wanted > most && given.has('max-resources')) {
@@ -67,12 +83,15 @@ function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): DevicePl
   const warnings = checkHostVisible({ size: hostVisible, profile, maxMappings: values['max-mappings'] });
   const screenshots = values['screenshot-dir'];
   const screenshotDir = screenshots === undefined ? undefined : writableDirectory('screenshot-dir', screenshots);
+  const capsets = capsetsOf(parsed);
+  const forChannels = channelDescriptors(parsed, capsets);
   const options: GpuDeviceSettings = {
     hostVisible,
     outputs: values.outputs,
-    capsets: values.capsets,
+    capsets,
+    channels: channelSettings(values, Math.max(1, forChannels)),
     maxHostmem: values['max-hostmem'],
-    maxResources: resourcesFor(parsed, warnings),
+    maxResources: resourcesFor(parsed, forChannels, warnings),
     maxContexts: values['max-contexts'],
     queueSize: values['queue-size'],
     screenshots: screenshotDir !== undefined,

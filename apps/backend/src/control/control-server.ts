@@ -39,6 +39,7 @@ export class ControlServer {
   readonly #server: Server;
   readonly #file: SocketFile;
   readonly #clients = new Set<Socket>();
+  readonly #replies = new Set<Promise<void>>();
 
   private constructor(fd: number, path: string, options: ControlServerOptions) {
     this.#options = options;
@@ -62,6 +63,11 @@ export class ControlServer {
     return new ControlServer(fd, path, options);
   }
 
+  /** Resolves when what was asked so far is answered. Requests to devices that have ended are, at once. */
+  async answered(): Promise<void> {
+    await Promise.allSettled(this.#replies);
+  }
+
   /** Lets the clients go and removes the socket file. */
   close(): void {
     this.#file.remove();
@@ -78,16 +84,26 @@ export class ControlServer {
     try {
       for await (const chunk of client) {
         for (const line of lines.push(chunk as Buffer)) {
-          await this.#reply(client, line);
+          await this.#answer(client, line);
         }
       }
-      await this.#reply(client, lines.rest());
+      await this.#answer(client, lines.rest());
       client.end();
     } catch (error) {
       this.#options.log.debug(`a control client is let go: ${explain(error)}`);
       client.destroy();
     } finally {
       this.#clients.delete(client);
+    }
+  }
+
+  async #answer(client: Socket, line: string): Promise<void> {
+    const reply = this.#reply(client, line);
+    this.#replies.add(reply);
+    try {
+      await reply;
+    } finally {
+      this.#replies.delete(reply);
     }
   }
 

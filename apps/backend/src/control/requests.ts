@@ -21,7 +21,7 @@ function named(threads: readonly Answering[], name: unknown): Answering {
 function choose(threads: readonly Answering[], { command, device }: ControlRequest): Answering {
   const type = Object.hasOwn(deviceCommands, command) ? deviceCommands[command] : undefined;
   if (type === undefined) {
-    const known = ['devices', 'stats', ...Object.keys(deviceCommands)];
+    const known = ['devices', 'stats', 'handover', ...Object.keys(deviceCommands)];
     throw new ControlError(`unknown command '${command}': there are ${known.join(', ')}`);
   }
   if (device !== undefined) {
@@ -58,12 +58,15 @@ async function statsOf(thread: Answering): Promise<object> {
 export function answerer(
   threads: readonly Answering[],
   pictures: Pick<Pictures, 'encode'>,
+  handOver: () => Promise<readonly string[]>,
 ): (request: ControlRequest) => Promise<readonly object[]> {
   return async (request) => {
     const { command, device } = request;
     switch (command) {
       case 'devices':
         return threads.map(describe);
+      case 'handover':
+        return (await handOver()).map((refused) => ({ refused }));
       case 'stats':
         return Promise.all((device === undefined ? threads : [named(threads, device)]).map(statsOf));
       default:

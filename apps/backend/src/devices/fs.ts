@@ -73,6 +73,7 @@ export function createDevice(context: DeviceContext, options: unknown): DeviceIn
       windowSize,
       sharedDir,
       dax: { tail, minSize: daxMinSize, guard, ...(stateDir === undefined ? {} : { stateDir }) },
+      survive: context.survives,
       queueSize: settings.queueSize,
       numRequestQueues: settings.numRequestQueues,
     });

@@ -1,10 +1,11 @@
 /** Makes the virtio-gpu device: loaded by a device's thread. */
+import { CrossDomainContextType } from '@oriel/cross-domain';
 import { type ContextType, GpuDevice, HeadlessSink, MemoryContextType, type OutputSize } from '@oriel/gpu-blob';
-import type { Sys } from '@oriel/sys';
 import { formatSize } from '../cli/size.ts';
 import type { DeviceContext, DeviceInstance, Frame } from '../device-module.ts';
 import { ScreenshotFeed } from '../screenshots/screenshot-feed.ts';
 import { ScreenshotSink } from '../screenshots/screenshot-sink.ts';
+import { type ChannelSettings, makeCrossDomain } from './cross-domain.ts';
 import { GpuControl } from './gpu-control.ts';
 
 const NS_PER_MS = 1e6;
@@ -17,6 +18,8 @@ export interface GpuDeviceSettings {
   readonly outputs: readonly OutputSize[];
   /** Names of context types. */
   readonly capsets: readonly string[];
+  /** For `cross-domain`. */
+  readonly channels: ChannelSettings;
   /** Bytes. */
   readonly maxHostmem: number;
   readonly maxResources: number;
@@ -27,8 +30,9 @@ export interface GpuDeviceSettings {
 }
 
 /** Context types by the names of `contextTypeNames`. */
-const makers: Readonly<Record<string, (sys: Sys) => ContextType>> = {
-  memory: (sys) => new MemoryContextType({ sys }),
+const makers: Readonly<Record<string, (context: DeviceContext, settings: GpuDeviceSettings) => ContextType>> = {
+  memory: ({ sys }) => new MemoryContextType({ sys }),
+  'cross-domain': ({ sys, log }, { channels }) => makeCrossDomain(sys, log, channels),
 };
 
 /** A display's picture as the main thread takes it. */
@@ -36,6 +40,11 @@ function frameOf(sink: HeadlessSink, scanout: number, cursor: boolean): Frame | 
   const shown = sink.snapshot(scanout, { cursor });
   // A snapshot is a copy, so its buffer is its own.
   return shown === null ? null : { ...shown, scanout, pixels: shown.pixels as Uint8Array<ArrayBuffer> };
+}
+
+/** What is held for guest programs that reach sockets of the host. */
+function channelStats({ stats }: CrossDomainContextType): Readonly<Record<string, number>> {
+  return { channelFds: stats.fds, channelBytes: stats.bytes, lingeringPipes: stats.lingering };
 }
 
 function tellLimit({ log, maxMappings }: DeviceContext, hostVisible: number): void {
@@ -56,7 +65,8 @@ export function createDevice(context: DeviceContext, options: unknown): DeviceIn
     showFrame,
   });
   const sink: HeadlessSink = settings.screenshots ? new ScreenshotSink(feed, { log }) : new HeadlessSink({ log });
-  const contextTypes = settings.capsets.map((name) => makers[name]!(sys));
+  const contextTypes = settings.capsets.map((name) => makers[name]!(context, settings));
+  const crossDomain = contextTypes.find((type) => type instanceof CrossDomainContextType) ?? null;
   const device = new GpuDevice({
     sys,
     sink,
@@ -79,10 +89,11 @@ export function createDevice(context: DeviceContext, options: unknown): DeviceIn
   });
   return {
     device,
-    stats: () => ({ ...device.stats }),
+    stats: () => ({ ...device.stats, ...(crossDomain === null ? {} : channelStats(crossDomain)) }),
     control: (request) => control.carryOut(request),
     [Symbol.dispose]() {
       device[Symbol.dispose]();
+      crossDomain?.[Symbol.dispose]();
       feed[Symbol.dispose]();
       sink[Symbol.dispose]();
     },

@@ -3,14 +3,7 @@ import { GuestMemory } from '@oriel/guest-memory';
 import { TestMemory } from '@oriel/guest-memory/testing';
 import type { BackendRegion, RegionLimits } from '@oriel/shm-region';
 import { check, type EventLoop, Fd, type HelperThreads, type Logger, type Sys, silentLogger } from '@oriel/sys';
-import { FeatureSet, profiles } from '@oriel/vhost-user';
-import {
-  inflightBytes,
-  VIRTIO_F_IN_ORDER,
-  VIRTIO_F_RING_PACKED,
-  VIRTIO_RING_F_EVENT_IDX,
-  VIRTIO_RING_F_INDIRECT_DESC,
-} from '@oriel/virtqueue';
+import { profiles } from '@oriel/vhost-user';
 import { ConnectionHost } from '../connection-host.ts';
 import { Counters } from '../counters.ts';
 import { checkDefinition } from '../definition.ts';
@@ -19,7 +12,8 @@ import { DeviceRegions } from '../device-regions.ts';
 import { DeviceRings } from '../device-rings.ts';
 import { LazyOffload } from '../lazy-offload.ts';
 import { FoundArea } from '../survival/inflight-area.ts';
-import { MockDriver } from './mock-driver.ts';
+import type { MockDriver } from './mock-driver.ts';
+import { MockQueues } from './mock-queues.ts';
 import { MockState } from './mock-state.ts';
 import { TimedTransport } from './timed-transport.ts';
 
@@ -66,18 +60,12 @@ export class MockHost implements Disposable {
   readonly #options: MockHostOptions;
   readonly #offload: LazyOffload;
   #regions: DeviceRegions | null = null;
-  readonly #kicks: Fd[] = [];
-  readonly #calls: Fd[] = [];
+  readonly #queues: MockQueues;
   #device: VirtioDevice;
   #rings: DeviceRings;
   #state: MockState | null;
-  /** Where the next start of each ring begins; null: where a new ring does. */
-  readonly #bases: (number | null)[] = [];
-  /** The in-flight area of each ring. */
-  #areas: (Uint8Array | null)[] = [];
   /** A ring has started since a device was attached. */
   #begun = false;
-  #drivers: MockDriver[] = [];
   #attached = false;
   /** How often the device announced a change of its configuration space. */
   configChanges = 0;
@@ -90,16 +78,22 @@ export class MockHost implements Disposable {
     this.#options = options;
     this.#offload = new LazyOffload(sys, loop, options.offload);
     this.transport = new TimedTransport(loop);
-    this.ram = new TestMemory(sys, { size: device.queueCount * this.#bytesPerQueue });
+    const { bytesPerQueue = DEFAULT_BYTES_PER_QUEUE, queueSize = DEFAULT_QUEUE_SIZE, survive = false } = options;
+    this.ram = new TestMemory(sys, { size: device.queueCount * bytesPerQueue });
     this.memory = new GuestMemory(sys, { needs: (file) => this.#device.needsMemory?.(file) ?? true });
-    for (let index = 0; index < device.queueCount; index++) {
-      this.#kicks.push(new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd')));
-      this.#calls.push(new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd')));
-      this.#bases.push(null);
-    }
+    this.#queues = new MockQueues({
+      sys,
+      ram: this.ram,
+      count: device.queueCount,
+      size: Math.min(queueSize, device.maxQueueSize),
+      bytesPerQueue,
+      packed: options.packed ?? false,
+      inOrder: options.inOrder ?? false,
+      eventIdx: options.eventIdx ?? true,
+      inflight: survive,
+    });
     this.#rings = this.#makeRings();
-    this.#state = MockState.of(sys, device, options.survive === true);
-    this.#newDrivers();
+    this.#state = MockState.of(sys, device, survive);
   }
 
   /** The device that is in the machine now. */
@@ -114,7 +108,7 @@ export class MockHost implements Disposable {
 
   /** The driver's end of a queue. */
   driver(index: number): MockDriver {
-    return this.#drivers[index]!;
+    return this.#queues.drivers[index]!;
   }
 
   /** A region of the device, with its ledger. @throws RangeError */
@@ -128,7 +122,7 @@ export class MockHost implements Disposable {
 
   /** Calls that the driver of a queue got since the last look. */
   calls(index: number): number {
-    return Math.max(0, this.#options.sys.loop.eventfdDrain(this.#calls[index]!.fd));
+    return this.#queues.calls(index);
   }
 
   /** A front-end connects: the device gets its host. */
@@ -296,13 +290,7 @@ export class MockHost implements Disposable {
     this.memory[Symbol.dispose]();
     this.ram[Symbol.dispose]();
     this.#state?.[Symbol.dispose]();
-    for (const fd of [...this.#kicks, ...this.#calls]) {
-      fd.close();
-    }
-  }
-
-  get #bytesPerQueue(): number {
-    return this.#options.bytesPerQueue ?? DEFAULT_BYTES_PER_QUEUE;
+    this.#queues[Symbol.dispose]();
   }
 
   #makeRings(): DeviceRings {
@@ -317,67 +305,28 @@ export class MockHost implements Disposable {
       memory: this.memory,
       ringError: (broken) => this.brokenQueues.push(broken),
     });
-    for (const [index, { fd }] of this.#calls.entries()) {
+    for (const [index, fd] of this.#queues.callFds.entries()) {
       rings.setCall(index, fd);
     }
     return rings;
   }
 
-  /** What the driver accepted. */
-  get #features(): FeatureSet {
-    const { packed = false, inOrder = false, eventIdx = true } = this.#options;
-    return FeatureSet.of(
-      VIRTIO_RING_F_INDIRECT_DESC,
-      ...(packed ? [VIRTIO_F_RING_PACKED] : []),
-      ...(inOrder ? [VIRTIO_F_IN_ORDER] : []),
-      ...(eventIdx ? [VIRTIO_RING_F_EVENT_IDX] : []),
-    );
-  }
-
   #newDrivers(): void {
-    const { sys, packed = false, survive = false } = this.#options;
-    const size = Math.min(this.#options.queueSize ?? DEFAULT_QUEUE_SIZE, this.device.maxQueueSize);
-    this.#bases.fill(null);
     this.#rings.forget();
-    this.#areas = this.#kicks.map(() => (survive ? new Uint8Array(inflightBytes(packed, size)) : null));
-    this.#drivers = this.#kicks.map(
-      (kick, index) =>
-        new MockDriver({
-          memory: this.ram,
-          gpa: this.ram.gpa + index * this.#bytesPerQueue,
-          len: this.#bytesPerQueue,
-          size,
-          packed,
-          inOrder: this.#options.inOrder ?? false,
-          eventIdx: this.#options.eventIdx ?? true,
-          kick: () => sys.loop.eventfdSignal(kick.fd),
-        }),
-    );
+    this.#queues.renew();
   }
 
   #startQueue(index: number): void {
-    const driver = this.driver(index);
-    const base = this.#bases[index] ?? driver.start;
-    const area = this.#areas[index]!;
-    const found = new FoundArea(area);
-    const setup = {
-      index,
-      size: driver.size,
-      desc: this.ram.userOf(driver.desc),
-      avail: this.ram.userOf(driver.avail),
-      used: this.ram.userOf(driver.used),
-      base,
-      kickFd: this.#kicks[index]!.fd,
-      inflight: area,
-      dirty: null,
-    };
-    const ring = this.#rings.make(setup, this.#features);
-    const known = found.isOf(ring.queue, setup, driver.start);
+    const { start } = this.driver(index);
+    const setup = this.#queues.setup(index);
+    const area = new FoundArea(setup.inflight);
+    const ring = this.#rings.make(setup, this.#queues.features);
+    const known = area.isOf(ring.queue, setup, start);
     if (!this.#begun) {
       this.#begun = true;
       this.#state?.session.begin(this.device, known);
     }
-    this.device.startQueue(index, ring.queue, !known && base === driver.start && ring.queue.outstanding === 0);
+    this.device.startQueue(index, ring.queue, !known && setup.base === start && ring.queue.outstanding === 0);
     this.#rings.add(ring);
   }
 
@@ -392,6 +341,6 @@ export class MockHost implements Disposable {
         `queue ${index} stopped with ${inFlight} chains that were neither completed, unfetched nor kept`,
       );
     }
-    this.#bases[index] = base;
+    this.#queues.stopped(index, base);
   }
 }

@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TempDir, tempDir } from '@oriel/sys/testing';
+import { expect } from 'chai';
+import { ConnectedMachine } from '../../../packages/virtio-device/test/examples-program.ts';
+import { askControl } from '../src/control/client.ts';
+import { Program } from './fixtures/program.ts';
+
+describe('a launched program', function () {
+  this.timeout(30_000);
+  let dir: TempDir;
+  let socketPath: string;
+  let control: string;
+  let program: Program;
+
+  const pids = (): number[] =>
+    [...program.stderr.matchAll(/"pid":(\d+)[^\n]*listening/g)].map(([, pid]) => Number(pid));
+
+  async function lives(count: number): Promise<void> {
+    while (pids().length < count) {
+      await new Promise((heard) => program.child.stderr!.once('data', heard));
+    }
+  }
+
+  function random(machine: ConnectedMachine, len: number): number {
+    const driver = machine.start(0);
+    return machine.ask(driver, [], [len]).written;
+  }
+
+  beforeEach(async () => {
+    dir = tempDir();
+    socketPath = join(dir.path, 'rng.sock');
+    control = join(dir.path, 'control');
+    const child = new URL('./fixtures/run-rng.ts', import.meta.url).pathname;
+    const plan = JSON.stringify({ socketPath, controlSocket: control });
+    const command = [process.execPath, '--conditions=@oriel/source', child, plan];
+    program = new Program('./launch.ts', command, [], { XDG_RUNTIME_DIR: dir.path });
+    await lives(1);
+  });
+  afterEach(async () => {
+    program.child.kill('SIGTERM');
+    await program.end();
+    dir[Symbol.dispose]();
+  });
+
+  it('goes on with its front-end in another process after a hand-over', async () => {
+    using machine = new ConnectedMachine(socketPath);
+    const driver = machine.start(0);
+    expect(machine.ask(driver, [], [16]).written).to.equal(16);
+    for (let count = 1; count <= 3; count++) {
+      expect(await askControl(control, { command: 'handover' })).to.deep.equal([]);
+      expect(machine.ask(driver, [], [32]).written, program.stderr).to.equal(32);
+    }
+    expect(machine.mock.frontend.closed).to.equal(false);
+  });
+
+  it('is there again on the same socket after it was killed, also for who waited meanwhile', async () => {
+    for (let count = 1; count <= 3; count++) {
+      {
+        using machine = new ConnectedMachine(socketPath);
+        expect(random(machine, 16)).to.equal(16);
+      }
+      process.kill(pids().at(-1)!, 'SIGKILL');
+      using waiting = new ConnectedMachine(socketPath);
+      expect(random(waiting, 16)).to.equal(16);
+      await lives(count + 1);
+    }
+    expect(await askControl(control, { command: 'devices' })).to.have.length(1);
+    expect(await program.stop('SIGTERM')).to.include({ code: 0 });
+    expect([socketPath, control].filter((path) => existsSync(path))).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,26 @@
+/** What the guest needs of the cross-domain protocol, from the package that describes it for the host. */
+
+export {
+  CROSS_DOMAIN_CAPSET_ID,
+  CROSS_DOMAIN_CHANNEL_RING,
+  CROSS_DOMAIN_CHANNEL_TYPE_WAYLAND,
+  CROSS_DOMAIN_CMD_GET_IMAGE_REQUIREMENTS,
+  CROSS_DOMAIN_CMD_INIT,
+  CROSS_DOMAIN_CMD_POLL,
+  CROSS_DOMAIN_CMD_READ,
+  CROSS_DOMAIN_CMD_RECEIVE,
+  CROSS_DOMAIN_CMD_SEND,
+  CROSS_DOMAIN_CMD_WRITE,
+  CROSS_DOMAIN_ID_TYPE_READ_PIPE,
+  CROSS_DOMAIN_ID_TYPE_VIRTGPU_BLOB,
+  CROSS_DOMAIN_ID_TYPE_WRITE_PIPE,
+  CROSS_DOMAIN_QUERY_RING,
+  CrossDomainCapabilities,
+  CrossDomainGetImageRequirements,
+  CrossDomainHeader,
+  CrossDomainImageRequirements,
+  CrossDomainInit,
+  CrossDomainPoll,
+  CrossDomainReadWrite,
+  CrossDomainSendReceive,
+} from '@oriel/cross-domain';
