@@ -17,7 +17,6 @@ const FLOORS: Readonly<Record<string, number>> = {
   'cross-domain': 5,
   pmem: 5,
   torture: 5,
-  wl: 2,
   'create-oriel': 6,
 };
 /** Two rooms of one floor, where one stands on the other. */

@@ -22,7 +22,9 @@ export const soaks: readonly SoakEntry[] = [
   entry('files', 'random file operations in a loopback VM against the oriel program, compared with a model'),
   entry('gpu', 'a guest that sends anything to a virtio-gpu device, compared with a book of its rules'),
   entry('two-devices', 'oriel run with a file system and a GPU, both windows of one machine under load'),
+  entry('survival', 'a disk whose process is killed under load, split and packed rings, compared with a model'),
   entry('window', 'a region and a window with late answers, refusals, stops and losses'),
+  entry('killed-fs', 'programs of a guest, while the back-end is killed and started again'),
   entry('model', 'a model of who owns what in a window, beside the ledger and a real front-end'),
 ];
 

@@ -120,17 +120,21 @@ export class ShareJournal {
     Atomics.store(header, MAGIC_WORD, MAGIC);
   }
 
-  /** Takes a record for a mount. @returns its number, from 1 on, or 0 when there is none left */
+  /** The record of a mount, a new one at need. @returns its number, from 1 on, or 0 when there is none left */
   addDevice(major: number, minor: number, mount: number): number {
+    let free = 0;
     for (let record = 1; record < MAX_DEVICES; record++) {
-      const at = record * DEVICE_WORDS;
-      if (this.#devices[at] !== 0) continue;
+      const known = this.device(record);
+      if (known === null) free ||= record;
+      else if (known.major === major && known.minor === minor && known.mount === mount) return record;
+    }
+    if (free > 0) {
+      const at = free * DEVICE_WORDS;
       this.#devices[at + 1] = minor;
       this.#devices[at + 2] = mount;
       Atomics.store(this.#devices, at, major + 1);
-      return record;
     }
-    return 0;
+    return free;
   }
 
   removeDevice(record: number): void {
