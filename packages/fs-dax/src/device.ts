@@ -1,65 +1,24 @@
 /** The virtio-fs device (VIRTIO 1.3, 5.11): FUSE sessions over rings, and the DAX window as shared memory region 0. */
-import { createHash } from 'node:crypto';
-import {
-  type Filesystem,
-  FUSE_HAS_INODE_DAX,
-  FUSE_MAP_ALIGNMENT,
-  FuseSession,
-  journalBytes,
-  type Operation,
-  type SessionHooks,
-  type SessionStats,
-} from '@oriel/fuse';
-import { TWO_32 } from '@oriel/layout';
-import { EINTR, type Logger, type Sys, silentLogger } from '@oriel/sys';
+import { type Filesystem, FuseSession, type Operation, type SessionStats } from '@oriel/fuse';
+import { EINTR, type Logger, silentLogger } from '@oriel/sys';
 import { FeatureSet } from '@oriel/vhost-user';
 import type { DeviceHost, VirtioDevice } from '@oriel/virtio-device';
 import type { Chain, DeviceQueue } from '@oriel/virtqueue';
 import { encodeConfig } from './config.ts';
-import { GrowRecord } from './dax/grow-record.ts';
-import type { GrowthStep } from './dax/growth.ts';
 import type { GuardStats } from './dax/guard.ts';
-import { checkDax, type DaxOptions } from './dax/options.ts';
 import { rangeJournalBytes } from './dax/range-journal.ts';
-import { repairGrown } from './dax/repair.ts';
-import { DaxWindow } from './dax/window.ts';
+import type { DaxWindow } from './dax/window.ts';
 import { FsDaxError } from './errors.ts';
 import { putInterrupted } from './interrupted.ts';
-import { DAX_RANGE, DAX_RANGE_SHIFT, VIRTIO_FS_SHMCAP_ID_CACHE, VIRTIO_ID_FS } from './layout.ts';
+import { stateBytesOf } from './journal-size.ts';
+import { DAX_RANGE, VIRTIO_FS_SHMCAP_ID_CACHE, VIRTIO_ID_FS } from './layout.ts';
+import { openWindow, windowHooks } from './open-window.ts';
+import type { FsDeviceOptions } from './options.ts';
 
-/** The flag's bit in the upper word of the INIT flags. */
-const HAS_INODE_DAX_HI = FUSE_HAS_INODE_DAX / TWO_32;
 /** Requests in flight at most, whatever the rings hold: each has memory of its own. */
 const MOST_OPERATIONS = 4096;
 
 const NO_GUARD: GuardStats = { allowed: 0, yielded: 0, refused: 0, unasked: 0 };
-
-export interface FsDeviceOptions {
-  readonly sys: Sys;
-  /** Served; not owned: the caller disposes it after the device. */
-  readonly fs: Filesystem;
-  /** What the guest mounts, 1 to 36 bytes. */
-  readonly tag: string;
-  /** Bytes, a multiple of 2 MiB; 0 (the default): no window. */
-  readonly windowSize?: number;
-  readonly dax?: DaxOptions;
-  /** The directory served, where files that a killed process left grown are found again. */
-  readonly sharedDir?: string;
-  /** Default 1. */
-  readonly numRequestQueues?: number;
-  /** Largest ring accepted, a power of two; default 1024. */
-  readonly queueSize?: number;
-  /** False: no READDIRPLUS. */
-  readonly readdirplus?: boolean;
-  readonly log?: Logger;
-  /**
-   * Keep what another process needs to go on with the session, where the server gives memory for it (`serve`'s `survive`) and
-   * the file system can: see docs/design/survival.md. Default false.
-   */
-  readonly survive?: boolean;
-  /** For tests that end the process at a step of a growth. */
-  readonly onGrowthStep?: (step: GrowthStep) => void;
-}
 
 /** Figures of a device. */
 export interface FsStats extends SessionStats {
@@ -309,66 +268,4 @@ export class FsDevice implements VirtioDevice {
       }
     });
   }
-}
-
-/** Bytes of the journal; 0 where none can be kept. */
-function stateBytesOf({ fs, dax = {} }: FsDeviceOptions, places: number, windowSize: number, log: Logger): number {
-  const filesystem = fs.openJournal === undefined ? undefined : fs.journalBytes;
-  if (filesystem === undefined) {
-    log.warn('the file system keeps no journal: a session ends with this process');
-    return 0;
-  }
-  if (windowSize > 0 && dax.tail === 'copy') {
-    log.warn('dax-tail copy: what the guest stored in a private copy ends with this process, so no journal is kept');
-    return 0;
-  }
-  return journalBytes(places, filesystem) + rangeJournalBytes(windowSize / DAX_RANGE);
-}
-
-function openWindow(options: FsDeviceOptions, windowSize: number, log: Logger): DaxWindow {
-  const { sys, fs, dax = {}, sharedDir, onGrowthStep } = options;
-  const { tail, minSize, stateDir, guard } = checkDax(dax);
-  if (tail === 'grow' && (stateDir === undefined || sharedDir === undefined)) {
-    throw new FsDaxError('ERR_FSDAX_OPTION', "the tail mode 'grow' needs a state directory and the shared directory");
-  }
-  if (tail === 'copy') {
-    log.warn(
-      'dax-tail copy: the last range of a file is a private copy, not coherent with the host until it is written back',
-    );
-  }
-  const record =
-    stateDir === undefined || sharedDir === undefined
-      ? null
-      : GrowRecord.open(sys, stateDir, shareKey(sharedDir), (file) => repairGrown(sys, sharedDir, file, log));
-  const onStep = onGrowthStep ? { onStep: onGrowthStep } : {};
-  try {
-    return new DaxWindow({ sys, fs, log, windowSize, tail, minSize, guard, record, ...onStep });
-  } catch (error) {
-    record?.[Symbol.dispose]();
-    throw error;
-  }
-}
-
-/** A share's name in file names. */
-function shareKey(sharedDir: string): string {
-  return createHash('sha256').update(sharedDir).digest('hex').slice(0, 16);
-}
-
-function windowHooks(window: DaxWindow): SessionHooks {
-  return {
-    initFlagsLo: FUSE_MAP_ALIGNMENT,
-    initFlagsHi: HAS_INODE_DAX_HI,
-    mapAlignment: DAX_RANGE_SHIFT,
-    initialised: (lo, hi) => {
-      const aligned = (lo & FUSE_MAP_ALIGNMENT) !== 0;
-      window.setMode(!aligned ? 'none' : (hi & HAS_INODE_DAX_HI) !== 0 ? 'inode' : 'always');
-    },
-    dropMappings: (done) => window.dropAll(done),
-    setupMapping: (op, nodeid, foffset, len, _flags, moffset) => window.setup(op, nodeid, foffset, len, moffset),
-    removeMapping: (op, _nodeid, count, moffsets, lens) => window.remove(op, count, moffsets, lens),
-    attributes: (nodeid, attr, inDirectory) => window.attributes(nodeid, attr, inDirectory),
-    hold: (op) => window.hold(op),
-    beforeReply: (op) => window.beforeReply(op),
-    forgotten: (nodeid) => window.forgotten(nodeid),
-  };
 }

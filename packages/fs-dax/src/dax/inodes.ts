@@ -70,8 +70,9 @@ export class InodeTable {
   flag(nodeid: number, size: number, { pageSize, insideFile }: RegionLimits): boolean {
     let inode = this.#inodes.get(nodeid);
     if (inode === undefined || inode.ranges.size === 0) {
-      const { tail, minSize } = this.#options;
-      if (size < minSize || (insideFile && tail === 'refuse' && size % pageSize !== 0)) return false;
+      const { tail, minSize, fs } = this.#options;
+      const whole = !insideFile || tail !== 'refuse' || fs.mapsWholeRanges === true;
+      if (size < minSize || (!whole && size % pageSize !== 0)) return false;
       const known = inode ?? this.know(nodeid);
       if (typeof known === 'number' || !this.#mayBeOpened(known)) return false;
       inode = known;
