@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
@@ -35,7 +35,7 @@ describe('a launched program', function () {
     const plan = JSON.stringify({ socketPath, controlSocket: control });
     const command = [process.execPath, '--conditions=@oriel/source', child, plan];
     program = new Program('./launch.ts', command, [], { XDG_RUNTIME_DIR: dir.path });
-    await lives(1);
+    await program.says('is ready');
   });
   afterEach(async () => {
     program.child.kill('SIGTERM');
@@ -68,5 +68,40 @@ describe('a launched program', function () {
     expect(await askControl(control, { command: 'devices' })).to.have.length(1);
     expect(await program.stop('SIGTERM')).to.include({ code: 0 });
     expect([socketPath, control].filter((path) => existsSync(path))).to.deep.equal([]);
+  });
+});
+
+describe('oriel with --restart=on-failure', function () {
+  this.timeout(30_000);
+
+  it('serves again after it was killed, and ends when it is told', async () => {
+    using dir = tempDir();
+    const socketPath = join(dir.path, 'gpu.sock');
+    const args = ['gpu', `--socket-path=${socketPath}`, '--restart=on-failure', '--log-format=json'];
+    const program = new Program('../../src/main.ts', args, [], { XDG_RUNTIME_DIR: dir.path });
+    try {
+      await program.says('is ready');
+      const pid = Number(/"pid":(\d+)[^\n]*listening/.exec(program.stderr)![1]);
+      expect(pid).to.not.equal(program.child.pid);
+      process.kill(pid, 'SIGKILL');
+      await program.says('ended with SIGKILL');
+      using _waiting = new ConnectedMachine(socketPath);
+      while (program.stderr.match(/listening/g)!.length < 2) {
+        await new Promise((heard) => program.child.stderr!.once('data', heard));
+      }
+      expect(await program.stop('SIGTERM')).to.include({ code: 0 });
+      expect(readdirSync(dir.path)).to.deep.equal([]);
+    } finally {
+      program.child.kill('SIGTERM');
+      await program.end();
+    }
+  });
+
+  it('ends with what is wrong with its options', async () => {
+    const program = new Program('../../src/main.ts', ['gpu', '--fd=0', '--restart=on-failure']);
+    expect(await program.end()).to.include({ code: 2 });
+    const other = new Program('../../src/main.ts', ['gpu', '--socket-path=/nonexistent/s', '--restart=on-failure']);
+    expect(await other.end()).to.include({ code: 1 });
+    expect(other.stderr).to.include('ENOENT').and.not.include('starts again');
   });
 });

@@ -95,5 +95,6 @@ export class Server implements Disposable {
     };
     const session: Session = new Session({ ...this.#options, onClosed }, client);
     this.#sessions.add(session);
+    session.start();
   }
 }

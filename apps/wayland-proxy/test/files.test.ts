@@ -191,6 +191,31 @@ describe('descriptors', () => {
   );
 
   it(
+    'writes into a file in memory as well, and into a socket',
+    withDesk((desk) => {
+      const { client, host, settle, closed } = desk;
+      openSelection(desk);
+      using file = memoryFile(0);
+      const ends = new Int32Array(2);
+      sys.socket.socketpair(ends);
+      client.request(OFFER, 'wl_data_offer', 'receive', ['a'], [file.fd]);
+      client.request(OFFER, 'wl_data_offer', 'receive', ['b'], [ends[0]!]);
+      sys.fd.close(ends[0]!);
+      settle();
+      expect(host.sent.at(-1)!.identifiers, 'the host makes one pipe for a SEND').to.have.lengthOf(1);
+      host.read(0x8000_0001, Uint8Array.of(1, 2, 3), true);
+      host.read(0x8000_0002, Uint8Array.of(4, 5), true);
+      settle();
+      const got = new Uint8Array(10);
+      expect(sys.fd.read(ends[1]!, got, 10)).to.equal(2);
+      expect(sys.fd.read(ends[1]!, got, 10), 'it is closed').to.equal(0);
+      sys.fd.close(ends[1]!);
+      expect([...bytesOf(file, 10)]).to.deep.equal([1, 2, 3]);
+      expect(closed()).to.equal(false);
+    }),
+  );
+
+  it(
     'forgets data that nobody reads any more',
     withDesk((desk) => {
       const { client, host, settle, closed } = desk;

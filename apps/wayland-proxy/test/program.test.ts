@@ -152,6 +152,24 @@ describe('Server', () => {
     }),
   );
 
+  it(
+    'survives a device that fails as a client comes',
+    withServer((path, loop, server, hosts) => {
+      const { poll } = FakeHost.prototype;
+      FakeHost.prototype.poll = () => {
+        throw new ProxyError('ERR_PROXY_DEVICE', 'POLL: EIO');
+      };
+      try {
+        using client = connect(path);
+        settle(loop);
+        client.read();
+        expect([client.ended, server.clients, hosts[0]!.disposed]).to.deep.equal([true, 0, true]);
+      } finally {
+        FakeHost.prototype.poll = poll;
+      }
+    }),
+  );
+
   it('tells a client that there is no way to the host, and goes on', () => {
     using dir = tempDir();
     using _leaks = leakCheck();

@@ -533,6 +533,61 @@ describe('BackendRegion', () => {
     });
   });
 
+  describe('what a process before mapped', () => {
+    const place = (page: number, pages: number) => ({
+      fdOffset: 0,
+      shmOffset: page * PAGE,
+      len: pages * PAGE,
+      writable: true,
+    });
+    const request = (name: string, page: number, pages: number) => ({
+      ...place(page, pages),
+      fd: 7,
+      owner: { name },
+      label: name,
+    });
+
+    it('is taken up without a message, counts, and goes like any other', () => {
+      const { region, transport, unmap, told, ledger, sent } = setUp();
+      expect(region.adopt(request('a', 2, 3))).to.equal(0);
+      expect(region.adopt(request('b', 5, 1))).to.equal(0);
+      expect(ledger()).to.deep.equal(['a@2+3 live', 'b@5+1 live']);
+      expect(region.stats).to.include({ mapped: 2, mappedBytes: 4 * PAGE });
+      expect(sent()).to.deep.equal([]);
+      unmap('a', 2, 3);
+      transport.answer();
+      expect(told).to.deep.equal(['a 0']);
+      expect(sent()).to.deep.equal(['unmap 2+3']);
+      expect(ledger()).to.deep.equal(['b@5+1 live']);
+    });
+
+    it('is refused where it cannot be', () => {
+      const { region, ledger } = setUp({ maxMappings: 1 });
+      expect(region.adopt(request('far', 16, 1))).to.equal(-EINVAL);
+      expect(region.adopt(request('a', 2, 3))).to.equal(0);
+      expect(region.adopt(request('over', 4, 1))).to.equal(-EEXIST);
+      expect(region.adopt(request('more', 8, 1))).to.equal(-ENOSPC);
+      expect(ledger()).to.deep.equal(['a@2+3 live']);
+    });
+
+    it('is unmapped before anything else when nobody knows whether it was made', () => {
+      const { region, transport, map, told, sent } = setUp();
+      region.unmapUncertain(place(2, 3));
+      map('a', 2, 3);
+      expect(sent()).to.deep.equal(['unmap 2+3']);
+      transport.answer(-EIO);
+      expect(sent()).to.deep.equal(['unmap 2+3', 'map 2+3']);
+      transport.answer();
+      expect(told).to.deep.equal(['a 0']);
+    });
+
+    it('is left alone where the next mapping replaces it', () => {
+      const { region, sent } = setUp({ overlap: 'replace' });
+      region.unmapUncertain(place(2, 3));
+      expect(sent()).to.deep.equal([]);
+    });
+  });
+
   describe('entries', () => {
     it('lists what lies wholly inside a range, in order', () => {
       const { region, transport, map } = setUp();

@@ -157,11 +157,13 @@ export class SocketServer implements DeviceServer {
   /** At the path, or on the socket that the process before had there: who waits in its backlog is served then. */
   #listenAtPath(listenerOptions: ListenerOptions, path: string): Listener {
     const survival = this.#survival;
-    const listener =
-      Listener.found(listenerOptions, path, survival?.takeSocket() ?? null) ??
-      Listener.atPath(listenerOptions, path, this.#options.socketGroup);
-    survival?.holdSocket(listener.fd);
-    return listener;
+    const found = Listener.found(listenerOptions, path, survival?.takeSocket() ?? null);
+    if (found !== null) {
+      return found;
+    }
+    const made = Listener.atPath(listenerOptions, path, this.#options.socketGroup);
+    survival?.holdSocket(made.fd);
+    return made;
   }
 
   /** Goes on with the front-end that the process before handed over. @returns false when there is none, or it cannot be */

@@ -117,6 +117,7 @@ export async function launch(sys: Sys, plan: LaunchPlan, log: Logger): Promise<n
     const message = parseNotifyMessage(bytes);
     if (message.ready) {
       policy.ready();
+      log.info('the back-end is ready');
     }
     const dropped = held.take(message, fds);
     if (dropped > 0) {

@@ -174,13 +174,18 @@ export class DrmChannel implements HostChannel {
   }
 
   #awaitFence(fence: Fd, reached: () => void): void {
-    const watch = this.#options.loop.watch(fence.fd, EPOLLIN, () => {
-      this.#fences.delete(fence);
-      watch[Symbol.dispose]();
+    try {
+      const watch = this.#options.loop.watch(fence.fd, EPOLLIN, () => {
+        this.#fences.delete(fence);
+        watch[Symbol.dispose]();
+        fence.close();
+        reached();
+      });
+      this.#fences.set(fence, watch);
+    } catch (error) {
       fence.close();
-      reached();
-    });
-    this.#fences.set(fence, watch);
+      throw error;
+    }
   }
 
   /** What the host says about memory of a size. */

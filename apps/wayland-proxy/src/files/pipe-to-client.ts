@@ -109,11 +109,22 @@ export class PipeToClient implements Disposable {
   /** @returns bytes; 0 where there is no room now; a negative errno */
   #write(data: Uint8Array): number {
     const { sys } = this.#options;
+    // A file takes all that its file system has room for: it cannot be watched, and need not.
+    if (this.#kind === 'memory') return this.#writeAll(data);
     const written =
       this.#kind === 'socket'
         ? sys.socket.sendmsg(this.#fd.fd, data, data.length, null, 0)
         : sys.fd.write(this.#fd.fd, data, data.length);
     return written === -EAGAIN ? 0 : written;
+  }
+
+  #writeAll(data: Uint8Array): number {
+    for (let at = 0; at < data.length; ) {
+      const written = this.#options.sys.fd.write(this.#fd.fd, data.subarray(at), data.length - at);
+      if (written <= 0) return Math.min(written, -1);
+      at += written;
+    }
+    return data.length;
   }
 
   #close(): void {

@@ -37,8 +37,14 @@ export class PipeToHost implements Disposable {
     this.#options = options;
     this.#reading = new Fd(sys.fd, ends[0]!);
     this.writing = new Fd(sys.fd, ends[1]!);
-    check(sys.fd.setNonBlocking(this.#reading.fd, true), 'fcntl');
-    this.#watch = loop.watch(this.#reading.fd, EPOLLIN, () => guard(() => this.#forward(MAX_READS)));
+    try {
+      check(sys.fd.setNonBlocking(this.#reading.fd, true), 'fcntl');
+      this.#watch = loop.watch(this.#reading.fd, EPOLLIN, () => guard(() => this.#forward(MAX_READS)));
+    } catch (error) {
+      this.#reading.close();
+      this.writing.close();
+      throw error;
+    }
   }
 
   /** The client is gone: what it wrote still counts. @throws ProxyError ERR_PROXY_DEVICE */

@@ -7,7 +7,8 @@ import { ProxyError } from '../errors.ts';
 const MAX_FDS = 28;
 /** Descriptors that no request has claimed: more than any client has under way. */
 const MAX_UNCLAIMED = 128;
-const READ_LEN = 4096;
+/** Least room for one read, bytes. */
+export const READ_LEN = 4096;
 
 export class ClientSocket implements Disposable {
   readonly #sys: Pick<Sys, 'socket' | 'fd'>;

@@ -48,8 +48,13 @@ export class Outgoing {
 
   /** Whether a message goes into the SEND at hand; the host makes one pipe for each. */
   #takes(len: number, identifiers: readonly Identifier[]): boolean {
-    const all = [...this.#identifiers, ...identifiers];
-    const pipes = all.filter(({ type }) => type === CROSS_DOMAIN_ID_TYPE_READ_PIPE).length;
-    return this.#len + len <= MAX_SEND_LEN && all.length <= MAX_SEND_IDENTIFIERS && pipes <= 1;
+    if (this.#len + len > MAX_SEND_LEN) return false;
+    if (identifiers.length === 0) return true;
+    if (this.#identifiers.length + identifiers.length > MAX_SEND_IDENTIFIERS) return false;
+    return !(this.#identifiers.some(isReadPipe) && identifiers.some(isReadPipe));
   }
+}
+
+function isReadPipe({ type }: Identifier): boolean {
+  return type === CROSS_DOMAIN_ID_TYPE_READ_PIPE;
 }

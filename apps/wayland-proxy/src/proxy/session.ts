@@ -17,7 +17,7 @@ import { DISPLAY_ID, encodeMessage, interfaceOf, MessageStream, WlError } from '
 import type { HostChannel, OpenChannel } from '../channel/host-channel.ts';
 import { ProxyError, type WaylandError } from '../errors.ts';
 import type { FileSys } from '../files/client-file.ts';
-import { ClientSocket } from './client-socket.ts';
+import { ClientSocket, READ_LEN } from './client-socket.ts';
 import { displayEvents, Events } from './events.ts';
 import { FlowGate } from './flow-gate.ts';
 import { globalEvents, globalRequests } from './globals.ts';
@@ -50,18 +50,17 @@ export interface SessionOptions {
 /** The known interfaces with what this proxy does about their messages; shared by all clients. */
 const kinds = new Kinds({ ...globalRequests, ...shmHooks }, { ...displayEvents, ...globalEvents, ...captureEvents });
 
+/** wl_display.error for what has no error of its own. */
+function displayError(error: ProxyError | WlError | SysError): number {
+  if (error.code === 'ERR_WL_OBJECT') return INVALID_OBJECT;
+  if (error instanceof WlError) return INVALID_METHOD;
+  return error.code === 'ERR_PROXY_MEMORY' ? NO_MEMORY : IMPLEMENTATION;
+}
+
 /** What the client is told of an error. */
 function waylandError(error: ProxyError | WlError | SysError): WaylandError {
-  if (error instanceof ProxyError && error.wayland !== undefined) return error.wayland;
-  const code =
-    error.code === 'ERR_WL_OBJECT'
-      ? INVALID_OBJECT
-      : error instanceof WlError
-        ? INVALID_METHOD
-        : error.code === 'ERR_PROXY_MEMORY'
-          ? NO_MEMORY
-          : IMPLEMENTATION;
-  return { objectId: DISPLAY_ID, code };
+  const own = error instanceof ProxyError ? error.wayland : undefined;
+  return own ?? { objectId: DISPLAY_ID, code: displayError(error) };
 }
 
 export class Session implements Disposable {
@@ -82,7 +81,7 @@ export class Session implements Disposable {
   /**
    * Connects a client that has just come.
    * @param socket - given away
-   * @throws ProxyError ERR_PROXY_DEVICE, ERR_PROXY_MEMORY; Node's error where the render node cannot be opened
+   * @throws ProxyError ERR_PROXY_DEVICE, ERR_PROXY_MEMORY; SysError; Node's error where the render node cannot be opened
    */
   constructor(options: SessionOptions, socket: Fd) {
     const { sys, loop, log, openChannel } = options;
@@ -120,7 +119,17 @@ export class Session implements Disposable {
     });
     this.#requests = new Requests(this.#translation);
     this.#events = new Events(this.#translation);
-    this.#watch = loop.watch(socket.fd, EPOLLIN, (events) => this.#onReady(events));
+    try {
+      this.#watch = loop.watch(socket.fd, EPOLLIN, (events) => this.#onReady(events));
+    } catch (error) {
+      this.#channel[Symbol.dispose]();
+      this.#socket[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Asks the host for its first message; the client's are read from the beginning. */
+  start(): void {
     this.#guard(() => {});
   }
 
@@ -172,6 +181,8 @@ export class Session implements Disposable {
       }
       while (this.#stream.next()) this.#requests.pass(this.#stream);
       this.#outgoing.flush();
+      // The rest, where there is one, is told of again.
+      if (received < READ_LEN) return;
     }
   }
 

@@ -49,6 +49,7 @@ export function openDesk(loop: BlockingLoop): Desk & { readonly session: Session
     },
     new Fd(sys.fd, ends[1]!),
   );
+  session.start();
   const settle = () => {
     while (loop.runOnce(0) > 0);
     client.read();

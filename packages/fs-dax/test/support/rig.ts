@@ -49,8 +49,8 @@ export class Rig implements Disposable {
   readonly dir: TempDir;
   readonly share: string;
   readonly loop: BlockingLoop;
-  readonly fs: PassthroughFilesystem;
-  readonly device: FsDevice;
+  fs: PassthroughFilesystem;
+  device: FsDevice;
   readonly host: MockHost;
   readonly lines: string[] = [];
   readonly #leaks: LeakCheck;
@@ -58,6 +58,9 @@ export class Rig implements Disposable {
   readonly #sent = new Map<string, Sent>();
   readonly #offload: ReturnType<typeof openOffload> | undefined;
   readonly #frontEnd: FrontEnd;
+  readonly #makeFs: () => PassthroughFilesystem;
+  readonly #makeDevice: (fs: PassthroughFilesystem) => FsDevice;
+  readonly #dead: Disposable[] = [];
   #requests = 0;
   #helperGone = (): void => {};
 
@@ -71,18 +74,22 @@ export class Rig implements Disposable {
     this.loop = new BlockingLoop(sys);
     if (helper) this.#offload = openOffload(sys, this.loop, { onHelperExit: () => this.#helperGone() });
     const help = this.#offload === undefined ? {} : { offload: this.#offload };
-    this.fs = new PassthroughFilesystem({ sys, sharedDir: this.share, daxKeepCache: false, ...help, ...share });
     const log = this.#logger();
-    this.device = new FsDevice({
-      sys: deviceSys,
-      tag: 'share',
-      windowSize: 16 * MIB,
-      sharedDir: this.share,
-      log,
-      ...device,
-      fs: wrap?.(this.fs) ?? this.fs,
-      dax: { stateDir, minSize: 1, ...device.dax },
-    });
+    this.#makeFs = () =>
+      new PassthroughFilesystem({ sys, sharedDir: this.share, daxKeepCache: false, ...help, ...share });
+    this.#makeDevice = (fs) =>
+      new FsDevice({
+        sys: deviceSys,
+        tag: 'share',
+        windowSize: 16 * MIB,
+        sharedDir: this.share,
+        log,
+        ...device,
+        fs: wrap?.(fs) ?? fs,
+        dax: { stateDir, minSize: 1, ...device.dax },
+      });
+    this.fs = this.#makeFs();
+    this.device = this.#makeDevice(this.fs);
     this.host = new MockHost(this.device, { sys, loop: this.loop, log, ...help, ...host });
     this.#frontEnd = new FrontEnd(sys, this.loop, this.host.transport);
     this.host.attach();
@@ -98,6 +105,16 @@ export class Rig implements Disposable {
 
   async mount(mode: InitInput): Promise<void> {
     await this.call((r) => r.init(mode));
+  }
+
+  /** The device's process is killed; another one takes over and the front-end comes back. */
+  killed(): void {
+    this.#dead.push(this.device, this.fs);
+    this.fs = this.#makeFs();
+    this.device = this.#makeDevice(this.fs);
+    this.host.kill(this.device);
+    this.host.attach();
+    this.host.start();
   }
 
   path(name: string): string {
@@ -243,6 +260,7 @@ export class Rig implements Disposable {
     this.host[Symbol.dispose]();
     this.device[Symbol.dispose]();
     this.fs[Symbol.dispose]();
+    for (const one of this.#dead) one[Symbol.dispose]();
     this.#offload?.[Symbol.dispose]();
     this.loop[Symbol.dispose]();
     this.dir[Symbol.dispose]();

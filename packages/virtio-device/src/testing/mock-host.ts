@@ -216,10 +216,11 @@ export class MockHost implements Disposable {
       this.counters.fold(ring.queue.stats);
     }
     this.transport.ready = false;
-    this.#regions?.end();
-    this.#regions = null;
+    // Before the end of the regions, of which a killed process does not hear.
     const left = this.#state;
     this.#state = left?.copy() ?? null;
+    this.#regions?.end();
+    this.#regions = null;
     this.#attached = false;
     this.#device.detach();
     left?.[Symbol.dispose]();
