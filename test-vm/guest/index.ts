@@ -14,7 +14,7 @@ export { BlobProbe, type WantedBlob } from './src/blob-probe.ts';
 export { cacheDir } from './src/cache.ts';
 export { type DaxShare, type DaxShareOptions, openDaxShare, orielDevice } from './src/dax-share.ts';
 export { displayTree } from './src/display-tree.ts';
-export { type GuestEnvironment, type GuestKernel, loadEnvironment } from './src/environment.ts';
+export { type GuestEnvironment, type GuestKernel, loadEnvironment, treeTool } from './src/environment.ts';
 export { GuestError, type GuestErrorCode } from './src/errors.ts';
 export { type ExecOptions, exec, execTool, type Tool } from './src/exec.ts';
 export { FILE_CHECKS, type FileCheck, type FileCheckContext, fileChecks } from './src/file-checks.ts';
@@ -38,6 +38,7 @@ export {
   startOrielGpu,
 } from './src/oriel.ts';
 export {
+  cutOut,
   type Picture,
   paintPattern,
   patternPicture,
@@ -50,7 +51,23 @@ export { HostProcess, type ProcessExit, type ProcessOptions } from './src/proces
 export { buildRootTree, type RootTreeOptions } from './src/root-tree.ts';
 export { ServedProbe } from './src/served-probe.ts';
 export type { CommandResult } from './src/shell.ts';
+export { type StorageDaemonOptions, startStorageDaemon } from './src/storage-daemon.ts';
 export { guestSuite, type SuiteContext } from './src/suite.ts';
 export { compareTrees, describeGuestTree, describeTree, type TreeEntry } from './src/tree-view.ts';
 export { startVirtiofsd, type VirtiofsdOptions } from './src/virtiofsd.ts';
+export { GuestClient, WaylandMachine, type WaylandMachineOptions, waylandBundle } from './src/wayland-guest.ts';
+export {
+  Compositor,
+  type CompositorOptions,
+  SWAY_OUTPUT,
+  Sway,
+  type SwayWindow,
+  startSway,
+  startWestonOnHost,
+  WAYLAND_BACKGROUND,
+  WESTON_OUTPUT,
+} from './src/wayland-host.ts';
+export { BTN_LEFT, VirtualInput } from './src/wayland-input.ts';
+export { SIMPLE_SHM, simpleShmDifference } from './src/wayland-simple-shm.ts';
+export { waylandTree } from './src/wayland-tree.ts';
 export { startWeston, WESTON_BACKGROUND, type Weston } from './src/weston.ts';

@@ -1,5 +1,7 @@
 /** One invocation: the parts that are wanted, one after the other, and the report. */
 import { writeFileSync } from 'node:fs';
+import { measureBlk } from './blk/blk-part.ts';
+import { formatBlkTable } from './blk/blk-report.ts';
 import { measureFs } from './fs-part.ts';
 import { measureGpu } from './gpu/gpu-part.ts';
 import { formatGpuTable } from './gpu/gpu-report.ts';
@@ -18,11 +20,13 @@ export async function bench(options: BenchOptions): Promise<Report> {
   const fs = options.workloads.length > 0 ? await measureFs(options) : null;
   const gpu = options.gpuWorkloads.length > 0 ? await measureGpu(options) : null;
   const rings = options.ringWorkloads.length > 0 ? await measureRings(options) : null;
-  const report = { machine, options, fs, gpu, rings };
+  const blk = options.blkWorkloads.length > 0 ? await measureBlk(options) : null;
+  const report = { machine, options, fs, gpu, rings, blk };
   if (options.json !== undefined) writeFileSync(options.json, toJson(report));
   process.stdout.write(`${formatHead(report)}\n`);
   if (fs !== null) process.stdout.write(`\n${formatFsTable(fs)}\n`);
   if (gpu !== null) process.stdout.write(`\n${formatGpuTable(gpu)}\n`);
   if (rings !== null) process.stdout.write(`\n${formatRingsTable(rings)}\n`);
+  if (blk !== null) process.stdout.write(`\n${formatBlkTable(blk)}\n`);
   return report;
 }

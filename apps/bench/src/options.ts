@@ -1,6 +1,7 @@
 /** The options of the bench. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { BLK_WORKLOADS } from './blk/workloads.ts';
 import { SLOTS } from './driver/work.ts';
 import { BenchError } from './errors.ts';
 import { GPU_WORKLOADS } from './gpu/workloads.ts';
@@ -21,6 +22,8 @@ export interface BenchOptions {
   readonly gpuWorkloads: readonly string[];
   /** Of rings; none: that part is left out. */
   readonly ringWorkloads: readonly string[];
+  /** Of disks; none: that part is left out. */
+  readonly blkWorkloads: readonly string[];
   readonly cores: 'one' | 'two';
   /** Where the figures go as JSON. */
   readonly json: string | undefined;
@@ -39,11 +42,13 @@ const MAX_SECONDS = 600;
 /** Text of `--help`. */
 export const USAGE = `npm run bench -- [OPTIONS]
 
-  --part fs|gpu|rings one of the parts (all)
+  --part fs|gpu|rings|blk
+                      one of the parts (all)
   --only LIST         some workloads:
                       ${Object.keys(WORKLOADS).join(', ')};
                       ${Object.keys(GPU_WORKLOADS).join(', ')};
-                      ${Object.keys(RING_WORKLOADS).join(', ')}
+                      ${Object.keys(RING_WORKLOADS).join(', ')};
+                      ${Object.keys(BLK_WORKLOADS).join(', ')}
   --rounds N          runs of each workload, depth and back-end; the median counts (5)
   --seconds S         length of a run (0.5)
   --depth LIST        operations at the same time of fs, 1 to ${SLOTS} (1,32)
@@ -59,7 +64,7 @@ export const USAGE = `npm run bench -- [OPTIONS]
 export function readOptions(args: readonly string[]): BenchOptions | null {
   const values = parse(args);
   if (values.help === true) return null;
-  const [workloads, gpuWorkloads, ringWorkloads] = selected(values.part, values.only);
+  const parts = selected(values.part, values.only);
   const cores = values.cores ?? 'one';
   if (cores !== 'one' && cores !== 'two') throw usage(`--cores ${cores}: give one or two`);
   const { json, 'peer-socket': peerSocket, share: shareDir, profile } = values;
@@ -74,9 +79,10 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
     rounds: wholeNumber('rounds', values.rounds ?? '5', 1, MAX_ROUNDS),
     seconds,
     depths,
-    workloads,
-    gpuWorkloads,
-    ringWorkloads,
+    workloads: parts.fs,
+    gpuWorkloads: parts.gpu,
+    ringWorkloads: parts.rings,
+    blkWorkloads: parts.blk,
     cores,
     json,
     peerSocket,
@@ -91,23 +97,26 @@ export function profileFlags({ profile }: Pick<BenchOptions, 'profile'>): readon
   return profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`];
 }
 
-const PARTS: Readonly<Record<string, readonly string[]>> = {
+const PARTS = {
   fs: Object.keys(WORKLOADS),
   gpu: Object.keys(GPU_WORKLOADS),
   rings: Object.keys(RING_WORKLOADS),
+  blk: Object.keys(BLK_WORKLOADS),
 };
+type Part = keyof typeof PARTS;
+const PART_NAMES = Object.keys(PARTS) as Part[];
 
 /** Names of workloads of each part. @throws BenchError ERR_BENCH_USAGE when none is left, or one is unknown */
-function selected(part: string | undefined, only: string | undefined): [string[], string[], string[]] {
-  if (part !== undefined && !Object.hasOwn(PARTS, part)) throw usage(`--part ${part}: give fs, gpu or rings`);
-  const of = (name: string) => (part === undefined || part === name ? PARTS[name]! : []);
-  const all = [...of('fs'), ...of('gpu'), ...of('rings')];
+function selected(part: string | undefined, only: string | undefined): Record<Part, string[]> {
+  if (part !== undefined && !Object.hasOwn(PARTS, part)) throw usage(`--part ${part}: give ${PART_NAMES.join(', ')}`);
+  const of = (name: Part) => (part === undefined || part === name ? PARTS[name] : []);
+  const all = PART_NAMES.flatMap(of);
   const names = only?.split(',') ?? all;
   for (const name of names) {
     if (!all.includes(name)) throw usage(`--only ${name}: give some of ${all.join(', ')}`);
   }
-  const wanted = (name: string) => (only === undefined ? [...of(name)] : names.filter((one) => of(name).includes(one)));
-  return [wanted('fs'), wanted('gpu'), wanted('rings')];
+  const wanted = PART_NAMES.map((one) => [one, of(one).filter((name) => names.includes(name))]);
+  return Object.fromEntries(wanted) as Record<Part, string[]>;
 }
 
 const text = { type: 'string' } as const;

@@ -1,4 +1,5 @@
 /** What the bench prints and writes. */
+import { type BlkReport, compareBlk } from './blk/blk-report.ts';
 import type { RunResult } from './driver/runner.ts';
 import { compare, type GpuReport } from './gpu/gpu-report.ts';
 import type { Machine } from './machine.ts';
@@ -16,6 +17,7 @@ export interface Report {
   readonly fs: FsReport | null;
   readonly gpu: GpuReport | null;
   readonly rings: RingsReport | null;
+  readonly blk: BlkReport | null;
 }
 
 /** What the part about file systems found. */
@@ -76,9 +78,10 @@ export function formatFsTable(report: FsReport): string {
 
 /** What stands above the tables: machine, back-ends, method. */
 export function formatHead(report: Report): string {
-  const { machine, options, fs, gpu } = report;
+  const { machine, options, fs, gpu, blk } = report;
   const own = gpu === null ? [] : [{ name: gpu.ours, version: gpu.version }];
-  const versions = (fs?.sides ?? own).map(({ name, version }) => `${name} ${version}`.trim()).join(', ');
+  const disks = blk === null ? [] : [{ name: 'qemu-storage-daemon', version: blk.peerVersion }];
+  const versions = [...(fs?.sides ?? own), ...disks].map(({ name, version }) => `${name} ${version}`.trim()).join(', ');
   const cores = options.cores === 'one' ? 'driver and back-end on one CPU' : 'driver and back-end on a CPU each';
   // Rings have neither, and stay on one CPU.
   const sides = versions === '' ? [] : [versions, cores, `spin ${options.spinUs ?? 'default'}`];
@@ -89,7 +92,7 @@ export function formatHead(report: Report): string {
 }
 
 /** The report as JSON, with the ratios of each case. */
-export function toJson({ machine, options, fs, gpu, rings }: Report): string {
+export function toJson({ machine, options, fs, gpu, rings, blk }: Report): string {
   const [ours, peer] = fs === null ? [] : fs.sides.map(({ name }) => name);
   const judged = (one: CaseResult) =>
     ours === undefined || peer === undefined ? one : { ...one, verdict: judge(one, ours, peer) };
@@ -98,6 +101,7 @@ export function toJson({ machine, options, fs, gpu, rings }: Report): string {
     gpu: gpu === null ? null : { ...gpu, cases: gpu.cases.map((one) => ({ ...one, ratios: compare(one, gpu.ours) })) },
     rings:
       rings === null ? null : { ...rings, cases: rings.cases.map((one) => ({ ...one, ratios: compareRings(one) })) },
+    blk: blk === null ? null : { ...blk, cases: blk.cases.map((one) => ({ ...one, ratio: compareBlk(one) })) },
   };
   return `${JSON.stringify({ machine, options, ...parts }, null, 2)}\n`;
 }

@@ -33,6 +33,7 @@ async function reportOf(peerCpuUs?: number): Promise<Report> {
       workloads: ['getattr'],
       gpuWorkloads: [],
       ringWorkloads: [],
+      blkWorkloads: [],
       cores: 'one' as const,
       json: undefined,
     },
@@ -42,7 +43,7 @@ async function reportOf(peerCpuUs?: number): Promise<Report> {
     { name: 'ours', version: '1' },
     { name: 'peer', version: '2' },
   ];
-  return { machine, options, fs: { sides, depths: [32], cases: [found] }, gpu: null, rings: null };
+  return { machine, options, fs: { sides, depths: [32], cases: [found] }, gpu: null, rings: null, blk: null };
 }
 
 describe('measure', () => {

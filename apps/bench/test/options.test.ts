@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { BLK_WORKLOADS } from '../src/blk/workloads.ts';
 import { BenchError } from '../src/errors.ts';
 import { GPU_WORKLOADS } from '../src/gpu/workloads.ts';
 import { readOptions } from '../src/options.ts';
@@ -14,6 +15,7 @@ describe('readOptions', () => {
       workloads: Object.keys(WORKLOADS),
       gpuWorkloads: Object.keys(GPU_WORKLOADS),
       ringWorkloads: Object.keys(RING_WORKLOADS),
+      blkWorkloads: Object.keys(BLK_WORKLOADS),
       cores: 'one',
       spinUs: undefined,
     });

@@ -11,10 +11,15 @@ export interface StorageDaemonOptions {
   readonly queues?: number;
 }
 
-/** Starts it and waits until it listens. @throws GuestError ERR_GUEST_EXITED with its words, ERR_GUEST_TIMEOUT */
+/**
+ * Starts it and waits until it listens.
+ * @param wrap - makes the command to run of its own, such as one that holds it on a CPU
+ * @throws GuestError ERR_GUEST_EXITED with its words, ERR_GUEST_TIMEOUT
+ */
 export function startStorageDaemon(
   environment: GuestEnvironment,
   { socketPath, imagePath, queues = 1 }: StorageDaemonOptions,
+  wrap: (command: readonly string[]) => readonly string[] = (command) => command,
 ): Promise<HostProcess> {
   const program = treeTool(environment.root, 'usr/bin/qemu-storage-daemon').command;
   const file = `driver=file,node-name=disk,filename=${imagePath},discard=unmap`;
@@ -23,5 +28,5 @@ export function startStorageDaemon(
   // It monitors on stdout once it exports.
   const monitor = ['--chardev', 'stdio,id=monitor', '--monitor', 'chardev=monitor'];
   const command = [...program, '--blockdev', file, '--export', type, ...monitor];
-  return HostProcess.startUntil(/QMP/, command, { name: 'qemu-storage-daemon' });
+  return HostProcess.startUntil(/QMP/, wrap(command), { name: 'qemu-storage-daemon' });
 }
