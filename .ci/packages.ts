@@ -12,7 +12,7 @@ const run = (cwd: string, file: string, ...args: string[]): string =>
 try {
   const tarballs = join(dir, 'tarballs');
   mkdirSync(tarballs);
-  const folders = [...globSync('packages/*'), 'apps/backend'];
+  const folders = [...globSync('packages/*'), 'apps/backend', 'apps/wayland-proxy'];
   const names: string[] = [];
   for (const folder of folders) {
     run(folder, 'npm', 'pack', '--silent', '--pack-destination', tarballs);
@@ -40,7 +40,14 @@ try {
 
   const capabilities = run(dir, process.execPath, join(dir, 'node_modules/.bin/oriel'), 'fs', '--print-capabilities');
   if ((JSON.parse(capabilities) as { type?: string }).type !== 'fs') throw new Error(`oriel says ${capabilities}`);
-  console.log(`${files.length} packages install, type-check and load (${names.length} entries); oriel runs`);
+  // What `npm create oriel` makes, with these packages in the place of the published ones.
+  run(dir, process.execPath, join(dir, 'node_modules/.bin/create-oriel'), 'my-device');
+  const project = join(dir, 'my-device');
+  run(project, 'npm', 'install', '--no-audit', '--no-fund', '--loglevel=error', '--ignore-scripts', ...files);
+  const tested = run(project, 'npm', 'test', '--silent');
+  if (!/^\S* ?pass [1-9]/m.test(tested)) throw new Error(`a new device project says ${tested}`);
+
+  console.log(`${files.length} packages install, type-check and load (${names.length} entries); oriel and create-oriel run`);
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }
