@@ -7,4 +7,5 @@ export type { ConformanceOptions, HeldRequest, SampleRequest } from './bench.ts'
 export { type ConformanceCheck, deviceConformance } from './conformance.ts';
 export { type DriverMemory, type DriverPlace, type DriverReply, MockDriver } from './mock-driver.ts';
 export { MockHost, type MockHostOptions } from './mock-host.ts';
+export { ReconnectingMachine, type ReconnectingMachineOptions } from './reconnecting-machine.ts';
 export { TimedTransport, type TransportBehaviour } from './timed-transport.ts';

@@ -28,7 +28,8 @@ export class MockState implements Disposable {
     const copy = new MockState(this.#sys, this.session.bytes.length);
     this.session.copyTo(copy.session);
     for (const name of this.#store.names.filter((held) => held !== `${PREFIX}.state`)) {
-      copy.#store.hold(name, this.#store.take(name)!);
+      using kept = this.#store.take(name)!;
+      copy.session.keep(name.slice(`${PREFIX}.kept.`.length), kept);
     }
     return copy;
   }
