@@ -5,6 +5,7 @@ export default packageBuild({
   // Threads and devices are loaded by address, so each is a file of its own beside the program.
   worker: 'src/worker.ts',
   encoder: 'src/encoder.ts',
+  'sandbox/pivot': 'src/sandbox/pivot.ts',
   'devices/fs': 'src/devices/fs.ts',
   'devices/gpu': 'src/devices/gpu.ts',
   'devices/pmem': 'src/devices/pmem.ts',

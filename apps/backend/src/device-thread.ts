@@ -6,6 +6,7 @@ import type { LauncherTerms } from '@oriel/virtio-device';
 import { type ControlAnswer, ControlError, type ControlRequest, type Frame } from './device-module.ts';
 import { openLog } from './logging.ts';
 import { moduleUrl } from './module-url.ts';
+import type { CellPlan } from './sandbox/device-cell.ts';
 import { SocketFile } from './socket-file.ts';
 import type { ThreadMessage, WorkerData, WorkerMessage, WorkerPlan } from './worker-plan.ts';
 
@@ -48,15 +49,22 @@ export class DeviceThread {
 
   /**
    * @param launcher - who holds what of this device is to outlive the process; its descriptors are given away
+   * @param cell - it serves once the gate is released
    * @throws SysError EMFILE, ENFILE
    */
-  constructor(plan: WorkerPlan, sys: Pick<Sys, 'loop'>, events: ThreadEvents, launcher: LauncherTerms | null) {
+  constructor(
+    plan: WorkerPlan,
+    sys: Pick<Sys, 'loop'>,
+    events: ThreadEvents,
+    launcher: LauncherTerms | null,
+    cell: CellPlan | null,
+  ) {
     this.plan = plan;
     this.log = openLog(plan.log);
     this.#events = events;
     // Never closed: this thread may write to it until the process ends, when a number must not be another file's.
     this.#wakeFd = check(sys.loop.eventfd(0), 'eventfd');
-    const workerData: WorkerData = { plan, wakeFd: this.#wakeFd, launcher };
+    const workerData: WorkerData = { plan, wakeFd: this.#wakeFd, launcher, cell };
     this.#worker = new Worker(moduleUrl('worker'), { name: this.name, workerData });
     this.#worker.on('message', (message: WorkerMessage) => this.#take(message));
     this.#worker.on('error', (error) => this.log.error(`bug: ${error instanceof Error ? error.stack : String(error)}`));

@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Logger, LogWriter } from '@oriel/sys';
+import { syslogLine, syslogWriter } from './syslog.ts';
 
 /** Least level that is written. */
 export type LogLevel = 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -9,7 +10,7 @@ export type LogLevel = 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 /** How a log is written; plain data, so that a worker can be given it. */
 export interface LogSettings {
   readonly level: LogLevel;
-  readonly format: 'text' | 'json';
+  readonly format: 'text' | 'json' | 'syslog';
   /** Names the source of each line: the device. */
   readonly name: string;
 }
@@ -39,12 +40,20 @@ function oneLine(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
-function textLine(settings: LogSettings, level: string, message: string, fields?: Record<string, unknown>): string {
-  const tail = Object.entries(fields ?? {}).map(([key, value]) => ` ${key}=${String(value)}`);
-  return `${oneLine(`${new Date().toISOString()} ${level.padEnd(5)} ${settings.name}: ${message}${tail.join('')}`)}\n`;
-}
+type LineFormat = (settings: LogSettings, level: string, message: string, fields?: Record<string, unknown>) => string;
 
-function jsonLine(settings: LogSettings, level: string, message: string, fields?: Record<string, unknown>): string {
+const plainText: LineFormat = ({ name }, _level, message, fields) => {
+  const tail = Object.entries(fields ?? {}).map(([key, value]) => ` ${key}=${String(value)}`);
+  return oneLine(`${name}: ${message}${tail.join('')}`);
+};
+
+const textLine: LineFormat = (settings, level, message, fields) =>
+  `${new Date().toISOString()} ${level.padEnd(5)} ${plainText(settings, level, message, fields)}\n`;
+
+const daemonLine: LineFormat = (settings, level, message, fields) =>
+  `${syslogLine(level, process.pid, plainText(settings, level, message, fields))}\n`;
+
+const jsonLine: LineFormat = (settings, level, message, fields) => {
   const { pid } = process;
   const entry = {
     time: new Date().toISOString(),
@@ -56,11 +65,20 @@ function jsonLine(settings: LogSettings, level: string, message: string, fields?
     ...fields,
   };
   return `${JSON.stringify(entry, (_key, value) => (typeof value === 'bigint' ? String(value) : value))}\n`;
-}
+};
+
+const FORMATS: Readonly<Record<LogSettings['format'], LineFormat>> = {
+  text: textLine,
+  json: jsonLine,
+  syslog: daemonLine,
+};
 
 /** Opens a log. Lines below its level cost a call and nothing else. */
-export function openLog(settings: LogSettings, write: (line: string) => void = writeLine): Logger {
-  const format = settings.format === 'json' ? jsonLine : textLine;
+export function openLog(
+  settings: LogSettings,
+  write: (line: string) => void = settings.format === 'syslog' ? syslogWriter(writeLine) : writeLine,
+): Logger {
+  const format = FORMATS[settings.format];
   const shown = settings.level === 'off' ? 0 : LEVELS.indexOf(settings.level) + 1;
   const writer = (level: (typeof LEVELS)[number], index: number): LogWriter => {
     if (index >= shown) {

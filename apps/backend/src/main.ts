@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The `oriel` program: standard output is for data only, everything else goes to standard error. */
+import { openSys } from '@oriel/sys';
 import { CliError } from './cli/cli-error.ts';
 import { ControlError } from './device-module.ts';
 import { explain } from './explain.ts';
@@ -9,6 +10,7 @@ import { readArguments } from './program.ts';
 import { runCtl } from './run-ctl.ts';
 import { runDevices } from './run-devices.ts';
 import { runTorture } from './run-torture.ts';
+import { enterSandbox } from './sandbox/enter.ts';
 
 const FAILURE = 1;
 const BAD_USAGE = 2;
@@ -29,7 +31,13 @@ try {
       log.warn(warning);
     }
     const again = request.workers.some(({ restart }) => restart === 'on-failure');
-    process.exitCode = await (again && !isLaunched() ? launchSelf(log) : runDevices(request, log));
+    if (again && !isLaunched()) {
+      process.exitCode = await launchSelf(log);
+    } else {
+      // Below the launcher, so that what it holds outlives the sandbox, and each start has a new one.
+      const door = request.sandbox === null ? null : enterSandbox(openSys(), request.sandbox, log);
+      process.exitCode = await runDevices(request, log, door);
+    }
   }
 } catch (error) {
   if (error instanceof CliError) {

@@ -22,7 +22,7 @@ const EXAMPLE = `oriel run --control-socket C --device fs,socket-path=S1,shared-
 function usage(): string {
   const summaries = Object.fromEntries(Object.entries(devices).map(([name, { summary }]) => [name, summary]));
   const all = Object.entries({ ...summaries, run: runSummary, ctl: ctlSummary, torture: tortureSummary });
-  const lines = all.map(([name, summary]) => `  ${`oriel ${name} OPTIONS`.padEnd(20)}${summary}\n`);
+  const lines = all.map(([name, summary]) => `  ${`oriel ${name} OPTIONS`.padEnd(24)}${summary}\n`);
   return `Devices for virtual machines, over vhost-user.\n\n${lines.join('')}\nEach has --help.\n`;
 }
 
@@ -72,8 +72,8 @@ export function readArguments(args: readonly string[]): Request {
     return { kind: 'torture', ...planTorture(rest) };
   }
   if (device !== null) {
-    const { worker, controlSocket, warnings } = device.plan(rest, { name });
-    return { kind: 'run', workers: [worker], controlSocket, log: worker.log, warnings };
+    const { worker, controlSocket, warnings, sandbox = null } = device.plan(rest, { name });
+    return { kind: 'run', workers: [worker], controlSocket, log: worker.log, warnings, sandbox };
   }
   return name === 'run' ? { kind: 'run', ...planRun(rest) } : { kind: 'ctl', ...planCtl(rest) };
 }

@@ -8,6 +8,8 @@ import { explain } from './explain.ts';
 import { handOverAll } from './hand-over.ts';
 import { HANDED_OVER } from './launcher/restart-policy.ts';
 import { openLauncher } from './launcher-terms.ts';
+import { Gate } from './sandbox/device-cell.ts';
+import type { Door } from './sandbox/door.ts';
 import { Pictures } from './screenshots/pictures.ts';
 import { StopSignals } from './signals.ts';
 import type { WorkerPlan } from './worker-plan.ts';
@@ -53,9 +55,14 @@ function keeper(plan: WorkerPlan, pictures: Pictures, log: Logger): (frame: Fram
 
 /**
  * Runs devices until all have ended or a signal asks for it; when one fails the others stop, too. SIGUSR2 logs counters.
+ * @param door - closed when all devices have what they need, before any serves; null: there is no sandbox
  * @returns the exit status: 0 when all stopped as asked or their only front-ends left, 75 behind a hand-over, else 1
  */
-export async function runDevices({ workers, controlSocket }: RunPlan, log: Logger): Promise<number> {
+export async function runDevices(
+  { workers, controlSocket }: RunPlan,
+  log: Logger,
+  door: Door | null = null,
+): Promise<number> {
   const sys = openSys();
   using launcher = openLauncher(
     sys,
@@ -82,6 +89,7 @@ export async function runDevices({ workers, controlSocket }: RunPlan, log: Logge
         for (const thread of threads) {
           thread.removeSocketFile();
         }
+        door?.removeSockets();
       } finally {
         killProcess();
       }
@@ -116,16 +124,32 @@ export async function runDevices({ workers, controlSocket }: RunPlan, log: Logge
     if (controlSocket !== undefined) {
       control = ControlServer.listen(controlSocket, { sys, log, answer: answerer(threads, pictures, handOver) });
     }
+    const gate = new Gate();
+    const cell = door === null ? null : { plan: door.plan, gate: gate.state };
     let awaited = workers.length;
     const ready = (): void => {
       awaited--;
-      if (awaited === 0) {
-        launcher?.tell('READY=1');
+      if (awaited > 0) {
+        return;
       }
+      try {
+        door?.close();
+      } catch (error) {
+        log.error(explain(error));
+        gate.release(false);
+        return;
+      }
+      gate.release(true);
+      if (door === null && workers.some(({ type }) => type === 'fs')) {
+        log.info('sandbox: none: this process reaches what its user does; --sandbox=namespace shuts it in');
+      }
+      launcher?.tell('READY=1');
     };
     for (const plan of workers) {
       const events = { ready, frame: keeper(plan, pictures, log), over };
-      threads.push(new DeviceThread(plan, sys, events, launcher?.termsOf(plan.log.name) ?? null));
+      // What is kept of inodes names their mounts, and a mount namespace has others each time.
+      const terms = door?.plan.mode === 'namespace' ? null : (launcher?.termsOf(plan.log.name) ?? null);
+      threads.push(new DeviceThread(plan, sys, events, terms, cell));
     }
   } catch (error) {
     log.error(explain(error));
@@ -147,6 +171,9 @@ export async function runDevices({ workers, controlSocket }: RunPlan, log: Logge
   await control?.answered();
   control?.close();
   await pictures.close();
+  if (status !== HANDED_OVER) {
+    door?.removeSockets();
+  }
   process.off('SIGUSR2', onCounters);
   process.off('uncaughtException', onFault);
   return status;

@@ -3,6 +3,7 @@ import type { FrontendProfile } from '@oriel/vhost-user';
 import type { LauncherTerms } from '@oriel/virtio-device';
 import type { ControlAnswer, ControlRequest, Frame } from './device-module.ts';
 import type { LogSettings } from './logging.ts';
+import type { CellPlan } from './sandbox/device-cell.ts';
 
 /** One device: what its thread needs, and what the main thread does for it. */
 export interface WorkerPlan {
@@ -40,6 +41,8 @@ export interface WorkerData {
   readonly wakeFd: number;
   /** Who launched this process, with what it held of this device; null: nobody who holds anything. */
   readonly launcher: LauncherTerms | null;
+  /** Where the thread is to be shut in; null: nowhere. */
+  readonly cell: CellPlan | null;
 }
 
 /** Why a device keeps its front-end for now: asked again, it may hand it over. */

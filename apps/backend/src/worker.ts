@@ -7,10 +7,11 @@ import type { DeviceModule } from './device-module.ts';
 import { explain } from './explain.ts';
 import { openLog } from './logging.ts';
 import { MainThread } from './main-thread.ts';
+import { DeviceCell } from './sandbox/device-cell.ts';
 import { traceTo } from './tracing.ts';
 import type { WorkerData } from './worker-plan.ts';
 
-async function run({ plan, wakeFd, launcher }: WorkerData, main: MainThread, log: Logger): Promise<void> {
+async function run({ plan, wakeFd, launcher, cell }: WorkerData, main: MainThread, log: Logger): Promise<void> {
   const { createDevice } = (await import(plan.module)) as DeviceModule;
   const sys = openSys();
   const full = profileFor(plan.frontend, sys.mem.pageSize);
@@ -41,7 +42,9 @@ async function run({ plan, wakeFd, launcher }: WorkerData, main: MainThread, log
     stats: () => ({ ...server.stats, ...instance.stats?.() }),
     control: instance.control,
   });
+  const confined = cell === null ? null : new DeviceCell(sys, offload, cell);
   main.tell({ kind: 'ready' });
+  confined?.enter();
   loop.run();
 }
 

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { CliError } from '../src/cli/cli-error.ts';
 import type { DevicePlan } from '../src/commands/command.ts';
 import { fsCommand } from '../src/commands/fs.ts';
-import type { FsDeviceSettings } from '../src/devices/fs.ts';
+import type { FsDeviceSettings, ShareSettings } from '../src/devices/fs.ts';
 import { readArguments } from '../src/program.ts';
 
 const MIB = 1024 * 1024;
@@ -53,7 +53,26 @@ describe('oriel fs, its plan', () => {
       windowSize: 256 * MIB,
       tail: 'refuse',
       queueSize: 1024,
+      threadPoolSize: 256,
+    });
+    expect(options.share).to.deep.equal({
+      readonly: false,
+      cache: 'auto',
+      xattr: false,
+      posixAcl: false,
+      securityLabel: false,
+      writeback: false,
+      allowDirectIo: false,
+      allowMmap: false,
+      preserveNoatime: false,
+      killprivV2: true,
+      announceSubmounts: true,
+      posixLocks: false,
+      flockLocks: false,
       inodeFileHandles: 'prefer',
+      translateUid: [],
+      translateGid: [],
+      migration: { mode: 'find-paths', onError: 'abort', verifyHandles: false },
     });
     expect(options.descriptors).to.be.greaterThan(64);
   });
@@ -82,7 +101,63 @@ describe('oriel fs, its plan', () => {
     expect(options.windowSize).to.equal(6 * MIB);
   });
 
+  it('gives a share what virtiofsd would give it', () => {
+    const cases: readonly [args: readonly string[], share: Partial<ShareSettings>][] = [
+      [['--readonly', '--window=0'], { readonly: true }],
+      [['--cache=metadata'], { cache: 'metadata' }],
+      [['--xattr'], { xattr: true }],
+      [['--xattrmap=:map::user.virtiofs.:'], { xattrMap: ':map::user.virtiofs.:' }],
+      [['--posix-acl'], { posixAcl: true }],
+      [['--sandbox=chroot', '--posix-acl', '--window=0'], { posixAcl: true, sharedUmask: true }],
+      [['--security-label'], { securityLabel: true }],
+      [['--writeback'], { writeback: true }],
+      [['--allow-direct-io'], { allowDirectIo: true }],
+      [['--allow-mmap'], { allowMmap: true }],
+      [['--preserve-noatime'], { preserveNoatime: true }],
+      [['--no-readdirplus'], { readdirplus: false }],
+      [['--killpriv-v2'], { killprivV2: true }],
+      [['--no-killpriv-v2'], { killprivV2: false }],
+      [['--announce-submounts'], { announceSubmounts: true }],
+      [['--no-announce-submounts'], { announceSubmounts: false }],
+      [['--posix-lock'], { posixLocks: true }],
+      [['--flock'], { flockLocks: true }],
+      [['--inode-file-handles=never'], { inodeFileHandles: 'never' }],
+      [
+        ['--translate-uid=map:0:1000:5', '--translate-uid', 'forbid-guest:7:1', '--translate-gid=squash-host:0:5:9'],
+        {
+          translateUid: [
+            { type: 'map', from: 0, to: 1000, count: 5 },
+            { type: 'forbid-guest', from: 7, to: 0, count: 1 },
+          ],
+          translateGid: [{ type: 'squash-host', from: 0, to: 5, count: 9 }],
+        },
+      ],
+    ];
+    const { share: usual } = plan().worker.options as FsDeviceSettings;
+    for (const [args, share] of cases) {
+      expect((plan(...args).worker.options as FsDeviceSettings).share, args.join(' ')).to.deep.equal({
+        ...usual,
+        ...share,
+      });
+    }
+    expect((plan('--thread-pool-size=0').worker.options as FsDeviceSettings).threadPoolSize).to.equal(0);
+  });
+
+  it('knows the options of the virtiofsd that QEMU had', () => {
+    const legacy = `source=${share},cache=none,xattr,no_posix_lock,flock,writeback,announce_submounts,log_level=err`;
+    const args = ['--socket-path=/tmp/s', '--tag=home'];
+    const { worker } = fsCommand.plan([...args, '-o', legacy, '-oxattrmap=:map::a,,b:'], { name: 'fs' });
+    expect(worker.log.level).to.equal('error');
+    expect(plan('-f', '-d').worker.log.level).to.equal('debug');
+    const options = worker.options as FsDeviceSettings;
+    expect(options.sharedDir).to.equal(share);
+    expect(options.share).to.include({ cache: 'never', xattr: true, posixLocks: false, flockLocks: true });
+    expect(options.share).to.include({ writeback: true, announceSubmounts: true, xattrMap: ':map::a,b:' });
+    expect(fsCommand.needs([...args, `-osource=${share}`]).descriptors).to.equal('rest');
+  });
+
   it('passes the settings of the log on', () => {
+    expect(plan('--syslog').worker.log.format).to.equal('syslog');
     const { log } = plan('--log-level=trace', '--log-format=json').worker;
     expect(log).to.deep.equal({ name: 'fs', level: 'trace', format: 'json' });
   });
@@ -134,6 +209,39 @@ describe('oriel fs, its plan', () => {
     'a ring that is no power of two': {
       args: () => [...base, `--shared-dir=${share}`, '--queue-size=1000'],
       says: '1024',
+    },
+    'two forms of the log': {
+      args: () => [...base, `--shared-dir=${share}`, '--syslog', '--log-format=json'],
+      says: '--syslog',
+    },
+    'options that contradict each other': {
+      args: () => [...base, `--shared-dir=${share}`, '--killpriv-v2', '--no-killpriv-v2'],
+      says: '--no-killpriv-v2',
+    },
+    'access lists with other ids': {
+      args: () => [...base, `--shared-dir=${share}`, '--posix-acl', '--translate-uid=map:0:1:1'],
+      says: '--posix-acl',
+    },
+    'an option of old that it does not know': {
+      args: () => [...base, '-o', `source=${share},timeout=5`],
+      says: '-o timeout: unknown',
+    },
+    'a legacy option without one': { args: () => [...base, '-o'], says: '-o wants a value' },
+    'a rule for names that is none': {
+      args: () => [...base, `--shared-dir=${share}`, '--xattrmap=:ok:all::: :prefix:all:x'],
+      says: '--xattrmap: xattr rule 2',
+    },
+    'a rule for ids that is none': {
+      args: () => [...base, `--shared-dir=${share}`, '--translate-gid=guest:1:2'],
+      says: "--translate-gid: id rule 'guest:1:2'",
+    },
+    'a map that is none': {
+      args: () => [...base, `--shared-dir=${share}`, '--uid-map=0:1:2'],
+      says: '--uid-map=0:1:2: give :INSIDE:OUTSIDE:COUNT:',
+    },
+    'a map beyond the last id': {
+      args: () => [...base, `--shared-dir=${share}`, '--gid-map=:4294967294:0:2:'],
+      says: '--gid-map=:4294967294:0:2:',
     },
     'a group that does not exist': {
       args: () => [...base, `--shared-dir=${share}`, '--socket-group=no such group'],

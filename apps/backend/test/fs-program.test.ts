@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { check, Fd, openSys } from '@oriel/sys';
 import { canGuard, type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
-import { openSession } from './fixtures/fs-session.ts';
+import { negotiate, openSession } from './fixtures/fs-session.ts';
 import { Program } from './fixtures/program.ts';
 
 const MAIN = '../../src/main.ts';
@@ -46,6 +46,25 @@ describe('oriel fs, the program', function () {
     expect(end.ms).to.be.lessThan(1000);
     expect(existsSync(socketPath)).to.equal(false);
     expect(program.stdout).to.equal('');
+  });
+
+  it('agrees with the driver on what its options ask for', async () => {
+    const options = ['--posix-acl', '--writeback', '--security-label', '--allow-mmap', '--posix-lock', '--flock'];
+    const program = start([
+      'fs',
+      `--socket-path=${socketPath}`,
+      ...options,
+      `--shared-dir=${dir.path}`,
+      '--tag=t',
+      '--window=0',
+    ]);
+    await program.says('listening');
+    const { error, flags, flags2 } = negotiate(socketPath, 0x7fff_fffb, 0x5ff);
+    expect(error).to.equal(0);
+    // FUSE_POSIX_LOCKS, DONT_MASK, FLOCK_LOCKS, WRITEBACK_CACHE, POSIX_ACL; SECURITY_CTX, DIRECT_IO_ALLOW_MMAP
+    const wanted = 0x2 | 0x40 | 0x400 | 0x1_0000 | 0x10_0000;
+    expect(flags & wanted).to.equal(wanted);
+    expect(flags2 & 0x11).to.equal(0x11);
   });
 
   it('shares it again after it was killed', async () => {

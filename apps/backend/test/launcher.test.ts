@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { Fd, openSys } from '@oriel/sys';
 import { leakCheck, tempDir } from '@oriel/sys/testing';
@@ -31,6 +32,31 @@ describe('a launcher', () => {
       expect(held.list().names).to.deep.equal(['a', 'a', 'b']);
       held.take(message('FDSTOREREMOVE=1\nFDNAME=a'), []);
       expect(held.list()).to.have.property('names').deep.equal(['b']);
+    }
+    await leaks.settled();
+  });
+
+  it('holds no more names than a start can be told of, and says what it dropped', async () => {
+    const leaks = leakCheck();
+    {
+      using held = new HeldDescriptors();
+      const fd = () => new Fd(sys.fd, sys.mem.memfdCreate('held', 1));
+      let dropped = 0;
+      for (let at = 0; at < 1000; at++) {
+        dropped += held.take(message(`FDSTORE=1\nFDNAME=${'x'.repeat(200)}${at}`), [fd()]);
+      }
+      expect(dropped).to.be.above(0);
+      expect(held.take(message(`FDSTORE=1\nFDNAME=${'y'.repeat(220)}`), [fd()]), 'there is no room').to.equal(1);
+      dropped++;
+      const { names, fds } = held.list();
+      const env = { LISTEN_FDNAMES: names.join(':') };
+      expect(execFileSync('/usr/bin/env', { env, encoding: 'utf8' })).to.equal(
+        `LISTEN_FDNAMES=${env.LISTEN_FDNAMES}\n`,
+      );
+      expect(fds.length + dropped).to.equal(1001);
+      held.take(message(`FDSTOREREMOVE=1\nFDNAME=${names[0]}`), []);
+      expect(held.take(message('FDSTORE=1\nFDNAME=short'), [fd()])).to.equal(0);
+      expect(held.take(message('FDSTORE=1\nFDNAME=lost on the way'), []), 'its descriptor did not arrive').to.equal(1);
     }
     await leaks.settled();
   });

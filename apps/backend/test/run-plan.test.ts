@@ -82,6 +82,14 @@ describe('oriel run, its plan', () => {
     expect(one.map(({ maxMappings }) => maxMappings)).to.deep.equal([384, 20]);
   });
 
+  it('lets flags of the process go for all', () => {
+    const { log, workers } = plan('--syslog', '--packed-rings', '--device', fs, '--device', gpu);
+    expect([log, ...workers.map((worker) => worker.log)].map(({ format }) => format)).to.deep.equal(
+      Array(3).fill('syslog'),
+    );
+    expect(workers.map(({ packedRings }) => packedRings)).to.deep.equal([true, true]);
+  });
+
   it('names several of a kind, as told or by a number', () => {
     const { workers } = plan(
       '--device',
@@ -96,10 +104,12 @@ describe('oriel run, its plan', () => {
   it('takes flags alone, on and off, and values with commas', () => {
     const outputs = `${gpu},outputs=800x600,,640x480`;
     const { workers } = plan('--device', `${fs},readonly,xattr=on`, '--device', outputs);
-    expect(workers[0]!.options).to.include({ readonly: true, xattr: true, windowSize: 0 });
+    const { share, windowSize } = workers[0]!.options as FsDeviceSettings;
+    expect({ windowSize, ...share }).to.include({ readonly: true, xattr: true, windowSize: 0 });
     expect((workers[1]!.options as GpuDeviceSettings).outputs).to.have.length(2);
     expect(workers[1]!.maxMappings).to.equal(480);
-    expect(plan('--device', `${fs},readonly=off`).workers[0]!.options).to.include({ readonly: false });
+    const { options } = plan('--device', `${fs},readonly=off`).workers[0]!;
+    expect((options as FsDeviceSettings).share).to.include({ readonly: false });
   });
 
   it('passes warnings on with the name of the device', () => {

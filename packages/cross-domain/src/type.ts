@@ -4,6 +4,7 @@ import { type Logger, type Sys, silentLogger } from '@oriel/sys';
 import { RateLimit } from '@oriel/virtio-device';
 import type { Door } from './channel/door.ts';
 import { InternalSockets } from './channel/internal-sockets.ts';
+import { initAgain } from './commands/init.ts';
 import { type ContextParts, CrossDomainContext } from './context.ts';
 import { CrossDomainError } from './errors.ts';
 import { Scratch } from './events/ring.ts';
@@ -77,6 +78,13 @@ export class CrossDomainContextType implements ContextType, Disposable {
 
   create(host: ContextHost, debugName: string): Context {
     return new CrossDomainContext(host, debugName, this.#parts);
+  }
+
+  /** Connections do not outlive the process: programs are told their end. */
+  restore(host: ContextHost, debugName: string): Context {
+    const context = new CrossDomainContext(host, debugName, this.#parts);
+    initAgain(context);
+    return context;
   }
 
   /** Call it when all contexts have ended. */

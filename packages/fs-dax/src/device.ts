@@ -1,6 +1,6 @@
 /** The virtio-fs device (VIRTIO 1.3, 5.11): FUSE sessions over rings, and the DAX window as shared memory region 0. */
 import { type Filesystem, FuseSession, type Operation, type SessionStats } from '@oriel/fuse';
-import { EINTR, type Logger, silentLogger } from '@oriel/sys';
+import { EINTR, type Fd, type Logger, silentLogger } from '@oriel/sys';
 import { FeatureSet } from '@oriel/vhost-user';
 import type { DeviceHost, VirtioDevice } from '@oriel/virtio-device';
 import type { Chain, DeviceQueue } from '@oriel/virtqueue';
@@ -12,6 +12,7 @@ import { FsDaxError } from './errors.ts';
 import { putInterrupted } from './interrupted.ts';
 import { stateBytesOf } from './journal-size.ts';
 import { DAX_RANGE, VIRTIO_FS_SHMCAP_ID_CACHE, VIRTIO_ID_FS } from './layout.ts';
+import { DeviceMigration } from './migration/device-migration.ts';
 import { openWindow, windowHooks } from './open-window.ts';
 import type { FsDeviceOptions } from './options.ts';
 
@@ -37,6 +38,9 @@ export class FsDevice implements VirtioDevice {
   readonly config: Uint8Array;
   readonly shmRegions: readonly { readonly shmid: number; readonly size: number }[];
   readonly stateBytes?: number;
+  /** Only without a window, whose mappings cannot move, and with a file system whose sessions can. */
+  readonly saveState?: (to: Fd, done: (ok: boolean) => void) => void;
+  readonly loadState?: (from: Fd, done: (ok: boolean) => void) => void;
   readonly #places: number;
   readonly #session: FuseSession;
   readonly #window: DaxWindow | null;
@@ -53,6 +57,7 @@ export class FsDevice implements VirtioDevice {
   #deferred = false;
   /** The journal of this connection was opened. */
   #journaled = false;
+  readonly #migration: DeviceMigration | null = null;
 
   /** @throws FsDaxError when an option is out of range, or the crash record cannot be opened */
   constructor(options: FsDeviceOptions) {
@@ -88,6 +93,12 @@ export class FsDevice implements VirtioDevice {
       ...(window === null ? {} : { hooks: windowHooks(window), invalidation: 'explicit' as const }),
     });
     window?.bind(this.#session, () => this.#stopping);
+    if (window === null && fs.migration !== undefined) {
+      const migration = new DeviceMigration(this.#session, fs.migration, log);
+      this.#migration = migration;
+      this.saveState = (to, done) => migration.save(this.#host!, to, done);
+      this.loadState = (from, done) => this.#load(migration, from, done);
+    }
   }
 
   get stats(): FsStats {
@@ -108,7 +119,7 @@ export class FsDevice implements VirtioDevice {
   restore(): boolean {
     this.#openJournal();
     if (this.#journaled && this.#session.restore()) {
-      this.#window?.restore();
+      if (this.#session.initialised) this.#window?.restore();
       return true;
     }
     this.reset();
@@ -141,7 +152,8 @@ export class FsDevice implements VirtioDevice {
     if (this.#session.inFlight > 0) this.#host?.offload.drain();
     const waiting = this.#session.operations().filter((op) => this.#chainOf(op).queue === queue);
     // First what is done: un-fetching a chain takes those behind it along.
-    for (const op of waiting) if (!this.#window?.repeatable(op)) this.#answer(queue, op);
+    const locks = waiting.filter((op) => !this.#window?.repeatable(op) && !this.#answer(queue, op));
+    for (const op of locks) this.#askAgain(queue, op);
     for (const op of waiting) if (this.#window?.repeatable(op)) this.#giveBack(queue, op);
     queue.flush();
     this.#queues[index] = null;
@@ -149,6 +161,7 @@ export class FsDevice implements VirtioDevice {
   }
 
   reset(): void {
+    this.#migration?.stop();
     if (this.#journaled) {
       // What stands there is the next process's, or was cleared.
       this.#journaled = false;
@@ -171,6 +184,18 @@ export class FsDevice implements VirtioDevice {
     this.#window?.[Symbol.dispose]();
   }
 
+  #load(migration: DeviceMigration, from: Fd, done: (ok: boolean) => void): void {
+    this.#openJournal();
+    migration.load(this.#host!, from, (ok) => {
+      if (!ok) {
+        // Out of the journal too, before it is closed.
+        this.#fs.destroy();
+        this.reset();
+      }
+      done(ok);
+    });
+  }
+
   /** Keeps what another process needs, from before the first request on. */
   #openJournal(): void {
     const state = this.#host?.state ?? null;
@@ -180,7 +205,7 @@ export class FsDevice implements VirtioDevice {
       bytes: state.bytes.subarray(0, windowAt),
       store: state,
       places: this.#places,
-      placeOf: (message) => (message as Chain).queue.index * this.maxQueueSize + (message as Chain).head,
+      placeOf: (message) => this.#placeOf(message as Chain),
       again: (message) => (message as Chain).again,
     });
     if (failed < 0) {
@@ -189,6 +214,11 @@ export class FsDevice implements VirtioDevice {
     }
     this.#journaled = true;
     if (this.#window !== null) this.#window.journal = state.bytes.subarray(windowAt);
+  }
+
+  /** Drivers name chains by numbers below the size of the ring, also where they need not: others have no place. */
+  #placeOf({ queue, head }: Chain): number {
+    return head < this.maxQueueSize ? queue.index * this.maxQueueSize + head : -1;
   }
 
   get #windowRanges(): number {
@@ -229,18 +259,21 @@ export class FsDevice implements VirtioDevice {
     this.#window!.abandoned(op);
   }
 
-  #answer(queue: DeviceQueue, op: Operation): void {
-    if (this.#window?.answerAtStop(op)) return;
-    if (this.#fs.cancel?.(op)) {
-      // A lock that is waited for: it is asked for once more, or the guest's call is interrupted.
-      if (queue.unfetch(this.#chainOf(op))) this.#session.abandon(op);
-      op.complete(-EINTR);
-      return;
-    }
+  /** @returns false for a lock that is waited for no more, and is to be asked for again */
+  #answer(queue: DeviceQueue, op: Operation): boolean {
+    if (this.#window?.answerAtStop(op)) return true;
+    if (this.#fs.cancel?.(op)) return false;
     // A Filesystem that works with timers or Promises: it may have done the request in part, so that is not repeated.
     const chain = this.#chainOf(op);
     this.#session.abandon(op);
     queue.complete(chain, putInterrupted(chain));
+    return true;
+  }
+
+  /** By the next start; where its chain cannot go back, the guest's call is interrupted. */
+  #askAgain(queue: DeviceQueue, op: Operation): void {
+    if (queue.unfetch(this.#chainOf(op))) this.#session.abandon(op);
+    op.complete(-EINTR);
   }
 
   #finish(chain: Chain, written: number): void {

@@ -1,5 +1,7 @@
 /** A device that is killed with a window in use, and the next one. */
 import { appendFileSync, truncateSync } from 'node:fs';
+import type { PassthroughFilesystem } from '@oriel/fs-passthrough';
+import { EACCES } from '@oriel/sys';
 import { expect } from 'chai';
 import { DAX_RANGE } from '../src/index.ts';
 import { PAGE, READ, type Rig, type RigOptions, withFile } from './support/rig.ts';
@@ -86,6 +88,30 @@ describe('a window whose device is killed', () => {
     expect(await rig.errno((r) => r.setupmapping(again, 0, DAX_RANGE, READ, DAX_RANGE))).to.equal(0);
   });
 
+  for (const opcode of ['destroy', 'init'] as const) {
+    it(`is empty after a kill in the middle of ${opcode.toUpperCase()}, and of use to the next mount`, async () => {
+      const { rig, nodeid } = await survivor(2 * DAX_RANGE);
+      using _rig = rig;
+      expect(await rig.map(nodeid, 0, 1)).to.equal(0);
+      expect(await rig.map(nodeid, 1, 2)).to.equal(0);
+      rig.hold();
+      const ending = rig.send((r) => r[opcode]());
+      await rig.inFlight();
+      rig.killed();
+      rig.release();
+      await rig.reply(ending);
+      await rig.mount({ flagsHi: 0x5fd });
+      expect(rig.mapped).to.deep.equal([]);
+      const again = await rig.lookup('file');
+      expect(await rig.map(again, 0, 1)).to.equal(0);
+      expect(await rig.map(again, 1, 5)).to.equal(0);
+      expect(rig.mapped).to.deep.equal([
+        [DAX_RANGE, DAX_RANGE, 0],
+        [5 * DAX_RANGE, DAX_RANGE, DAX_RANGE],
+      ]);
+    });
+  }
+
   it('goes on with a file that was cut meanwhile', async () => {
     const { rig, nodeid } = await survivor(2 * DAX_RANGE);
     using _rig = rig;
@@ -96,6 +122,37 @@ describe('a window whose device is killed', () => {
     expect((await rig.call((r) => r.getattr(nodeid))).readAttributes().size).to.equal(PAGE);
     expect(await rig.unmap(nodeid, 0, 1)).to.equal(0);
     expect(rig.mapped).to.deep.equal([]);
+  });
+
+  it('leaves the pages of a file that cannot be opened any more, until the guest uses their range for another', async () => {
+    let gone = false;
+    const wrap = (fs: PassthroughFilesystem): PassthroughFilesystem =>
+      new Proxy(fs, {
+        get(target, key) {
+          if (key === 'openForMapping' && gone) return () => -EACCES;
+          const value: unknown = Reflect.get(target, key, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+        set: (target, key, value) => Reflect.set(target, key, value, target),
+      });
+    const { rig, nodeid } = await survivor(10 * PAGE, { wrap });
+    using _rig = rig;
+    expect(await rig.map(nodeid, 0, 1)).to.equal(0);
+    appendFileSync(rig.path('file'), Buffer.alloc(5 * PAGE, 'm'));
+    expect(await rig.errno((r) => r.getattr(nodeid))).to.equal(0);
+    gone = true;
+    rig.killed();
+    rig.killed();
+    gone = false;
+    const sent = rig.sentMappings.length;
+    expect(await rig.map(nodeid, 0, 2)).to.equal(0);
+    expect(await rig.map(nodeid, 0, 1)).to.equal(0);
+    expect(rig.sentMappings.slice(sent)).to.deep.equal([
+      ['map', 2 * DAX_RANGE, 15 * PAGE],
+      ['unmap', DAX_RANGE, 10 * PAGE],
+      ['unmap', DAX_RANGE + 10 * PAGE, 5 * PAGE],
+      ['map', DAX_RANGE, 15 * PAGE],
+    ]);
   });
 
   it('keeps no journal where private copies would be lost', async () => {

@@ -13,12 +13,14 @@ import {
   FATTR_UID,
   type SetAttr,
   type StatfsOut,
+  type StatxOut,
 } from '@oriel/fuse';
 import {
   AT_EMPTY_PATH,
   EBADF,
   EINVAL,
   EISDIR,
+  EPERM,
   EROFS,
   O_NONBLOCK,
   O_WRONLY,
@@ -54,6 +56,22 @@ export class AttributeRequests {
       return -EBADF;
     }
     return this.#fill(attr, slot);
+  }
+
+  statx(attr: Attributes, nodeid: number, fh: number, out: StatxOut): number {
+    const { handles, inodes, status } = this.#share;
+    const slot = inodes.slotOf(nodeid);
+    if (slot < 0 || (fh >= 0 && handles.slotOf(fh, FILE) < 0)) {
+      return -EBADF;
+    }
+    const fd = inodes.fd(slot);
+    const failed = fd < 0 ? fd : status.ofFdWhole(fd);
+    if (failed < 0) {
+      return failed;
+    }
+    status.fillFacts(out);
+    this.#fillAttributes(attr);
+    return 0;
   }
 
   setattr(attr: Attributes, nodeid: number, change: SetAttr): number {
@@ -118,17 +136,22 @@ export class AttributeRequests {
   }
 
   #fill(attr: Attributes, slot: number): number {
-    const { inodes, status, settings } = this.#share;
+    const { inodes, status } = this.#share;
     const fd = inodes.fd(slot);
     const failed = fd < 0 ? fd : status.ofFd(fd);
     if (failed < 0) {
       return failed;
     }
+    this.#fillAttributes(attr);
+    return 0;
+  }
+
+  #fillAttributes(attr: Attributes): void {
+    const { status, settings } = this.#share;
     status.fill(attr);
     attr.flags = 0;
     attr.validSec = settings.cache.validSec;
     attr.validNs = 0;
-    return 0;
   }
 
   #chmod(slot: number, handle: number, mode: number): number {
@@ -146,7 +169,12 @@ export class AttributeRequests {
     if (uid === NO_ID || gid === NO_ID) {
       return -EINVAL;
     }
-    return file.fchownat(inodes.fd(slot), scratch.empty, uid, gid, AT_EMPTY_PATH);
+    const hostUid = uid === KEEP ? KEEP : this.#share.hostUid(uid);
+    const hostGid = gid === KEEP ? KEEP : this.#share.hostGid(gid);
+    if ((uid !== KEEP && hostUid < 0) || (gid !== KEEP && hostGid < 0)) {
+      return -EPERM;
+    }
+    return file.fchownat(inodes.fd(slot), scratch.empty, hostUid, hostGid, AT_EMPTY_PATH);
   }
 
   #resize(slot: number, handle: number, size: number, killSuidgid: boolean): number {

@@ -3,12 +3,14 @@
  * the user's effective ids for the one call that creates it, and takes its own back at once: nothing else may run in
  * between. Only the calling thread changes.
  */
-import { CAP_FSETID, EINVAL, type Logger, type SysCred } from '@oriel/sys';
+import { CAP_FSETID, CLONE_FS, EINVAL, type Logger, type SysCred } from '@oriel/sys';
 import { PassthroughError } from './errors.ts';
 
 /** What setresuid takes for "leave it"; as an id it means nothing and is refused. */
 const NO_ID = 0xffff_ffff;
 const KEEP = -1;
+/** In place of a umask: leave it as it is. */
+export const NO_UMASK = -1;
 const FSETID_BIT = 1 << CAP_FSETID;
 
 /** The credentials of this thread. Only root can switch; for another user everything belongs to that user. */
@@ -26,10 +28,18 @@ export class Credentials {
   #switchedUid = false;
   #switchedGid = false;
   #switchedGroup = false;
+  #umask = NO_UMASK;
 
-  /** When root: drops this thread's supplementary groups, which would otherwise help a guest's user. */
-  constructor(cred: SysCred, log: Logger) {
+  /**
+   * When root: drops this thread's supplementary groups, which would otherwise help a guest's user.
+   * @param ownUmask - a umask will be given, which is to be this thread's alone
+   */
+  constructor(cred: SysCred, log: Logger, ownUmask: boolean) {
     this.#cred = cred;
+    const unshared = ownUmask ? cred.unshare(CLONE_FS) : 0;
+    if (unshared < 0) {
+      log.warn('the umask is that of all threads: what others make meanwhile has the wrong mode', { errno: -unshared });
+    }
     this.#uid = cred.geteuid();
     this.#gid = cred.getegid();
     this.#isRoot = this.#uid === 0;
@@ -47,11 +57,15 @@ export class Credentials {
   /**
    * Takes a user's effective ids; `restore` must follow, in a `finally`.
    * @param group - one supplementary group, or -1
+   * @param umask - or NO_UMASK
    * @returns 0, or a negative errno with nothing changed (`restore` does no harm)
    */
-  become(uid: number, gid: number, group: number): number {
+  become(uid: number, gid: number, group: number, umask: number): number {
     if (uid >>> 0 === NO_ID || gid >>> 0 === NO_ID) {
       return -EINVAL;
+    }
+    if (umask !== NO_UMASK) {
+      this.#umask = this.#cred.umask(umask);
     }
     if (!this.#isRoot) {
       return 0;
@@ -77,9 +91,18 @@ export class Credentials {
     return result;
   }
 
+  /** Whose a file is that is made for a user: that user's, or this process's, which cannot switch. */
+  owner(uid: number): number {
+    return this.#isRoot ? uid : this.#uid;
+  }
+
   /** Takes the thread's own ids back. @throws PassthroughError ERR_PASSTHROUGH_CREDENTIALS: the process must end */
   restore(): void {
     let result = 0;
+    if (this.#umask !== NO_UMASK) {
+      this.#cred.umask(this.#umask);
+      this.#umask = NO_UMASK;
+    }
     if (this.#switchedUid) {
       result = this.#cred.setresuid(KEEP, this.#uid, KEEP);
       this.#switchedUid = false;

@@ -10,7 +10,8 @@ import type { Share } from './share.ts';
 import type { OwnEffects } from './survival/own-effects.ts';
 
 const DOT = 0x2e;
-const DIRECTORY_FLAGS = O_RDONLY | O_DIRECTORY | O_NONBLOCK;
+/** Of every open directory. */
+export const DIRECTORY_FLAGS = O_RDONLY | O_DIRECTORY | O_NONBLOCK;
 
 /** The name of the record at which a buffer stands, for logs. */
 class RecordName {

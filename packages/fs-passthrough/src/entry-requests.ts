@@ -7,6 +7,7 @@ import {
   EBADF,
   EINVAL,
   ENFILE,
+  EPERM,
   EROFS,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
@@ -15,6 +16,7 @@ import {
   S_IFLNK,
   S_IFMT,
 } from '@oriel/sys';
+import type { Labels } from './labels.ts';
 import type { Lookup } from './lookup.ts';
 import type { Share } from './share.ts';
 import type { OwnEffects } from './survival/own-effects.ts';
@@ -30,11 +32,13 @@ export class EntryRequests {
   readonly #share: Share;
   readonly #lookup: Lookup;
   readonly #own: OwnEffects;
+  readonly #labels: Labels;
 
-  constructor(share: Share, lookup: Lookup, own: OwnEffects) {
+  constructor(share: Share, lookup: Lookup, own: OwnEffects, labels: Labels) {
     this.#share = share;
     this.#lookup = lookup;
     this.#own = own;
+    this.#labels = labels;
   }
 
   lookup(op: Operation, parent: number, name: Name): number {
@@ -63,7 +67,7 @@ export class EntryRequests {
   /** @param rdev - the kernel's 32-bit form, which the system call takes as well */
   mknod(op: Operation, parent: number, name: Name, mode: number, rdev: number): number {
     const type = mode & S_IFMT;
-    return type === S_IFDIR || type === S_IFLNK ? -EINVAL : this.#make(op, parent, name, mode, rdev, NOWHERE);
+    return type === S_IFDIR ? -EPERM : type === S_IFLNK ? -EINVAL : this.#make(op, parent, name, mode, rdev, NOWHERE);
   }
 
   symlink(op: Operation, parent: number, name: Name, target: Name): number {
@@ -198,12 +202,12 @@ export class EntryRequests {
       return dirfd;
     }
     if (this.#own.isMade(op, dirfd, name.addr, mode)) {
-      return this.#answer(op, directory, name);
+      return this.#answerNew(op, directory, dirfd, name);
     }
     if (intent !== null) {
       this.#own.note(intent, 0, dirfd, name.addr);
     }
-    let result = credentials.become(op.uid, op.gid, op.supplementaryGroup);
+    let result = this.#share.become(op);
     if (result === 0) {
       try {
         result = this.#makeNode(dirfd, name.addr, mode, rdev, target);
@@ -211,7 +215,7 @@ export class EntryRequests {
         credentials.restore();
       }
     }
-    return result < 0 ? result : this.#answer(op, directory, name);
+    return result < 0 ? result : this.#answerNew(op, directory, dirfd, name);
   }
 
   #makeNode(dirfd: number, name: Address, mode: number, rdev: number, target: Address): number {
@@ -224,6 +228,17 @@ export class EntryRequests {
       default:
         return file.mknodat(dirfd, name, mode, rdev);
     }
+  }
+
+  /** Answers for what was just made. */
+  #answerNew(op: Operation, directory: number, dirfd: number, name: Name): number {
+    const slot = this.#lookup.find(dirfd, name.addr, name);
+    const failed = slot < 0 ? slot : this.#labels.apply(op, slot, dirfd, name.addr);
+    if (failed < 0) {
+      return failed;
+    }
+    this.#lookup.answer(op.entry, slot, directory, op.intent);
+    return 0;
   }
 
   #answer(op: Operation, directory: number, name: Name): number {

@@ -29,6 +29,8 @@ const HEAD_WORDS = FileHandle.byteLength / 4;
 const BYTES_WORD = FileHandle.handleBytes.offset / 4;
 const TYPE_WORD = FileHandle.handleType.offset / 4;
 const ROOM = RECORD_LEN - FileHandle.byteLength;
+/** u32 words of a handle with its head. */
+export const HANDLE_WORDS = RECORD_WORDS;
 const CHUNK_BITS = 12;
 const CHUNK_RECORDS = 1 << CHUNK_BITS;
 /** No inode has this slot: the record is for a handle that is needed for one call only. */
@@ -80,13 +82,31 @@ export class FileHandles implements Disposable {
     if (column === null || slot === TEMPORARY) {
       return this.#file.openByHandleAt(mountFd, this.#record(slot), REOPEN_FLAGS);
     }
+    return this.openTold(column, slot * RECORD_WORDS, mountFd);
+  }
+
+  /** As `open`, for a handle that somebody else told: `HANDLE_WORDS` words from `at` on. */
+  openTold(words: Uint32Array, at: number, mountFd: number): number {
     const record = this.#record(TEMPORARY);
     const copy = this.#words[TEMPORARY]!;
     for (let word = 0; word < RECORD_WORDS; word++) {
-      copy[word] = column[slot * RECORD_WORDS + word]!;
+      copy[word] = words[at + word]!;
     }
     // Written by another process: the kernel is told of no more bytes than there are.
     return copy[BYTES_WORD]! > ROOM ? -ESTALE : this.#file.openByHandleAt(mountFd, record, REOPEN_FLAGS);
+  }
+
+  /** Copies the handle of an O_PATH descriptor, `HANDLE_WORDS` words with zeros behind it. @returns 0 or a negative errno */
+  tell(fd: number, into: Uint32Array): number {
+    const record = this.#record(TEMPORARY);
+    const asked = this.#words[TEMPORARY]!;
+    asked.fill(0, 0, RECORD_WORDS);
+    asked[BYTES_WORD] = ROOM;
+    const failed = this.#file.nameToHandleAt(fd, this.#scratch.empty, record, this.#scratch.mountId, AT_EMPTY_PATH);
+    if (failed === 0) {
+      into.set(asked.subarray(0, RECORD_WORDS));
+    }
+    return failed;
   }
 
   /**

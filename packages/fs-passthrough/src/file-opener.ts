@@ -1,26 +1,11 @@
 /** Opens known regular files, waiting where it must, and makes handles of what was opened. */
 import { FOPEN_KEEP_CACHE, FOPEN_NOFLUSH, type Operation, PENDING } from '@oriel/fuse';
-import {
-  EAGAIN,
-  EIO,
-  ENFILE,
-  O_ACCMODE,
-  O_CLOEXEC,
-  O_DSYNC,
-  O_NOCTTY,
-  O_NONBLOCK,
-  O_RDONLY,
-  O_SYNC,
-  O_TRUNC,
-  SYS,
-} from '@oriel/sys';
+import { EAGAIN, EIO, ENFILE, O_ACCMODE, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY, O_TRUNC, SYS } from '@oriel/sys';
 import type { Device } from './devices.ts';
 import { FILE } from './handles.ts';
 import type { Lookup } from './lookup.ts';
 import type { Share } from './share.ts';
 
-/** What reaches the host of the driver's flags. O_APPEND is done per write; O_DIRECT and O_NOATIME are not wanted. */
-export const KEPT_FLAGS = O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC;
 /** No inode has slot 0. */
 export const NO_DIRECTORY = 0;
 
@@ -53,7 +38,7 @@ export class FileOpener {
 
   /** @param nonblock - O_NONBLOCK: a lease that somebody has on the file gives EAGAIN, else it blocks for up to 45 s */
   #openInode(slot: number, flags: number, killSuidgid: boolean, nonblock: number): number {
-    const hostFlags = (flags & KEPT_FLAGS) | O_NOCTTY | nonblock;
+    const hostFlags = this.#share.hostFlags(flags) | O_NOCTTY | nonblock;
     if (!killSuidgid) {
       return this.#share.openInode(slot, hostFlags);
     }
@@ -102,7 +87,7 @@ export class FileOpener {
       devices.release(device);
       return result;
     };
-    const hostFlags = (flags & KEPT_FLAGS) | O_NOCTTY | O_CLOEXEC;
+    const hostFlags = share.hostFlags(flags) | O_NOCTTY | O_CLOEXEC;
     device.users++;
     if (!calls.open(op, SYS.openat, procFd, pathFd, hostFlags, opened)) {
       devices.release(device);
@@ -135,7 +120,7 @@ export class FileOpener {
     if (op.intent !== null) {
       op.intent.fh = handles.nextFh;
     }
-    const handle = handles.insert(fd, FILE, device, nodeid, (flags & KEPT_FLAGS) | O_NOCTTY);
+    const handle = handles.insert(fd, FILE, device, nodeid, this.#share.hostFlags(flags) | O_NOCTTY);
     op.fh = handles.fh(handle);
     op.openFlags = this.openFlags(nodeid, device, flags);
     return 0;

@@ -1,5 +1,5 @@
 /** What statx says of a file: one buffer, read by words, since every LOOKUP and GETATTR goes through it. */
-import type { Attributes } from '@oriel/fuse';
+import type { Attributes, StatxOut } from '@oriel/fuse';
 import { TWO_32, UNSAFE_HI } from '@oriel/layout';
 import {
   type Address,
@@ -8,10 +8,12 @@ import {
   AT_SYMLINK_NOFOLLOW,
   S_IFMT,
   STATX_BASIC_STATS,
+  STATX_BTIME,
   STATX_MNT_ID,
   Statx,
   type SysFile,
 } from '@oriel/sys';
+import type { IdTranslation } from './id-translation.ts';
 import type { StatxBuffer } from './scratch.ts';
 
 const MASK = STATX_BASIC_STATS | STATX_MNT_ID;
@@ -19,6 +21,10 @@ const MASK = STATX_BASIC_STATS | STATX_MNT_ID;
 const BY_NAME = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
 
 /** Index of a field as u32 words. */
+const STATX_MASK = Statx.stxMask.offset / 4;
+const ATTRIBUTES = Statx.stxAttributes.offset / 4;
+const ATTRIBUTES_MASK = Statx.stxAttributesMask.offset / 4;
+const BTIME = Statx.stxBtimeSec.offset / 4;
 const BLKSIZE = Statx.stxBlksize.offset / 4;
 const NLINK = Statx.stxNlink.offset / 4;
 const UID = Statx.stxUid.offset / 4;
@@ -43,10 +49,23 @@ export class FileStatus {
   readonly #words: Uint32Array;
   readonly #buffer: Address;
   readonly #empty: Address;
+  readonly #uids: IdTranslation | null;
+  readonly #gids: IdTranslation | null;
 
-  /** @param empty - address of an empty path */
-  constructor(file: SysFile, empty: Address, buffer: StatxBuffer) {
+  /**
+   * @param empty - address of an empty path
+   * @param uids - what the guest calls the host's ids; null: the same
+   */
+  constructor(
+    file: SysFile,
+    empty: Address,
+    buffer: StatxBuffer,
+    uids: IdTranslation | null = null,
+    gids: IdTranslation | null = null,
+  ) {
     this.#file = file;
+    this.#uids = uids;
+    this.#gids = gids;
     this.#words = buffer.words;
     this.#buffer = buffer.addr;
     this.#empty = empty;
@@ -62,6 +81,11 @@ export class FileStatus {
     return this.#file.statx(fd, this.#empty, AT_EMPTY_PATH, MASK, this.#buffer);
   }
 
+  /** As `ofFd`, with all that `fillFacts` gives. */
+  ofFdWhole(fd: number): number {
+    return this.#file.statx(fd, this.#empty, AT_EMPTY_PATH, MASK | STATX_BTIME, this.#buffer);
+  }
+
   get mode(): number {
     return this.#words[MODE]! & 0xffff;
   }
@@ -75,6 +99,7 @@ export class FileStatus {
     return this.#words[NLINK]!;
   }
 
+  /** On the host. */
   get uid(): number {
     return this.#words[UID]!;
   }
@@ -123,6 +148,20 @@ export class FileStatus {
     return hi < UNSAFE_HI ? hi * TWO_32 + this.#words[SIZE]! : Number.MAX_SAFE_INTEGER;
   }
 
+  /** Copies what the attributes lack. */
+  fillFacts(out: StatxOut): void {
+    const words = this.#words;
+    out.mask = words[STATX_MASK]! & (STATX_BASIC_STATS | STATX_BTIME);
+    out.attributesLo = words[ATTRIBUTES]!;
+    out.attributesHi = words[ATTRIBUTES + 1]!;
+    out.attributesMaskLo = words[ATTRIBUTES_MASK]!;
+    out.attributesMaskHi = words[ATTRIBUTES_MASK + 1]!;
+    out.btime = (words[BTIME + 1]! | 0) * TWO_32 + words[BTIME]!;
+    out.btimeNs = words[BTIME + NSEC]!;
+    out.devMajor = words[DEV_MAJOR]!;
+    out.devMinor = words[DEV_MINOR]!;
+  }
+
   /** Copies all but `flags` and the validity. */
   fill(attr: Attributes): void {
     const words = this.#words;
@@ -139,8 +178,8 @@ export class FileStatus {
     attr.ctimeNs = words[CTIME + NSEC]!;
     attr.mode = words[MODE]! & 0xffff;
     attr.nlink = words[NLINK]!;
-    attr.uid = words[UID]!;
-    attr.gid = words[GID]!;
+    attr.uid = this.#uids === null ? words[UID]! : this.#uids.toGuest(words[UID]!);
+    attr.gid = this.#gids === null ? words[GID]! : this.#gids.toGuest(words[GID]!);
     attr.rdevMajor = words[RDEV_MAJOR]!;
     attr.rdevMinor = words[RDEV_MINOR]!;
     attr.blksize = words[BLKSIZE]!;

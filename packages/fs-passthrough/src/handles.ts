@@ -19,8 +19,10 @@ export class Handles {
   #kinds = new Int32Array(0);
   /** Calls of helper threads that use the descriptor. */
   #calls = new Int32Array(0);
-  /** 1: O_SYNC or O_DSYNC. */
-  #sync = new Int32Array(0);
+  /** O_* of the open; of a share with a journal, they stand there, and so do the next. */
+  #flags: Int32Array<ArrayBuffer> = new Int32Array(0);
+  /** The inode that was opened. */
+  #nodeids: Float64Array<ArrayBuffer> = new Float64Array(0);
   readonly #deviceOf: (Device | undefined)[] = [];
   readonly #maxFiles: number;
   readonly #maxDirectories: number;
@@ -64,7 +66,8 @@ export class Handles {
     this.#fds = new Int32Array(0);
     this.#kinds = new Int32Array(0);
     this.#calls = new Int32Array(0);
-    this.#sync = new Int32Array(0);
+    this.#flags = journal?.openFlags ?? new Int32Array(0);
+    this.#nodeids = journal?.openNodeids ?? new Float64Array(0);
     this.#grow(this.#ids.capacity);
   }
 
@@ -101,7 +104,7 @@ export class Handles {
         this.#ids.release(slot);
         continue;
       }
-      this.#set(slot, fd, (flags & O_DIRECTORY) !== 0 ? DIRECTORY : FILE, deviceOf(nodeid), flags);
+      this.#set(slot, fd, (flags & O_DIRECTORY) !== 0 ? DIRECTORY : FILE, deviceOf(nodeid), nodeid, flags);
     }
     return lost;
   }
@@ -113,27 +116,81 @@ export class Handles {
    * @returns its slot
    */
   insert(fd: number, kind: number, device: Device, nodeid: number, flags: number): number {
-    const journal = this.#journal;
-    const next = this.#ids.nextId;
-    if (journal !== null && next > 0) {
-      const slot = next % (MAX_SLOTS + 1);
-      journal.openNodeids[slot] = nodeid;
-      journal.openFlags[slot] = flags;
+    if (this.#journal !== null) {
+      this.#note(this.#ids.nextId, nodeid, flags);
     }
     const slot = this.#ids.take();
-    if (this.#fds.length < this.#ids.capacity) {
-      this.#grow(this.#ids.capacity);
-    }
-    this.#set(slot, fd, kind, device, flags);
+    this.#set(slot, fd, kind, device, nodeid, flags);
     return slot;
   }
 
-  #set(slot: number, fd: number, kind: number, device: Device, flags: number): void {
+  /** Makes room for the handles of another share, as `Inodes.prepare`. There must be none. */
+  prepare(end: number, uses: number): boolean {
+    return this.#ids.used === 0 && this.#ids.prepare(end, uses);
+  }
+
+  /** As `insert`, with the fh that the handle has in another share. @returns -1: there is no room; the descriptor stays the caller's */
+  insertAs(fh: number, fd: number, kind: number, device: Device, nodeid: number, flags: number): number {
+    if (this.full(kind)) {
+      return -1;
+    }
+    if (this.#journal !== null) {
+      this.#note(fh, nodeid, flags);
+    }
+    const slot = this.#ids.place(fh);
+    if (slot >= 0) {
+      this.#set(slot, fd, kind, device, nodeid, flags);
+    }
+    return slot;
+  }
+
+  /** All handles of the other share are in. */
+  settle(): void {
+    this.#ids.settle();
+  }
+
+  /** Above every slot ever used. */
+  get end(): number {
+    return this.#ids.end;
+  }
+
+  /** More uses than any slot had; looks at all. */
+  get nextUses(): number {
+    return this.#ids.nextUses;
+  }
+
+  /** True for an open handle. */
+  isOpen(slot: number): boolean {
+    return this.#ids.isUsed(slot) && this.#kinds[slot]! > 0;
+  }
+
+  /** The inode that was opened. */
+  nodeid(slot: number): number {
+    return this.#nodeids[slot]!;
+  }
+
+  /** O_* of the open. */
+  flags(slot: number): number {
+    return this.#flags[slot]!;
+  }
+
+  /** In a journal, before the id says that the row counts. */
+  #note(fh: number, nodeid: number, flags: number): void {
+    const slot = fh % (MAX_SLOTS + 1);
+    this.#nodeids[slot] = nodeid;
+    this.#flags[slot] = flags;
+  }
+
+  #set(slot: number, fd: number, kind: number, device: Device, nodeid: number, flags: number): void {
+    if (this.#fds.length < this.#ids.capacity) {
+      this.#grow(this.#ids.capacity);
+    }
     device.users++;
     this.#fds[slot] = fd;
     this.#kinds[slot] = kind;
     this.#calls[slot] = 0;
-    this.#sync[slot] = (flags & (O_SYNC | O_DSYNC)) !== 0 ? 1 : 0;
+    this.#nodeids[slot] = nodeid;
+    this.#flags[slot] = flags;
     this.#deviceOf[slot] = device;
     if (kind === DIRECTORY) {
       this.#directories++;
@@ -162,7 +219,7 @@ export class Handles {
 
   /** Opened with O_SYNC or O_DSYNC. */
   isSync(slot: number): boolean {
-    return this.#sync[slot] !== 0;
+    return (this.#flags[slot]! & (O_SYNC | O_DSYNC)) !== 0;
   }
 
   /** A helper thread begins to use the descriptor. */
@@ -189,7 +246,13 @@ export class Handles {
   /** Releases every handle. */
   clear(): void {
     for (let slot = 1; slot < this.#ids.end; slot++) {
-      if (this.#ids.isUsed(slot) && this.#kinds[slot]! > 0) {
+      if (!this.#ids.isUsed(slot)) {
+        continue;
+      }
+      if (this.#deviceOf[slot] === undefined) {
+        // A row of a process before that ended while it cleared them: nothing of it was taken up.
+        this.#ids.release(slot);
+      } else if (this.#kinds[slot]! > 0) {
         this.release(slot);
       }
     }
@@ -214,6 +277,11 @@ export class Handles {
     this.#fds = grownInt32(this.#fds, length);
     this.#kinds = grownInt32(this.#kinds, length);
     this.#calls = grownInt32(this.#calls, length);
-    this.#sync = grownInt32(this.#sync, length);
+    if (this.#flags.length < length) {
+      this.#flags = grownInt32(this.#flags, length);
+      const nodeids = new Float64Array(length);
+      nodeids.set(this.#nodeids);
+      this.#nodeids = nodeids;
+    }
   }
 }

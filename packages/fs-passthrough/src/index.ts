@@ -3,6 +3,8 @@
  * @packageDocumentation
  */
 export { PassthroughError, type PassthroughErrorCode } from './errors.ts';
+export { type IdRule, type IdRuleType, parseIdRule } from './id-translation.ts';
+export type { MigrationMode, MigrationOnError, MigrationOptions } from './migration/options.ts';
 export {
   type CachePolicy,
   type InodeFileHandles,
@@ -12,3 +14,4 @@ export {
   type PassthroughSys,
 } from './options.ts';
 export { PassthroughFilesystem, type PassthroughStats } from './passthrough.ts';
+export { parseXattrMap, type XattrRule, type XattrRuleType } from './xattrs/xattr-map.ts';

@@ -15,6 +15,7 @@ import {
   type SysMem,
 } from '@oriel/sys';
 import type { Device, Devices } from './devices.ts';
+import type { FileHandles } from './file-handles.ts';
 import type { FileStatus } from './file-status.ts';
 import { GIVEN_UP, InodeDescriptors } from './inode-descriptors.ts';
 import type { Scratch } from './scratch.ts';
@@ -181,9 +182,55 @@ export class Inodes implements Disposable {
    */
   insert(fd: number, status: FileStatus): number {
     const slot = this.#ids.take();
-    if (slot < 0) {
-      return -1;
+    if (slot >= 0) {
+      this.#put(slot, fd, status);
     }
+    return slot;
+  }
+
+  /**
+   * Makes room for the inodes of another share: `insertAs` puts them in, `settle` is the end. Only the root may be known.
+   * @returns false when there cannot be so many, see `SlotIds.prepare`
+   */
+  prepare(end: number, uses: number): boolean {
+    return this.#ids.used === 1 && this.#ids.prepare(end, uses);
+  }
+
+  /** As `insert`, with the nodeid and the lookups that the inode has in another share. */
+  insertAs(nodeid: number, fd: number, status: FileStatus, count: number): number {
+    const slot = this.#ids.place(nodeid);
+    if (slot >= 0) {
+      this.#put(slot, fd, status);
+      this.#counts[slot] = count;
+    }
+    return slot;
+  }
+
+  /** All inodes of the other share are in. */
+  settle(): void {
+    this.#ids.settle();
+  }
+
+  /** Above every slot ever used. */
+  get end(): number {
+    return this.#ids.end;
+  }
+
+  /** More uses than any slot had; looks at all. */
+  get nextUses(): number {
+    return this.#ids.nextUses;
+  }
+
+  isUsed(slot: number): boolean {
+    return this.#ids.isUsed(slot);
+  }
+
+  /** File handles, for one who tells them to another host. */
+  get fileHandles(): FileHandles {
+    return this.#descriptors.handles;
+  }
+
+  #put(slot: number, fd: number, status: FileStatus): void {
     if (this.#types.length < this.#ids.capacity) {
       this.#grow(this.#ids.capacity);
     }
@@ -207,7 +254,6 @@ export class Inodes implements Disposable {
     if (slot !== ROOT) {
       device.set(status.inoLo, status.inoHi, slot);
     }
-    return slot;
   }
 
   /** An inode that had no name has one now: its descriptor may be given up. */
@@ -265,6 +311,9 @@ export class Inodes implements Disposable {
    */
   keep(slot: number): boolean {
     const journal = this.#journal;
+    if (this.#kept.has(slot)) {
+      return true;
+    }
     const fd = journal === null ? -1 : this.fd(slot);
     if (fd < 0 || !keepFd(journal!.store, this.#sys, inodeName(this.nodeid(slot)), fd)) {
       return false;
@@ -334,10 +383,11 @@ export class Inodes implements Disposable {
         continue;
       }
       const device = devices[this.#types[slot]! >>> RECORD_SHIFT];
-      if (device === undefined || !(this.#counts[slot]! > 0)) {
-        lost += this.#counts[slot]! > 0 ? 1 : 0;
-        this.#counts[slot] = 0;
-        this.#ids.release(slot);
+      const count = this.#counts[slot]!;
+      const counted = Number.isSafeInteger(count) && count > 0;
+      if (device === undefined || !counted) {
+        lost += counted ? 1 : 0;
+        this.#remove(slot);
         continue;
       }
       device.users++;
@@ -346,7 +396,10 @@ export class Inodes implements Disposable {
       const kept = journal.store.take(inodeName(this.nodeid(slot)));
       if (kept !== null) {
         this.#kept.add(slot);
-        this.#descriptors.set(slot, kept.take(), false);
+        if (this.#isOf(slot, kept.fd)) {
+          this.#descriptors.set(slot, kept.take(), false);
+        }
+        kept.close();
       }
       device.set(this.#inos[2 * slot]!, this.#inos[2 * slot + 1]!, slot);
     }
@@ -354,13 +407,39 @@ export class Inodes implements Disposable {
   }
 
   #remove(slot: number): void {
-    this.#letGo(slot);
-    if (this.#kept.delete(slot)) {
-      this.#journal?.store.forget(inodeName(this.nodeid(slot)));
+    if (this.#deviceOf[slot] === undefined) {
+      // A row of a process before that ended while it cleared them: nothing of it was taken up.
+      this.#forgetName(slot);
+    } else {
+      this.#letGo(slot);
+      if (this.#kept.delete(slot)) {
+        this.#journal?.store.forget(inodeName(this.nodeid(slot)));
+      }
     }
     // Before the slot is free: a later process must not take it for one that was looked up.
     this.#counts[slot] = 0;
     this.#ids.release(slot);
+  }
+
+  /** What a process before kept of an inode goes. */
+  #forgetName(slot: number): void {
+    const store = this.#journal?.store;
+    const name = inodeName(this.nodeid(slot));
+    const kept = store?.take(name) ?? null;
+    if (kept !== null) {
+      kept.close();
+      store!.forget(name);
+    }
+  }
+
+  /** True when a descriptor is of the very inode that the columns tell of. */
+  #isOf(slot: number, fd: number): boolean {
+    const { status } = this.#descriptors;
+    const { major, minor, mount } = this.#deviceOf[slot]!;
+    const inos = this.#inos;
+    return (
+      status.ofFd(fd) === 0 && status.isFile(inos[2 * slot]!, inos[2 * slot + 1]!, major, minor, mount, this.type(slot))
+    );
   }
 
   /** Ends what this process has of an inode. */
@@ -391,20 +470,10 @@ export class Inodes implements Disposable {
 
   /** Opens an inode by its handle. @returns a descriptor or a negative errno */
   #openByHandle(slot: number): number {
-    const { mountFd, major, minor, mount } = this.#deviceOf[slot]!;
-    const { handles, status } = this.#descriptors;
-    const fd = handles.open(slot, mountFd);
-    if (fd < 0) {
-      return fd;
-    }
-    let result = status.ofFd(fd);
-    const inos = this.#inos;
-    if (result === 0 && !status.isFile(inos[2 * slot]!, inos[2 * slot + 1]!, major, minor, mount, this.type(slot))) {
-      result = -ESTALE;
-    }
-    if (result < 0) {
+    const fd = this.#descriptors.handles.open(slot, this.#deviceOf[slot]!.mountFd);
+    if (fd >= 0 && !this.#isOf(slot, fd)) {
       this.#sys.close(fd);
-      return result;
+      return -ESTALE;
     }
     return fd;
   }

@@ -24,8 +24,9 @@ import {
   S_IFLNK,
   S_IFREG,
 } from '@oriel/sys';
-import { type FileOpener, KEPT_FLAGS, NO_DIRECTORY } from './file-opener.ts';
+import { type FileOpener, NO_DIRECTORY } from './file-opener.ts';
 import { FILE } from './handles.ts';
+import { type Labels, NAMELESS } from './labels.ts';
 import type { Lookup } from './lookup.ts';
 import type { Share } from './share.ts';
 import type { OwnEffects } from './survival/own-effects.ts';
@@ -38,10 +39,12 @@ export class OpenRequests {
   readonly #lookup: Lookup;
   readonly #opener: FileOpener;
   readonly #own: OwnEffects;
+  readonly #labels: Labels;
 
-  constructor(share: Share, lookup: Lookup, opener: FileOpener, own: OwnEffects) {
+  constructor(share: Share, lookup: Lookup, opener: FileOpener, own: OwnEffects, labels: Labels) {
     this.#share = share;
     this.#own = own;
+    this.#labels = labels;
     this.#lookup = lookup;
     this.#opener = opener;
   }
@@ -85,7 +88,7 @@ export class OpenRequests {
     const dirfd = inodes.fd(directory);
     if (intent !== null && dirfd >= 0) {
       if (this.#own.isMade(op, dirfd, name.addr, mode)) {
-        return this.#createExisting(op, directory, name, flags & ~O_EXCL, killSuidgid);
+        return this.#createAgain(op, directory, name, flags & ~O_EXCL, killSuidgid);
       }
       this.#own.note(intent, 0, dirfd, name.addr);
     }
@@ -93,7 +96,7 @@ export class OpenRequests {
     if (fd === -EEXIST && (flags & O_EXCL) === 0) {
       return this.#createExisting(op, directory, name, flags, killSuidgid);
     }
-    return fd < 0 ? fd : this.#created(op, directory, fd, flags);
+    return fd < 0 ? fd : this.#created(op, directory, fd, flags, dirfd, name.addr);
   }
 
   tmpfile(op: Operation, parent: number, flags: number, mode: number): number {
@@ -119,7 +122,7 @@ export class OpenRequests {
     this.#own.takeBack(intent);
     const making = O_TMPFILE | (flags & O_EXCL);
     const fd = this.#createEntry(op, inodes.fd(directory), scratch.dot, making, flags, mode);
-    const result = fd < 0 ? fd : this.#created(op, directory, fd, flags);
+    const result = fd < 0 ? fd : this.#created(op, directory, fd, flags, -1, NAMELESS);
     if (result === 0 && intent !== null) {
       this.#own.keepNameless(inodes.slotOf(op.entry.nodeid));
     }
@@ -184,12 +187,12 @@ export class OpenRequests {
       return dirfd;
     }
     const { credentials } = this.#share;
-    const failed = credentials.become(op.uid, op.gid, op.supplementaryGroup);
+    const failed = this.#share.become(op);
     if (failed < 0) {
       return failed;
     }
     // A new file has nothing to truncate, and openat2 refuses O_TRUNC with O_TMPFILE.
-    const hostFlags = (flags & KEPT_FLAGS & ~O_TRUNC) | making | O_NOCTTY;
+    const hostFlags = (this.#share.hostFlags(flags) & ~O_TRUNC) | making | O_NOCTTY;
     try {
       return this.#share.openEntry(dirfd, name, hostFlags, mode & MODE_BITS);
     } finally {
@@ -197,14 +200,15 @@ export class OpenRequests {
     }
   }
 
-  /** Answers for a file just made. */
-  #created(op: Operation, directory: number, fd: number, flags: number): number {
+  /** Answers for a file just made. @param dirfd - where it has `name`, if that is not NAMELESS */
+  #created(op: Operation, directory: number, fd: number, flags: number, dirfd: number, name: Address): number {
     const { inodes, file, procFd, fd: sysFd } = this.#share;
     const pathFd = file.openat(procFd, inodes.numberOfFd(fd), O_PATH | O_CLOEXEC, 0);
     const slot = pathFd < 0 ? pathFd : this.#lookup.adopt(pathFd);
-    if (slot < 0) {
+    const failed = slot < 0 ? slot : this.#labels.apply(op, slot, dirfd, name);
+    if (failed < 0) {
       sysFd.close(fd);
-      return slot;
+      return failed;
     }
     this.#lookup.answer(op.entry, slot, directory, op.intent);
     return this.#opener.answer(op, fd, op.entry.nodeid, inodes.device(slot), flags);
@@ -226,6 +230,14 @@ export class OpenRequests {
     op.fh = fh;
     op.openFlags = this.#opener.openFlags(op.entry.nodeid, inodes.device(slot), flags);
     return 0;
+  }
+
+  /** CREATE of a file that an earlier process made: it may lack its label. */
+  #createAgain(op: Operation, directory: number, name: Name, flags: number, killSuidgid: boolean): number {
+    const dirfd = this.#share.inodes.fd(directory);
+    const slot = this.#lookup.find(dirfd, name.addr, name);
+    const failed = slot < 0 ? slot : this.#labels.apply(op, slot, dirfd, name.addr);
+    return failed < 0 ? failed : this.#createExisting(op, directory, name, flags, killSuidgid);
   }
 
   /** CREATE of a name that is taken: looks it up and opens it. */

@@ -1,10 +1,25 @@
 /** What a share can be told, checked once. */
 import { totalmem } from 'node:os';
-import { FOPEN_CACHE_DIR, FOPEN_DIRECT_IO, FOPEN_KEEP_CACHE } from '@oriel/fuse';
-import { type Logger, type Offload, type Sys, silentLogger } from '@oriel/sys';
+import { FOPEN_CACHE_DIR, FOPEN_DIRECT_IO, FOPEN_KEEP_CACHE, type SessionFeatures } from '@oriel/fuse';
+import {
+  type Logger,
+  O_ACCMODE,
+  O_DIRECT,
+  O_DSYNC,
+  O_NOATIME,
+  O_SYNC,
+  O_TRUNC,
+  type Offload,
+  type Sys,
+  silentLogger,
+} from '@oriel/sys';
 import { PassthroughError } from './errors.ts';
+import { type IdRule, IdTranslation } from './id-translation.ts';
 import type { RetryTimer } from './locks/lock-waiters.ts';
+import type { MigrationOptions } from './migration/options.ts';
 import { MAX_SLOTS } from './slot-ids.ts';
+import { hostName, parseXattrMap, type XattrRule } from './xattrs/xattr-map.ts';
+import { ACL_ACCESS } from './xattrs/xattr-names.ts';
 
 /** The system calls that a share needs. */
 export type PassthroughSys = Pick<Sys, 'mem' | 'fd' | 'file' | 'cred'>;
@@ -58,6 +73,35 @@ export interface PassthroughOptions {
   readonly daxKeepCache?: boolean;
   /** Serve extended attributes; if not, the driver is told that there are none. Default false. */
   readonly xattr?: boolean;
+  /** Rules for the names of extended attributes, as virtiofsd's --xattrmap has them; implies `xattr`. Default: none. */
+  readonly xattrMap?: string;
+  /**
+   * Serve access lists (POSIX ACLs), and give what is made those of its directory, where the driver takes part; implies `xattr`.
+   * Default false: they are hidden.
+   */
+  readonly posixAcl?: boolean;
+  /**
+   * The umask of a caller, which `posixAcl` sets around a creation, is that of all threads of this process; if not, this thread
+   * leaves them by unshare(CLONE_FS), and a later chroot(2) of others does not hold for it. Default false.
+   */
+  readonly sharedUmask?: boolean;
+  /** Give what is made the label that the driver wants, and let the guest change labels; implies `xattr`. Default false. */
+  readonly securityLabel?: boolean;
+  /** Let the driver keep written data and times for a while: nobody else may write to the share then. Default false. */
+  readonly writeback?: boolean;
+  /** Let set-id bits be cleared here in place of by the driver. Default true. */
+  readonly killprivV2?: boolean;
+  /** O_DIRECT of the guest's opens reaches the host. Default false: it goes around the guest's cache alone. */
+  readonly allowDirectIo?: boolean;
+  /** Shared mappings of files that are not cached: `cache` never or metadata. Default false. */
+  readonly allowMmap?: boolean;
+  /** O_NOATIME of the guest's opens reaches the host, which may refuse it. Default false. */
+  readonly preserveNoatime?: boolean;
+  /** Attributes with the names of a directory, where the driver wants them. Default: unless `cache` is never. */
+  readonly readdirplus?: boolean;
+  /** What users' and groups' ids of the guest are on the host, and the other way. Default: the same. Not with `posixAcl`. */
+  readonly translateUid?: readonly IdRule[];
+  readonly translateGid?: readonly IdRule[];
   /** Mark directories on which another file system is mounted, so that the driver mounts them too. Default true. */
   readonly announceSubmounts?: boolean;
   /** Default 'prefer'. */
@@ -68,6 +112,8 @@ export interface PassthroughOptions {
    */
   readonly posixLocks?: boolean;
   readonly flockLocks?: boolean;
+  /** How sessions move to another host. */
+  readonly migration?: MigrationOptions;
   /** For locks that are waited for; without it they are refused with EOPNOTSUPP. `(ms, call) => loop.timer(ms, call)`. */
   readonly timer?: RetryTimer;
 }
@@ -107,6 +153,17 @@ export interface Settings {
   readonly limits: Required<PassthroughLimits>;
   readonly daxKeepCache: boolean;
   readonly xattr: boolean;
+  readonly xattrMap: readonly XattrRule[] | null;
+  readonly securityLabel: boolean;
+  /** This thread is to have a umask of its own. */
+  readonly ownUmask: boolean;
+  /** What reaches the host of the driver's O_*. O_APPEND is done per write. */
+  readonly keptFlags: number;
+  /** What is to be agreed with a driver. */
+  readonly features: SessionFeatures;
+  /** Null: ids are the same on both sides. */
+  readonly uids: IdTranslation | null;
+  readonly gids: IdTranslation | null;
   readonly announceSubmounts: boolean;
   readonly inodeFileHandles: InodeFileHandles;
   readonly posixLocks: boolean;
@@ -148,6 +205,40 @@ export function limitsForDescriptors(descriptors: number, memory: number = total
   return { maxInodes, maxInodeDescriptors, maxHandles, maxDirStreams };
 }
 
+/** What a session is to agree with its driver. */
+function featuresOf(options: PassthroughOptions): SessionFeatures {
+  return {
+    readdirplus: options.readdirplus ?? options.cache !== 'never',
+    killprivV2: options.killprivV2 ?? true,
+    writebackCache: options.writeback ?? false,
+    posixAcl: options.posixAcl ?? false,
+    securityContexts: options.securityLabel ?? false,
+    directIoMmap: options.allowMmap ?? false,
+    submounts: options.announceSubmounts ?? true,
+  };
+}
+
+/** Ids, and names of attributes. @throws PassthroughError ERR_PASSTHROUGH_OPTION */
+function nameSettings(
+  options: PassthroughOptions,
+): Pick<Settings, 'xattr' | 'xattrMap' | 'securityLabel' | 'uids' | 'gids'> {
+  const { xattrMap: text, translateUid = [], translateGid = [], posixAcl = false, securityLabel = false } = options;
+  const xattrMap = text === undefined ? null : parseXattrMap(text);
+  if (posixAcl && translateUid.length + translateGid.length > 0) {
+    throw new PassthroughError('ERR_PASSTHROUGH_OPTION', 'posixAcl: ids in access lists cannot be translated');
+  }
+  if (posixAcl && xattrMap !== null && hostName(xattrMap, ACL_ACCESS) !== ACL_ACCESS) {
+    throw new PassthroughError('ERR_PASSTHROUGH_OPTION', `posixAcl: xattrMap must leave ${ACL_ACCESS} as it is`);
+  }
+  return {
+    xattr: options.xattr === true || xattrMap !== null || posixAcl || securityLabel,
+    xattrMap,
+    securityLabel,
+    uids: translateUid.length === 0 ? null : new IdTranslation(translateUid),
+    gids: translateGid.length === 0 ? null : new IdTranslation(translateGid),
+  };
+}
+
 /** @throws PassthroughError ERR_PASSTHROUGH_OPTION */
 export function settingsOf(options: PassthroughOptions): Settings {
   const { sharedDir, cache = 'auto', inodeFileHandles = 'prefer' } = options;
@@ -178,7 +269,16 @@ export function settingsOf(options: PassthroughOptions): Settings {
     log: options.log ?? silentLogger,
     limits,
     daxKeepCache: options.daxKeepCache ?? false,
-    xattr: options.xattr ?? false,
+    ...nameSettings(options),
+    ownUmask: options.posixAcl === true && options.sharedUmask !== true,
+    keptFlags:
+      O_ACCMODE |
+      O_TRUNC |
+      O_SYNC |
+      O_DSYNC |
+      (options.allowDirectIo === true ? O_DIRECT : 0) |
+      (options.preserveNoatime === true ? O_NOATIME : 0),
+    features: featuresOf(options),
     announceSubmounts: options.announceSubmounts ?? true,
     inodeFileHandles,
     posixLocks: options.posixLocks ?? false,

@@ -4,29 +4,37 @@ import type {
   FileLock,
   Filesystem,
   FilesystemJournal,
+  FilesystemMigration,
   IoVector,
   MapInfo,
   Name,
   Operation,
+  SessionFeatures,
   SetAttr,
   StatfsOut,
+  StatxOut,
 } from '@oriel/fuse';
+import { FUSE_POSIX_ACL, FUSE_WRITEBACK_CACHE } from '@oriel/fuse';
 import type { Address } from '@oriel/sys';
 import { AttributeRequests } from './attribute-requests.ts';
 import { DataRequests } from './data-requests.ts';
 import { DirectoryRequests } from './directory-requests.ts';
 import { EntryRequests } from './entry-requests.ts';
+import { FileAttributeRequests } from './file-attributes.ts';
 import { FileOpener } from './file-opener.ts';
 import { DIRECTORY, FILE } from './handles.ts';
+import { Labels } from './labels.ts';
 import { LockRequests } from './locks/lock-requests.ts';
 import { Lookup } from './lookup.ts';
 import { MappingRequests } from './mapping-requests.ts';
+import { ShareMigration } from './migration/share-migration.ts';
 import { OpenRequests } from './open-requests.ts';
 import type { PassthroughOptions } from './options.ts';
 import { Share } from './share.ts';
 import { OwnEffects } from './survival/own-effects.ts';
 import { ShareSurvival } from './survival/share-survival.ts';
-import { XattrRequests } from './xattr-requests.ts';
+import { XattrNames } from './xattrs/xattr-names.ts';
+import { XattrRequests } from './xattrs/xattr-requests.ts';
 
 /** What a share holds at the moment. */
 export interface PassthroughStats {
@@ -54,12 +62,17 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
   readonly #survival: ShareSurvival;
   readonly #entries: EntryRequests;
   readonly #attributes: AttributeRequests;
+  readonly #fileAttributes: FileAttributeRequests;
   readonly #opener: FileOpener;
   readonly #opens: OpenRequests;
   readonly #data: DataRequests;
   readonly #directories: DirectoryRequests;
   readonly #mappings: MappingRequests;
   readonly #locks: LockRequests;
+  /** How sessions move to another host; not where the host holds locks for the guest, which cannot be moved. */
+  readonly migration?: FilesystemMigration;
+  /** What is to be agreed with a driver. */
+  readonly features: SessionFeatures;
   /** Only with the option `xattr`: a session answers ENOSYS for what is not there. */
   readonly getxattr?: (op: Operation, nodeid: number, name: Name, to: Address, size: number) => number;
   readonly setxattr?: (
@@ -89,12 +102,16 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
     const share = new Share(options);
     const lookup = new Lookup(share);
     const own = new OwnEffects(share);
+    const names = new XattrNames(share);
+    const labels = new Labels(share, names);
+    this.features = share.settings.features;
     this.#share = share;
     this.#survival = new ShareSurvival(share);
-    this.#entries = new EntryRequests(share, lookup, own);
+    this.#entries = new EntryRequests(share, lookup, own, labels);
     this.#attributes = new AttributeRequests(share);
+    this.#fileAttributes = new FileAttributeRequests(share);
     this.#opener = new FileOpener(share, lookup);
-    this.#opens = new OpenRequests(share, lookup, this.#opener, own);
+    this.#opens = new OpenRequests(share, lookup, this.#opener, own, labels);
     this.#data = new DataRequests(share);
     this.#directories = new DirectoryRequests(options.sys, share, lookup, own);
     this.#mappings = new MappingRequests(share);
@@ -105,12 +122,15 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
       this.locks = { posix: posixLocks, flock: flockLocks };
       this.getlk = (_op, nodeid, fh, lock) => locks.get(nodeid, fh, lock);
       this.setlk = (op, nodeid, fh, lock, wait) => locks.set(op, nodeid, fh, lock, wait);
+    } else {
+      this.migration = new ShareMigration(share, options.migration ?? {});
     }
     this.inDaxUse = (nodeid) => this.#mappings.wasMapped(nodeid);
     if (share.settings.xattr) {
-      const xattrs = new XattrRequests(options.sys.mem, share);
+      const xattrs = new XattrRequests(options.sys.mem, share, names);
       this.getxattr = (_op, nodeid, name, to, size) => xattrs.get(nodeid, name, to, size);
-      this.setxattr = (op, nodeid, name, value, size, flags) => xattrs.set(op, nodeid, name, value, size, flags);
+      this.setxattr = (op, nodeid, name, value, size, flags, killSgid) =>
+        xattrs.set(op, nodeid, name, value, size, flags, killSgid);
       this.listxattr = (_op, nodeid, to, size) => xattrs.list(nodeid, to, size);
       this.removexattr = (op, nodeid, name) => xattrs.remove(op, nodeid, name);
     }
@@ -142,6 +162,11 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
   init(): number {
     this.destroy();
     return 0;
+  }
+
+  initialised(flagsLo: number): void {
+    this.#share.accessLists = (flagsLo & FUSE_POSIX_ACL) !== 0;
+    this.#share.writeback = (flagsLo & FUSE_WRITEBACK_CACHE) !== 0;
   }
 
   /** Drops every handle, and every inode but the root; calls still under way end by themselves. */
@@ -177,6 +202,23 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
 
   getattr(op: Operation, nodeid: number, fh: number): number {
     return this.#attributes.getattr(op.entry.attr, nodeid, fh);
+  }
+
+  statx(op: Operation, nodeid: number, fh: number, out: StatxOut): number {
+    return this.#attributes.statx(op.entry.attr, nodeid, fh, out);
+  }
+
+  ioctl(
+    op: Operation,
+    _nodeid: number,
+    fh: number,
+    cmd: number,
+    input: Address,
+    inSize: number,
+    output: Address,
+    outSize: number,
+  ): number {
+    return this.#fileAttributes.ioctl(op, fh, cmd, input, inSize, output, outSize);
   }
 
   setattr(op: Operation, nodeid: number, change: SetAttr): number {

@@ -1,4 +1,6 @@
 /** What all parts of a share have in common: tables, scratch memory, the descriptors of its root and of /proc/self/fd. */
+
+import type { Operation } from '@oriel/fuse';
 import {
   type Address,
   AT_FDCWD,
@@ -7,10 +9,13 @@ import {
   EPERM,
   errnoName,
   Fd,
+  O_ACCMODE,
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
+  O_RDWR,
+  O_WRONLY,
   type Offload,
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
@@ -20,7 +25,7 @@ import {
   type SysFd,
   type SysFile,
 } from '@oriel/sys';
-import { Credentials } from './credentials.ts';
+import { Credentials, NO_UMASK } from './credentials.ts';
 import { Devices } from './devices.ts';
 import { PassthroughError } from './errors.ts';
 import { FileStatus } from './file-status.ts';
@@ -52,6 +57,10 @@ export class Share implements Disposable {
   readonly procFd: number;
   /** Counts `clear`: what began before one must leave nothing behind it. */
   epoch = 0;
+  /** The driver heeds access lists and leaves the umask to this side. */
+  accessLists = false;
+  /** The driver reads, with any open file that may be written, the pages of which it writes a part. */
+  writeback = false;
   /** openat2 is there; old kernels and some containers lack it. */
   readonly #openat2: boolean;
 
@@ -69,7 +78,7 @@ export class Share implements Disposable {
     this.fd = sys.fd;
     this.file = sys.file;
     this.scratch = new Scratch(sys.mem);
-    this.status = new FileStatus(sys.file, this.scratch.empty, this.scratch.statx);
+    this.status = new FileStatus(sys.file, this.scratch.empty, this.scratch.statx, settings.uids, settings.gids);
     this.devices = new Devices(sys, this.scratch);
     this.inodes = new Inodes(sys, this.scratch, this.devices, {
       maxInodes: settings.limits.maxInodes,
@@ -80,7 +89,7 @@ export class Share implements Disposable {
     this.handles = new Handles(sys.fd, this.devices, settings.limits.maxHandles, settings.limits.maxDirStreams);
     this.calls = new OffloadedCalls(sys, this.handles, offload, settings.limits.maxPending);
     this.rareLog = new RareLog(settings.log);
-    this.credentials = new Credentials(sys.cred, settings.log);
+    this.credentials = new Credentials(sys.cred, settings.log, settings.ownUmask);
     try {
       this.#insertRoot(root);
     } catch (error) {
@@ -107,6 +116,38 @@ export class Share implements Disposable {
   /** An O_PATH descriptor of an entry, of a symbolic link too. */
   openEntryPath(dirfd: number, name: Address): number {
     return this.openEntry(dirfd, name, PATH_FLAGS, 0);
+  }
+
+  /** What reaches the host of the O_* of a driver's open. */
+  hostFlags(flags: number): number {
+    const kept = flags & this.settings.keptFlags;
+    return this.writeback && (kept & O_ACCMODE) === O_WRONLY ? (kept & ~O_ACCMODE) | O_RDWR : kept;
+  }
+
+  /**
+   * Takes the credentials and the umask of a request's caller, to make what it wants; `credentials.restore` must follow, in a
+   * `finally`.
+   * @returns 0, or a negative errno with nothing changed
+   */
+  become(op: Operation): number {
+    const uid = this.hostUid(op.uid);
+    const gid = this.hostGid(op.gid);
+    const extra = op.supplementaryGroup;
+    const group = extra < 0 ? extra : this.hostGid(extra);
+    if (uid < 0 || gid < 0 || (extra >= 0 && group < 0)) {
+      return -EPERM;
+    }
+    return this.credentials.become(uid, gid, group, this.accessLists ? op.umask : NO_UMASK);
+  }
+
+  /** The host's id of a guest's user, or -EPERM. */
+  hostUid(uid: number): number {
+    return this.settings.uids === null ? uid : this.settings.uids.toHost(uid);
+  }
+
+  /** The host's id of a guest's group, or -EPERM. */
+  hostGid(gid: number): number {
+    return this.settings.gids === null ? gid : this.settings.gids.toHost(gid);
   }
 
   /** Opens an inode anew, through /proc/self/fd: no path is walked. @returns a descriptor or a negative errno */

@@ -7,6 +7,8 @@ const SLOT_BITS = 24;
 const SLOT_MASK = 2 ** SLOT_BITS - 1;
 /** What one reuse of a slot adds to its id. */
 const REUSE = 2 ** SLOT_BITS;
+/** Uses of a slot that another table may tell of: as many are left. */
+const MAX_USES = 2 ** 28;
 const FIRST_CAPACITY = 64;
 /** No id: ids are positive, and a free slot holds its next id negated. */
 const NEVER = -1;
@@ -117,6 +119,66 @@ export class SlotIds {
     }
     this.#ids[slot] = -next;
     this.#setFree(slot);
+  }
+
+  /** More uses than any slot had. */
+  get nextUses(): number {
+    let most = 0;
+    for (let slot = 1; slot < this.#next; slot++) {
+      most = Math.max(most, Math.floor(Math.abs(this.#ids[slot]!) / REUSE));
+    }
+    return most + 1;
+  }
+
+  /**
+   * Makes room for the ids of another table: `place` puts them in, then `settle` frees what is left. Slots in use stay.
+   * @param end - above each of its slots @param uses - more than any of its slots had
+   * @returns false when so many slots or uses cannot be
+   */
+  prepare(end: number, uses: number): boolean {
+    const fits = Number.isInteger(end) && end >= 1 && end <= this.max + 1;
+    if (!fits || !(Number.isInteger(uses) && uses >= 1 && uses <= MAX_USES)) {
+      return false;
+    }
+    while (this.#ids.length < end) {
+      this.#grow();
+    }
+    const from = Math.max(end, this.#next);
+    this.#freeCount = 0;
+    for (let slot = 1; slot < from; slot++) {
+      if (!(this.#ids[slot]! > 0)) {
+        this.#ids[slot] = -(slot + uses * REUSE);
+      }
+    }
+    this.#next = from;
+    if (this.#mark !== null) {
+      Atomics.store(this.#mark, 0, from);
+    }
+    return true;
+  }
+
+  /** Puts an id of another table in. @returns its slot, or -1 when it cannot be there, or the table is full */
+  place(id: number): number {
+    const slot = id & SLOT_MASK;
+    if (!Number.isSafeInteger(id) || id <= 0 || this.#used >= this.max || !(slot > 0 && slot < this.#next)) {
+      return -1;
+    }
+    if (this.#ids[slot]! > 0) {
+      return -1;
+    }
+    this.#ids[slot] = id;
+    this.#used++;
+    return slot;
+  }
+
+  /** All ids of the other table are in. */
+  settle(): void {
+    this.#freeCount = 0;
+    for (let slot = this.#next - 1; slot > 0; slot--) {
+      if (this.#ids[slot]! < 0 && this.#ids[slot] !== NEVER) {
+        this.#setFree(slot);
+      }
+    }
   }
 
   /** The id that the next `take` gives, or 0 when it gives none. */

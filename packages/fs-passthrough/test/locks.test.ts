@@ -18,6 +18,8 @@ import {
   LOCK_NB,
   O_RDWR,
   openSys,
+  S_IFCHR,
+  S_IFIFO,
 } from '@oriel/sys';
 import { expect } from 'chai';
 import { PassthroughFilesystem, type PassthroughOptions } from '../src/index.ts';
@@ -113,6 +115,33 @@ describe('file locks', () => {
       using driver = new TestClient({ sys: openSys(), fs });
       const { flagsLo } = driver.init().readInit();
       expect([(flagsLo & 0x2) !== 0, (flagsLo & 0x400) !== 0]).to.deep.equal([posixLocks, flockLocks]);
+    }
+  });
+
+  it('open nothing but regular files: a guest can make devices, and opening one may do anything', () => {
+    using share = shared();
+    const opened: number[] = [];
+    const sys = openSys();
+    const file = {
+      ...sys.file,
+      openat: (...args: Parameters<typeof sys.file.openat>) => {
+        const fd = sys.file.openat(...args);
+        opened.push(fd);
+        return fd;
+      },
+    };
+    using fs = new PassthroughFilesystem({ sys: { ...sys, file }, sharedDir: share.path, posixLocks: true });
+    using driver = new TestClient({ sys, fs });
+    const { request } = driver;
+    driver.init();
+    const nodeid = driver.call(request.lookup(ROOT, 'file')).readEntry().nodeid;
+    const { fh } = driver.call(request.open(nodeid, O_RDWR));
+    for (const mode of [S_IFIFO, S_IFCHR]) {
+      const other = driver.call(request.mknod(ROOT, `special${mode}`, mode | 0o600, 0x103)).readEntry().nodeid;
+      opened.length = 0;
+      expect(driver.call(request.lock(FUSE_GETLK, other, fh, BOB, F_WRLCK, [0])).error).to.equal(EBADF);
+      expect(driver.call(request.lock(FUSE_SETLK, other, fh, BOB, F_WRLCK, [0])).error).to.equal(EBADF);
+      expect(opened).to.deep.equal([]);
     }
   });
 

@@ -1,5 +1,4 @@
 import { lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { TestClient } from '@oriel/fuse/testing';
 import {
   EBADF,
   EFAULT,
@@ -11,33 +10,15 @@ import {
   O_APPEND,
   O_RDONLY,
   O_RDWR,
-  openSys,
   S_IFIFO,
   SEEK_HOLE,
 } from '@oriel/sys';
 import { mockSys } from '@oriel/sys/testing';
 import { expect } from 'chai';
-import type { PassthroughOptions } from '../src/index.ts';
+import { DrivenShare } from './support/driven-share.ts';
 import { checkLeaks } from './support/leaks.ts';
 import { TestOffload } from './support/offload.ts';
-import { ROOT, TestShare } from './support/share.ts';
-
-/** A share with a driver that speaks FUSE to it. */
-class DrivenShare implements Disposable {
-  readonly share: TestShare;
-  readonly driver: TestClient;
-
-  constructor(options: Partial<PassthroughOptions> = {}) {
-    this.share = new TestShare(options);
-    this.driver = new TestClient({ sys: openSys(), fs: this.share.fs, message: { pieceBytes: 1000 } });
-    this.driver.init();
-  }
-
-  [Symbol.dispose](): void {
-    this.driver[Symbol.dispose]();
-    this.share[Symbol.dispose]();
-  }
-}
+import { ROOT } from './support/share.ts';
 
 describe('a driver in a FUSE session', () => {
   checkLeaks();

@@ -64,4 +64,42 @@ describe('SlotIds', () => {
       }),
     );
   });
+
+  it('takes the ids of another table, and then gives none that could have been there', () => {
+    const from = new SlotIds(8);
+    for (let slot = 1; slot <= 6; slot++) from.take();
+    for (const slot of [2, 4, 4]) {
+      from.release(slot);
+      if (slot === 4) from.take();
+    }
+    from.release(6);
+    const used = [1, 3, 4, 5].filter((slot) => from.isUsed(slot)).map((slot) => from.idOf(slot));
+    const to = new SlotIds(8);
+    to.take();
+    expect(to.prepare(from.end, from.nextUses)).to.equal(true);
+    expect(to.place(1)).to.equal(-1);
+    for (const id of used.slice(1)) expect(to.place(id)).to.equal(id % 2 ** 24);
+    expect([to.place(used[1]!), to.place(100), to.place(0), to.place(-3), to.place(1.5)]).to.deep.equal(
+      Array(5).fill(-1),
+    );
+    to.settle();
+    expect(to.used).to.equal(used.length);
+    for (const id of used) expect(to.idOf(to.slotOf(id))).to.equal(id);
+    const fresh: number[] = [];
+    for (let slot = to.take(); slot > 0; slot = to.take()) fresh.push(to.idOf(slot));
+    expect(fresh).to.have.length(8 - used.length);
+    for (const id of fresh.filter((one) => one % 2 ** 24 < from.end)) {
+      expect(Math.floor(id / 2 ** 24)).to.equal(from.nextUses);
+    }
+    for (const [end, uses] of [
+      [0, 1],
+      [10, 1],
+      [5.5, 1],
+      [5, 0],
+      [5, 2 ** 29],
+      [Number.NaN, 1],
+    ] as const) {
+      expect(new SlotIds(8).prepare(end, uses)).to.equal(false);
+    }
+  });
 });

@@ -1,11 +1,12 @@
 /** A server that is killed at any step of a request, and another one that goes on from its journal. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ReplyDecoder } from '@oriel/fuse/client';
-import { O_APPEND, O_EXCL, O_RDWR, O_TRUNC, S_IFIFO, XATTR_CREATE } from '@oriel/sys';
+import type { ReplyDecoder, RequestEncoder } from '@oriel/fuse/client';
+import { EBADF, O_APPEND, O_EXCL, O_RDWR, O_TRUNC, openSys, S_IFIFO, XATTR_CREATE } from '@oriel/sys';
 import { expect } from 'chai';
+import { FS_IOC_SETFLAGS } from '../src/file-attributes.ts';
 import { checkLeaks } from './support/leaks.ts';
 import { Survivor } from './support/survivor.ts';
 
@@ -48,6 +49,13 @@ const CASES: readonly Case[] = [
   { name: 'RENAME of nothing', ask: ({ request }) => void request.rename(ROOT, 'nothing', ROOT, 'file') },
   { name: 'RENAME2 that exchanges', ask: ({ request }) => void request.rename2(ROOT, 'file', ROOT, 'dir', 2) },
   { name: 'RENAME2 that must not replace', ask: ({ request }) => void request.rename2(ROOT, 'file', ROOT, 'new', 1) },
+  { name: 'RENAME of one link over another', ask: ({ request }) => void request.rename(ROOT, 'twin1', ROOT, 'twin2') },
+  {
+    name: 'RENAME2 of one link that must not replace another',
+    ask: ({ request }) => void request.rename2(ROOT, 'twin1', ROOT, 'twin2', 1),
+  },
+  { name: 'RENAME2 that exchanges links', ask: ({ request }) => void request.rename2(ROOT, 'twin1', ROOT, 'twin2', 2) },
+  { name: 'RENAME onto itself', ask: ({ request }) => void request.rename(ROOT, 'file', ROOT, 'file') },
   {
     name: 'CREATE',
     counts: true,
@@ -97,9 +105,35 @@ const CASES: readonly Case[] = [
     name: 'SETXATTR of one that is there',
     ask: ({ request }, { file }) => void request.setxattr(file, 'user.old', TEXT, XATTR_CREATE),
   },
+  {
+    name: 'MKDIR with a label',
+    counts: true,
+    ask: ({ request }, { dir }) => void labelled(request).mkdir(dir, 'new', 0o750),
+  },
+  {
+    name: 'CREATE with a label',
+    counts: true,
+    opens: 'file',
+    ask: ({ request }, { dir }) => void labelled(request).create(dir, 'new', O_RDWR | O_EXCL, 0o640),
+  },
+  { name: 'STATX', ask: ({ request }, { file, fh }) => void request.statx(file, fh) },
+  {
+    name: 'IOCTL that sets attributes',
+    ask: ({ request }, { file, fh }) => void request.ioctl(file, fh, FS_IOC_SETFLAGS, NODUMP, 0),
+  },
+  { name: 'IOCTL of no meaning', ask: ({ request }, { file, fh }) => void request.ioctl(file, fh, 0x5401, NODUMP, 0) },
   { name: 'REMOVEXATTR', ask: ({ request }, { file }) => void request.removexattr(file, 'user.old') },
   { name: 'REMOVEXATTR of none', ask: ({ request }, { file }) => void request.removexattr(file, 'user.new') },
 ];
+
+/** With extents, as ext4 has it: FS_NODUMP_FL and FS_EXTENT_FL. */
+const NODUMP = Uint8Array.of(0x40, 0, 8, 0);
+
+/** The request that comes next has a label. */
+function labelled(request: RequestEncoder): RequestEncoder {
+  request.security = { name: 'user.label', value: TEXT };
+  return request;
+}
 
 /** A tree with a bit of everything. */
 function plant(dir: string): void {
@@ -110,13 +144,27 @@ function plant(dir: string): void {
   writeFileSync(join(dir, 'file'), 'some text in it');
   writeFileSync(join(dir, 'other'), 'another text');
   symlinkSync('file', join(dir, 'link'));
+  writeFileSync(join(dir, 'twin1'), 'twins');
+  linkSync(join(dir, 'twin1'), join(dir, 'twin2'));
 }
 
 /** Names, kinds, links, sizes and contents, without times and inode numbers. */
 function picture(dir: string): string {
   const list = execFileSync('find', ['.', '-printf', '%P %y %m %n %l\\n'], { cwd: dir, encoding: 'utf8' });
+  const flags = execFileSync('lsattr', ['-R', '.'], { cwd: dir, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    .split('\n')
+    .sort()
+    .join('\n');
+  const labels = list
+    .split('\n')
+    .map((line) => join(dir, line.split(' ')[0]!))
+    .filter(
+      (path) =>
+        openSys().file.getxattr(Buffer.from(`${path}\0`), Buffer.from('user.label\0'), Buffer.alloc(99), 99) > 0,
+    );
   const sums = execFileSync('sh', ['-c', 'find . -type f -exec sha256sum {} + | sort'], { cwd: dir, encoding: 'utf8' });
-  return list.split('\n').sort().join('\n') + sums;
+  const own = labels.map((path) => path.slice(dir.length)).sort();
+  return [list.split('\n').sort().join('\n'), flags, own.join('\n'), sums].join('\n');
 }
 
 describe('a share whose server is killed', () => {
@@ -185,5 +233,31 @@ describe('a share whose server is killed', () => {
         }
       }
     }).timeout(60_000);
+  }
+
+  for (const batch of [false, true]) {
+    it(`takes ${batch ? 'BATCH_FORGET' : 'FORGET'} back once, wherever it ended`, () => {
+      const ask = ({ request }: Survivor, { file, dir }: Known): RequestEncoder =>
+        batch ? request.batchForget([file, 2, dir, 1]) : request.forget(file, 2);
+      let steps = 1;
+      for (let step = 0; step <= steps; step++) {
+        const { survivor, known } = begin(`step${step}`);
+        const { request } = survivor;
+        try {
+          for (const name of ['file', 'file', 'dir']) survivor.call(request.lookup(ROOT, name));
+          const asked = ask(survivor, known);
+          if (step === 0) steps = survivor.stepsOf(asked).steps;
+          else survivor.killedAt(step, asked);
+          expect(survivor.call(request.getattr(known.file)).error, `step ${step}`).to.equal(0);
+          survivor.call(request.forget(known.file, 1));
+          expect(survivor.call(request.getattr(known.file)).error, `step ${step}`).to.equal(EBADF);
+          survivor.call(request.forget(known.dir, batch ? 1 : 2));
+          expect(survivor.stats.inodes, `step ${step}`).to.equal(1);
+        } finally {
+          survivor[Symbol.dispose]();
+        }
+      }
+      expect(steps).to.be.above(3);
+    });
   }
 });

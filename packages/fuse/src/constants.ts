@@ -149,6 +149,12 @@ export const FUSE_READ_LOCKOWNER = 0x2;
 export const FUSE_FSYNC_FDATASYNC = 0x1;
 export const FUSE_OPEN_KILL_SUIDGID = 0x1;
 export const FUSE_SETXATTR_ACL_KILL_SGID = 0x1;
+export const FUSE_IOCTL_COMPAT = 0x1;
+export const FUSE_IOCTL_UNRESTRICTED = 0x2;
+export const FUSE_IOCTL_RETRY = 0x4;
+export const FUSE_IOCTL_32BIT = 0x8;
+export const FUSE_IOCTL_DIR = 0x10;
+export const FUSE_IOCTL_COMPAT_X32 = 0x20;
 export const FUSE_SETUPMAPPING_FLAG_WRITE = 0x1;
 export const FUSE_SETUPMAPPING_FLAG_READ = 0x2;
 

@@ -4,8 +4,9 @@ import { TWO_32 } from '@oriel/layout';
 import type { Attributes } from './attributes.ts';
 import type { Entry } from './entry.ts';
 import type { FileLock } from './file-lock.ts';
-import { FuseAttr, FuseEntryOut } from './layout.ts';
+import { FuseAttr, FuseEntryOut, FuseStatx, FuseStatxOut } from './layout.ts';
 import type { StatfsRecord } from './statfs.ts';
+import type { StatxRecord } from './statx.ts';
 
 /** Words of `fuse_entry_out`. */
 export const ENTRY_WORDS = FuseEntryOut.byteLength / 4;
@@ -14,6 +15,13 @@ const ENTRY_ATTR = FuseEntryOut.attr.offset / 4;
 const ATTR_OUT_ATTR = 4;
 /** Word of `fuse_attr.flags`. */
 const ATTR_LAST = FuseAttr.flags.offset / 4;
+/** Words of `fuse_statx_out` and of what stands in it. */
+const STATX_OUT_WORDS = FuseStatxOut.byteLength / 4;
+const STATX = FuseStatxOut.stat.offset / 4;
+const SX_ATIME = STATX + FuseStatx.atime.offset / 4;
+const SX_BTIME = STATX + FuseStatx.btime.offset / 4;
+const SX_CTIME = STATX + FuseStatx.ctime.offset / 4;
+const SX_MTIME = STATX + FuseStatx.mtime.offset / 4;
 
 /** A whole number, also a negative one, as 64 bits. */
 export function putU64(words: Uint32Array, at: number, value: number): void {
@@ -97,4 +105,41 @@ export function putLock(words: Uint32Array, at: number, lock: FileLock): void {
   words[at + 3] = lock.endHi;
   words[at + 4] = lock.type;
   words[at + 5] = lock.pid;
+}
+
+/** Writes `fuse_statx_out` at word `at`. */
+export function putStatxOut(words: Uint32Array, at: number, attr: Attributes, facts: StatxRecord): void {
+  words.fill(0, at, at + STATX_OUT_WORDS);
+  putU64(words, at, attr.validSec);
+  words[at + 2] = attr.validNs;
+  const stat = at + STATX;
+  words[stat] = facts.mask;
+  words[stat + 1] = attr.blksize;
+  words[stat + 2] = facts.attributesLo;
+  words[stat + 3] = facts.attributesHi;
+  words[stat + 4] = attr.nlink;
+  words[stat + 5] = attr.uid;
+  words[stat + 6] = attr.gid;
+  words[stat + 7] = attr.mode & 0xffff;
+  words[stat + 8] = attr.inoLo;
+  words[stat + 9] = attr.inoHi;
+  putU64(words, stat + 10, attr.size);
+  putU64(words, stat + 12, attr.blocks);
+  words[stat + 14] = facts.attributesMaskLo;
+  words[stat + 15] = facts.attributesMaskHi;
+  putTime(words, at + SX_ATIME, attr.atime, attr.atimeNs);
+  putTime(words, at + SX_BTIME, facts.btime, facts.btimeNs);
+  putTime(words, at + SX_CTIME, attr.ctime, attr.ctimeNs);
+  putTime(words, at + SX_MTIME, attr.mtime, attr.mtimeNs);
+  const devices = stat + FuseStatx.rdevMajor.offset / 4;
+  words[devices] = attr.rdevMajor;
+  words[devices + 1] = attr.rdevMinor;
+  words[devices + 2] = facts.devMajor;
+  words[devices + 3] = facts.devMinor;
+}
+
+/** `struct fuse_sx_time`. */
+function putTime(words: Uint32Array, at: number, seconds: number, ns: number): void {
+  putU64(words, at, seconds);
+  words[at + 2] = ns;
 }

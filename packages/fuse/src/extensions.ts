@@ -1,10 +1,12 @@
 /** The extension block behind the strings of a creating request (fuse_ext_header, fuse_secctx_header). */
 import { EINVAL, EOPNOTSUPP } from '@oriel/sys';
 import { FUSE_EXT_GROUPS, FUSE_MAX_NR_SECCTX } from './constants.ts';
-import { FuseExtHeader } from './layout.ts';
+import { FuseExtHeader, FuseSecctx } from './layout.ts';
+import { NAME_MAX } from './name.ts';
 import type { OperationRecord } from './operation-record.ts';
 
 const HEADER = FuseExtHeader.byteLength;
+const SECCTX = FuseSecctx.byteLength;
 
 /** A u32 at any byte: the block is not aligned to the message. */
 function u32At(u8: Uint8Array, at: number): number {
@@ -12,11 +14,11 @@ function u32At(u8: Uint8Array, at: number): number {
 }
 
 /**
- * Takes what the extensions of `op` say: at most one supplementary group. An empty security context is skipped, a real one
- * refused, since FUSE_SECURITY_CTX is never agreed.
- * @returns 0, -EINVAL, or -EOPNOTSUPP
+ * Takes what the extensions of `op` say: at most one supplementary group, and one security context.
+ * @param securityContexts - FUSE_SECURITY_CTX was agreed; if not, a security context that is not empty is refused
+ * @returns 0, -EINVAL, -ENAMETOOLONG, or -EOPNOTSUPP
  */
-export function takeExtensions(op: OperationRecord): number {
+export function takeExtensions(op: OperationRecord, securityContexts: boolean): number {
   const u8 = op.u8;
   let at = op.end;
   const end = at + op.extensions;
@@ -29,8 +31,9 @@ export function takeExtensions(op: OperationRecord): number {
       return -EINVAL;
     }
     if (type <= FUSE_MAX_NR_SECCTX) {
-      if (type !== 0) {
-        return -EOPNOTSUPP;
+      const error = type === 0 ? 0 : securityContexts ? takeSecurity(op, at, size, type) : -EOPNOTSUPP;
+      if (error !== 0) {
+        return error;
       }
     } else if (type === FUSE_EXT_GROUPS && !seenGroups && size >= HEADER + 8) {
       seenGroups = true;
@@ -44,5 +47,27 @@ export function takeExtensions(op: OperationRecord): number {
     }
     at += size;
   }
+  return 0;
+}
+
+/** One context: its header, the name, the label, padding to a multiple of 8. @param size - of the record at `at` */
+function takeSecurity(op: OperationRecord, at: number, size: number, count: number): number {
+  const start = at + HEADER;
+  const end = at + size;
+  if (count !== 1 || op.security !== null || end - start < SECCTX) {
+    return -EINVAL;
+  }
+  const { label } = op;
+  const len = u32At(op.u8, start);
+  const value = label.name.takeText(op.u8, op.addr, start + SECCTX, end, NAME_MAX);
+  if (value < 0) {
+    return value;
+  }
+  if (len > end - value) {
+    return -EINVAL;
+  }
+  label.value = op.addr + value;
+  label.size = len;
+  op.security = label;
   return 0;
 }

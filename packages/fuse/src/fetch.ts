@@ -74,6 +74,7 @@ export function fetch(op: OperationRecord, message: FuseMessage): number {
   op.size = 0;
   op.umask = 0;
   op.supplementaryGroup = -1;
+  op.security = null;
   // A hook may have set a flag here for the request that used this operation before.
   op.entry.attr.flags = 0;
   if (!whole) {

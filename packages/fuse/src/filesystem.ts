@@ -6,9 +6,12 @@ import type { IoVector } from './io-vector.ts';
 import type { MapInfo } from './map-info.ts';
 import type { Name } from './name.ts';
 import type { Operation } from './operation.ts';
+import type { SessionFeatures } from './session-features.ts';
 import type { SetAttr } from './set-attr.ts';
 import type { StatfsOut } from './statfs.ts';
+import type { StatxOut } from './statx.ts';
 import type { FilesystemJournal } from './survival/journal.ts';
+import type { FilesystemMigration } from './survival/migration.ts';
 
 /**
  * A file system that a session serves. Methods are synchronous: they return 0 or a positive count, a negative errno, or
@@ -20,6 +23,10 @@ import type { FilesystemJournal } from './survival/journal.ts';
  * until the next mount: leave an optional method out for that. Names, buffers and `op` are valid until completion.
  */
 export interface Filesystem {
+  /** What it wants to be agreed at INIT. */
+  readonly features?: SessionFeatures;
+  /** INIT is done, or the session of a journal or of another host goes on: what was agreed, `flagsHi` the flags from 2^32 on. */
+  initialised?(flagsLo: number, flagsHi: number): void;
   /** INIT (again): drop all state of an older session. */
   init?(op: Operation): number;
   /** DESTROY, reset or disconnect: drop handles and inodes. */
@@ -30,6 +37,8 @@ export interface Filesystem {
   forget(nodeid: number, count: number, op: Operation | null): void;
   /** Fills `op.entry.attr`. `fh` -1: none. */
   getattr(op: Operation, nodeid: number, fh: number): number;
+  /** As `getattr`, and fills `out`. */
+  statx?(op: Operation, nodeid: number, fh: number, out: StatxOut): number;
   /** Fills `op.entry.attr`. */
   setattr(op: Operation, nodeid: number, change: SetAttr): number;
   /** Writes the target, without NUL, to at most `len` bytes. @returns bytes */
@@ -110,6 +119,22 @@ export interface Filesystem {
    * @returns false when the operation is no such one: it will be completed
    */
   cancel?(op: Operation): boolean;
+  /**
+   * An ioctl(2) whose argument is `inSize` bytes at `input`; its answer are up to `outSize` bytes at `output`, zeros at first. The
+   * driver waits for it with the file locked where `cmd` is one of file attributes.
+   * @param cmd - as the driver's caller gave it: direction, size, type and number
+   * @returns bytes of the answer, or a negative errno: -ENOTTY for a `cmd` that means nothing here
+   */
+  ioctl?(
+    op: Operation,
+    nodeid: number,
+    fh: number,
+    cmd: number,
+    input: Address,
+    inSize: number,
+    output: Address,
+    outSize: number,
+  ): number;
   syncfs?(op: Operation, nodeid: number): number;
   /** `size` 0 asks for the length only. @returns bytes; -ERANGE when they do not fit */
   getxattr?(op: Operation, nodeid: number, name: Name, to: Address, size: number): number;
@@ -132,6 +157,10 @@ export interface Filesystem {
    * @returns an fd that the caller owns, or -errno (-EROFS, -EACCES, -ETXTBSY)
    */
   openForMapping?(nodeid: number): number;
+  /** What `openForMapping` gives ends with a whole 2 MiB: a file can be mapped to its last byte, whatever its size. */
+  readonly mapsWholeRanges?: boolean;
+  /** How its sessions move to another host; absent: they cannot. */
+  readonly migration?: FilesystemMigration;
   /** Bytes of its part of a journal, a multiple of 8; absent: nothing of it outlives the process. */
   readonly journalBytes?: number;
   /**

@@ -21,10 +21,13 @@ export type { Operation } from './operation.ts';
 export { MAX_COUNT, PENDING } from './pending.ts';
 export { IN_HEADER, OUT_HEADER, opcodeName } from './protocol.ts';
 export type { ReplyTrace, SessionStats } from './reply-sender.ts';
+export type { SecurityContext } from './security-context.ts';
 export { MAX_REMOVALS } from './serve-context.ts';
 export { FuseSession, type SessionOptions } from './session.ts';
+export type { SessionFeatures } from './session-features.ts';
 export type { SetAttr } from './set-attr.ts';
 export type { StatfsOut } from './statfs.ts';
+export type { StatxOut } from './statx.ts';
 export type { FileName, Intent } from './survival/intent.ts';
 export {
   type DescriptorStore,
@@ -32,3 +35,18 @@ export {
   type JournalOptions,
   journalBytes,
 } from './survival/journal.ts';
+export {
+  type FilesystemMigration,
+  MAX_STATE_RECORD,
+  type SessionState,
+  type StateRecords,
+  type StateTaker,
+} from './survival/migration.ts';
+export {
+  MemfdFile,
+  type Tree,
+  TreeFilesystem,
+  type TreeFilesystemOptions,
+  TreeNode,
+  type WritableTree,
+} from './tree/index.ts';

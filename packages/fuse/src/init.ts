@@ -2,6 +2,7 @@
 import { EPROTO } from '@oriel/sys';
 import * as C from './constants.ts';
 import { FuseInitIn, FuseInitOut } from './layout.ts';
+import type { SessionFeatures } from './session-features.ts';
 
 /** The oldest minor served: below it replies had other lengths. virtiofs never spoke an older one. */
 export const MINOR_MIN = 27;
@@ -21,16 +22,35 @@ const ALWAYS_LO =
   C.FUSE_ASYNC_DIO |
   C.FUSE_PARALLEL_DIROPS |
   C.FUSE_MAX_PAGES |
-  C.FUSE_HANDLE_KILLPRIV_V2 |
   C.FUSE_SETXATTR_EXT |
   C.FUSE_INIT_EXT;
 // The driver checks permissions itself, and creating requests keep their ids: nothing here needs the others'.
 const ALWAYS_HI = C.flags2(C.FUSE_CREATE_SUPP_GROUP) | C.flags2(C.FUSE_ALLOW_IDMAP);
 
+/** These mean something together only: access lists without the caller's umask would give too much. */
+const ACCESS_LISTS = C.FUSE_POSIX_ACL | C.FUSE_DONT_MASK | C.FUSE_SETXATTR_EXT;
+
+function featuresLo({ readdirplus = true, killprivV2 = true, ...features }: SessionFeatures): number {
+  return (
+    (readdirplus ? C.FUSE_DO_READDIRPLUS | C.FUSE_READDIRPLUS_AUTO : 0) |
+    (killprivV2 ? C.FUSE_HANDLE_KILLPRIV_V2 : 0) |
+    (features.writebackCache === true ? C.FUSE_WRITEBACK_CACHE : 0) |
+    (features.posixAcl === true ? C.FUSE_POSIX_ACL | C.FUSE_DONT_MASK : 0) |
+    (features.submounts === true ? C.FUSE_SUBMOUNTS : 0)
+  );
+}
+
+function featuresHi({ securityContexts, directIoMmap }: SessionFeatures): number {
+  return (
+    (securityContexts === true ? C.flags2(C.FUSE_SECURITY_CTX) : 0) |
+    (directIoMmap === true ? C.flags2(C.FUSE_DIRECT_IO_ALLOW_MMAP) : 0)
+  );
+}
+
 /** What a session wants beyond the set that is always wanted. */
 export interface InitWishes {
   readonly maxPages: number;
-  readonly readdirplus: boolean;
+  readonly features: SessionFeatures;
   readonly invalidation: 'auto' | 'explicit';
   readonly flagsLo: number;
   readonly flagsHi: number;
@@ -51,10 +71,14 @@ export class Negotiation {
 
   constructor(wishes: InitWishes) {
     this.#wishes = wishes;
-    const readdirplus = wishes.readdirplus ? C.FUSE_DO_READDIRPLUS | C.FUSE_READDIRPLUS_AUTO : 0;
     const invalidation = wishes.invalidation === 'auto' ? C.FUSE_AUTO_INVAL_DATA : C.FUSE_EXPLICIT_INVAL_DATA;
-    this.#lo = ALWAYS_LO | readdirplus | invalidation | wishes.flagsLo;
-    this.#hi = ALWAYS_HI | wishes.flagsHi;
+    this.#lo = ALWAYS_LO | featuresLo(wishes.features) | invalidation | wishes.flagsLo;
+    this.#hi = ALWAYS_HI | featuresHi(wishes.features) | wishes.flagsHi;
+  }
+
+  /** Of a request. */
+  get maxPages(): number {
+    return this.#wishes.maxPages;
   }
 
   /**
@@ -74,6 +98,9 @@ export class Negotiation {
     this.offeredLo = lo;
     this.offeredHi = extended ? FuseInitIn.flags2.get(view, base) : 0;
     this.flagsLo = (lo & this.#lo & (extended ? ~0 : ~C.FUSE_INIT_EXT)) >>> 0;
+    if ((this.flagsLo & ACCESS_LISTS) !== ACCESS_LISTS) {
+      this.flagsLo = (this.flagsLo & ~(C.FUSE_POSIX_ACL | C.FUSE_DONT_MASK)) >>> 0;
+    }
     this.flagsHi = (this.offeredHi & this.#hi) >>> 0;
     return FuseInitOut.byteLength;
   }

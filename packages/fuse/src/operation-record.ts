@@ -7,8 +7,10 @@ import type { IoVector } from './io-vector.ts';
 import type { FuseMessage } from './message.ts';
 import { NativeName } from './name.ts';
 import type { Operation } from './operation.ts';
+import { type SecurityContext, SecurityRecord } from './security-context.ts';
 import { SetAttrRecord } from './set-attr.ts';
 import { StatfsRecord } from './statfs.ts';
+import { StatxRecord } from './statx.ts';
 import type { Intent } from './survival/intent.ts';
 
 /** Where in the memory the request is copied to; the fixed replies stand before it. */
@@ -71,6 +73,7 @@ export class OperationRecord implements Operation, Disposable {
   readonly name2: NativeName = new NativeName();
   umask = 0;
   supplementaryGroup = -1;
+  security: SecurityContext | null = null;
   readonly entry: Entry = new Entry();
   fh = 0;
   openFlags = 0;
@@ -108,6 +111,9 @@ export class OperationRecord implements Operation, Disposable {
   readonly io: MessageData = new MessageData();
   readonly change: SetAttrRecord = new SetAttrRecord();
   readonly statfs: StatfsRecord = new StatfsRecord();
+  readonly statx: StatxRecord = new StatxRecord();
+  /** The object that `security` is where there is one. */
+  readonly label: SecurityRecord = new SecurityRecord();
   readonly lock: FileLock = new FileLock();
   records: DirRecords | null = null;
   readonly #mem: SysMem;

@@ -2,6 +2,7 @@
 import type { Address } from '@oriel/sys';
 import type { Entry } from './entry.ts';
 import type { Name } from './name.ts';
+import type { SecurityContext } from './security-context.ts';
 import type { Intent } from './survival/intent.ts';
 
 /**
@@ -21,10 +22,12 @@ export interface Operation {
   /** First name, second name (RENAME: old, new; SYMLINK: name, target as a path; SETXATTR: attribute name). */
   readonly name: Name;
   readonly name2: Name;
-  /** umask of creating requests; the driver has applied it to `mode` already. */
+  /** umask of creating requests; the driver has applied it to `mode` already, unless FUSE_DONT_MASK was agreed. */
   readonly umask: number;
   /** Supplementary group of a creating request (CREATE_SUPP_GROUP), or -1. */
   readonly supplementaryGroup: number;
+  /** The label that a creating request gives its inode (`SessionFeatures.securityContexts`), or null. */
+  readonly security: SecurityContext | null;
   /** Result record of lookup-like requests and (its attr) of attribute requests. */
   readonly entry: Entry;
   /** Result of open-like requests. */

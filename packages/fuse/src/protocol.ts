@@ -33,9 +33,13 @@ export const REPLY_RECORDS = 13;
 export const REPLY_INIT = 14;
 /** `op.lock` as a lock. */
 export const REPLY_LOCK = 15;
+/** Attributes and `op.statx`. */
+export const REPLY_STATX = 16;
+/** `fuse_ioctl_out`, and data behind it, in the operation's memory. */
+export const REPLY_IOCTL = 17;
 
 /** Bytes behind the header that each shape needs at least. */
-export const REPLY_BYTES = new Uint32Array(16);
+export const REPLY_BYTES = new Uint32Array(18);
 REPLY_BYTES[REPLY_ENTRY] = L.FuseEntryOut.byteLength;
 REPLY_BYTES[REPLY_ATTR] = L.FuseAttrOut.byteLength;
 REPLY_BYTES[REPLY_OPEN] = L.FuseOpenOut.byteLength;
@@ -45,6 +49,8 @@ REPLY_BYTES[REPLY_COUNT64] = L.FuseCopyFileRangeOut.byteLength;
 REPLY_BYTES[REPLY_STATFS] = L.FuseKstatfs.byteLength;
 REPLY_BYTES[REPLY_OFFSET] = L.FuseLseekOut.byteLength;
 REPLY_BYTES[REPLY_LOCK] = L.FuseLkOut.byteLength;
+REPLY_BYTES[REPLY_STATX] = L.FuseStatxOut.byteLength;
+REPLY_BYTES[REPLY_IOCTL] = L.FuseIoctlOut.byteLength;
 REPLY_BYTES[REPLY_INIT] = L.FuseInitOut.byteLength;
 
 // What a request may have behind its arguments
@@ -93,6 +99,7 @@ const ROWS: readonly Row[] = [
   [C.FUSE_CREATE, 'CREATE', L.FuseCreateIn.byteLength, REPLY_CREATE, TAIL | EXTENSIONS | HOLD],
   [C.FUSE_INTERRUPT, 'INTERRUPT', L.FuseInterruptIn.byteLength, REPLY_SILENT, 0],
   [C.FUSE_DESTROY, 'DESTROY', 0, REPLY_HEADER, 0],
+  [C.FUSE_IOCTL, 'IOCTL', L.FuseIoctlIn.byteLength, REPLY_IOCTL, TAIL | HOLD],
   [C.FUSE_BATCH_FORGET, 'BATCH_FORGET', L.FuseBatchForgetIn.byteLength, REPLY_SILENT, TAIL],
   [C.FUSE_FALLOCATE, 'FALLOCATE', L.FuseFallocateIn.byteLength, REPLY_HEADER, HOLD],
   [C.FUSE_READDIRPLUS, 'READDIRPLUS', L.FuseReadIn.byteLength, REPLY_RECORDS, HOLD],
@@ -103,6 +110,7 @@ const ROWS: readonly Row[] = [
   [C.FUSE_REMOVEMAPPING, 'REMOVEMAPPING', L.FuseRemovemappingIn.byteLength, REPLY_HEADER, TAIL],
   [C.FUSE_SYNCFS, 'SYNCFS', L.FuseSyncfsIn.byteLength, REPLY_HEADER, HOLD],
   [C.FUSE_TMPFILE, 'TMPFILE', L.FuseCreateIn.byteLength, REPLY_CREATE, TAIL | EXTENSIONS | HOLD],
+  [C.FUSE_STATX, 'STATX', L.FuseStatxIn.byteLength, REPLY_STATX, HOLD],
   [C.FUSE_COPY_FILE_RANGE_64, 'COPY_FILE_RANGE_64', L.FuseCopyFileRangeIn.byteLength, REPLY_COUNT64, HOLD],
 ];
 

@@ -4,7 +4,15 @@ import { EIO, ENOSYS, EOPNOTSUPP, type Logger } from '@oriel/sys';
 import type { FuseMessage } from './message.ts';
 import { HEADER_WORD, type OperationRecord } from './operation-record.ts';
 import { UNSERVED } from './pending.ts';
-import { OUT_HEADER, opcodeName, REPLY_DATA, REPLY_IN_PLACE, REPLY_RECORDS, REPLY_SILENT } from './protocol.ts';
+import {
+  OUT_HEADER,
+  opcodeName,
+  REPLY_DATA,
+  REPLY_IN_PLACE,
+  REPLY_IOCTL,
+  REPLY_RECORDS,
+  REPLY_SILENT,
+} from './protocol.ts';
 
 /** Errors from here on are no errors to a driver. */
 const ERRNO_END = 512;
@@ -52,7 +60,8 @@ export class ReplySender {
   put(op: OperationRecord, message: FuseMessage, body: number): number {
     const shape = op.reply;
     const written = OUT_HEADER + body;
-    const inMessage = shape === REPLY_IN_PLACE || shape === REPLY_DATA || shape === REPLY_RECORDS;
+    const inMessage =
+      shape === REPLY_IN_PLACE || shape === REPLY_DATA || shape === REPLY_RECORDS || shape === REPLY_IOCTL;
     return this.#write(op, message, 0, written, inMessage ? OUT_HEADER : written);
   }
 

@@ -2,7 +2,17 @@
 import { EIO } from '@oriel/sys';
 import type { Attributes } from './attributes.ts';
 import { FUSE_LOOKUP } from './constants.ts';
-import { ENTRY_WORDS, putAttrOut, putEntry, putLock, putNegativeEntry, putOpen, putStatfs, putU64 } from './encode.ts';
+import {
+  ENTRY_WORDS,
+  putAttrOut,
+  putEntry,
+  putLock,
+  putNegativeEntry,
+  putOpen,
+  putStatfs,
+  putStatxOut,
+  putU64,
+} from './encode.ts';
 import type { OperationRecord } from './operation-record.ts';
 import * as P from './protocol.ts';
 import type { ServeContext } from './serve-context.ts';
@@ -21,6 +31,10 @@ export function putBody(context: ServeContext, op: OperationRecord, result: numb
     case P.REPLY_ATTR:
       amend(context, op.nodeid, op.entry.attr);
       putAttrOut(words, REPLY_WORD, op.entry.attr);
+      break;
+    case P.REPLY_STATX:
+      amend(context, op.nodeid, op.entry.attr);
+      putStatxOut(words, REPLY_WORD, op.entry.attr, op.statx);
       break;
     case P.REPLY_ENTRY:
       if (!putEntryOf(context, op)) {
@@ -54,6 +68,8 @@ export function putBody(context: ServeContext, op: OperationRecord, result: numb
       return result <= op.size ? result : -EIO;
     case P.REPLY_DATA:
       return putData(op, op.u8, op.dataAt, result);
+    case P.REPLY_IOCTL:
+      return putData(op, op.u8, op.dataAt, P.REPLY_BYTES[P.REPLY_IOCTL]! + result);
     case P.REPLY_RECORDS: {
       const records = op.records!;
       return putData(op, records.u8, records.start, records.used);

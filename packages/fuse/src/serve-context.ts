@@ -14,6 +14,8 @@ export class ServeContext {
   readonly buffers: RecordBuffers;
   /** FUSE_SETXATTR_EXT was agreed: `fuse_setxattr_in` has 16 bytes. */
   setxattrExt = false;
+  /** FUSE_SECURITY_CTX was agreed: creating requests may bring a label. */
+  securityContexts = false;
   /** Pairs of REMOVEMAPPING. */
   readonly moffsets: Float64Array = new Float64Array(MAX_REMOVALS);
   readonly lens: Float64Array = new Float64Array(MAX_REMOVALS);

@@ -5,6 +5,7 @@ import { UNSERVED } from './pending.ts';
 import * as directories from './requests/directories.ts';
 import * as files from './requests/files.ts';
 import * as inodes from './requests/inodes.ts';
+import * as ioctls from './requests/ioctls.ts';
 import * as locks from './requests/locks.ts';
 import * as mappings from './requests/mappings.ts';
 import * as names from './requests/names.ts';
@@ -20,6 +21,10 @@ export function serve(context: ServeContext, op: OperationRecord): number {
       return inodes.forget(context, op);
     case C.FUSE_GETATTR:
       return inodes.getattr(context, op);
+    case C.FUSE_STATX:
+      return inodes.statx(context, op);
+    case C.FUSE_IOCTL:
+      return ioctls.ioctl(context, op);
     case C.FUSE_SETATTR:
       return inodes.setattr(context, op);
     case C.FUSE_READLINK:

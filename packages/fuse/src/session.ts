@@ -2,14 +2,16 @@
  * The session: takes messages of a transport, has them checked and executed, and sends replies of exact length. It owns the
  * operations and their states; what a request means lies in `requests/`, what a reply looks like in `reply.ts`.
  */
-import { EIO, EOPNOTSUPP, type Logger, type Sys, silentLogger } from '@oriel/sys';
+import { EIO, EOPNOTSUPP, EPROTO, type Logger, type Sys, silentLogger } from '@oriel/sys';
 import {
   FUSE_DESTROY,
   FUSE_FLOCK_LOCKS,
   FUSE_INIT,
   FUSE_OPENDIR,
   FUSE_POSIX_LOCKS,
+  FUSE_SECURITY_CTX,
   FUSE_SETXATTR_EXT,
+  flags2,
 } from './constants.ts';
 import { FuseError } from './errors.ts';
 import { fetch, MUTE } from './fetch.ts';
@@ -38,11 +40,13 @@ import { ReplySender, type SessionStats } from './reply-sender.ts';
 import { serve } from './serve.ts';
 import { ServeContext } from './serve-context.ts';
 import { type JournalOptions, SessionJournal } from './survival/journal.ts';
+import type { SessionState } from './survival/migration.ts';
 import { isSettled } from './survival/settled.ts';
 
 const PAGE = 4096;
 /** More pages would need more pieces than one preadv2 takes. */
 const MAX_PAGES = 1024;
+const SECURITY_CTX_HI = flags2(FUSE_SECURITY_CTX);
 
 export interface SessionOptions {
   readonly sys: Pick<Sys, 'mem'>;
@@ -81,6 +85,8 @@ export class FuseSession implements Disposable {
   #epoch = 0;
   #inFlight = 0;
   #journal: SessionJournal | null = null;
+  /** The request of INIT behind its header. */
+  #initRequest = new Uint8Array(0);
 
   /** @throws RangeError for `maxPages` or `maxOperations` out of range */
   constructor(options: SessionOptions) {
@@ -99,7 +105,7 @@ export class FuseSession implements Disposable {
     this.#log = log;
     this.#negotiation = new Negotiation({
       maxPages,
-      readdirplus: options.readdirplus ?? true,
+      features: options.readdirplus === false ? { ...fs.features, readdirplus: false } : (fs.features ?? {}),
       invalidation: options.invalidation ?? 'auto',
       flagsLo: (hooks.initFlagsLo ?? 0) | lockFlags(fs),
       flagsHi: hooks.initFlagsHi ?? 0,
@@ -277,9 +283,7 @@ export class FuseSession implements Disposable {
       return journal !== null;
     }
     const { init } = journal;
-    const view = new DataView(init.buffer);
-    const agreed = this.#negotiation;
-    if (init.length < FuseInitIn.flags2.offset || agreed.take(view, 0, init.length) < P.REPLY_BYTES[P.REPLY_INIT]!) {
+    if (!this.#agreeAgain(init)) {
       return false;
     }
     const result = this.#context.fs.restore?.() ?? -EOPNOTSUPP;
@@ -287,11 +291,56 @@ export class FuseSession implements Disposable {
       this.#log.error('fuse: the session is lost', { errno: -result });
       return false;
     }
-    this.#context.setxattrExt = (agreed.flagsLo & FUSE_SETXATTR_EXT) !== 0;
-    this.#initialised = true;
+    this.#goOn(init);
+    return true;
+  }
+
+  /** What another host has to know of the session; null: INIT is not done. */
+  get state(): SessionState | null {
+    const { flagsLo, flagsHi, maxPages } = this.#negotiation;
+    return this.#initialised ? { init: this.#initRequest, flagsLo, flagsHi, maxPages } : null;
+  }
+
+  /** Whether a session of another host could go on here; asked behind a reset. @returns 0, or -EPROTO: other options were agreed */
+  fits(state: SessionState): number {
+    const agreed = this.#negotiation;
+    if (
+      this.#agreeAgain(state.init) &&
+      agreed.flagsLo === state.flagsLo &&
+      agreed.flagsHi === state.flagsHi &&
+      agreed.maxPages === state.maxPages
+    ) {
+      return 0;
+    }
+    this.#log.error('fuse: the session was agreed with other options than these', {
+      theirs: [state.flagsLo, state.flagsHi, state.maxPages].join(' '),
+      ours: [agreed.flagsLo, agreed.flagsHi, agreed.maxPages].join(' '),
+    });
+    return -EPROTO;
+  }
+
+  /** Goes on with a session that fits; its Filesystem has all of it. A journal is open where one is kept. */
+  takeOver({ init }: SessionState): void {
+    this.#journal?.begin(init);
+    this.#goOn(init);
+  }
+
+  /** @param init - a request of INIT behind its header @returns false when no session comes of it */
+  #agreeAgain(init: Uint8Array): boolean {
+    const view = new DataView(init.buffer, init.byteOffset, init.length);
+    return (
+      init.length >= FuseInitIn.flags2.offset &&
+      this.#negotiation.take(view, 0, init.length) >= P.REPLY_BYTES[P.REPLY_INIT]!
+    );
+  }
+
+  /** A session that began elsewhere is this one's. */
+  #goOn(init: Uint8Array): void {
+    const agreed = this.#negotiation;
+    this.#initRequest = init.slice();
+    this.#agree();
     this.#live = true;
     this.#hooks.initialised?.(agreed.offeredLo, agreed.offeredHi);
-    return true;
   }
 
   /** Leaves the journal as it is: what follows is not of its session. A reset comes next. */
@@ -514,13 +563,12 @@ export class FuseSession implements Disposable {
     }
     this.#epoch++;
     this.#initialised = false;
-    this.#journal?.end();
     op.epoch = this.#epoch;
     this.#dropMappings(op, () => this.#initFilesystem(op, body));
   }
 
   #initFilesystem(op: OperationRecord, body: number): void {
-    this.#destroyFilesystem();
+    this.#endSession();
     if (body < P.REPLY_BYTES[P.REPLY_INIT]!) {
       this.#negotiation.putMajor(op.view, P.OUT_HEADER);
       this.#succeed(op, body);
@@ -544,10 +592,10 @@ export class FuseSession implements Disposable {
       return;
     }
     const agreed = this.#negotiation;
-    this.#context.setxattrExt = (agreed.flagsLo & FUSE_SETXATTR_EXT) !== 0;
-    this.#initialised = true;
+    this.#agree();
     const init = REQUEST + P.IN_HEADER;
-    this.#journal?.begin(op.u8.subarray(init, op.end));
+    this.#initRequest = op.u8.slice(init, op.end);
+    this.#journal?.begin(this.#initRequest);
     agreed.put(op.view, REQUEST + P.IN_HEADER, P.OUT_HEADER);
     this.#hooks.initialised?.(agreed.offeredLo, agreed.offeredHi);
     this.#log.info('fuse: session', {
@@ -558,14 +606,22 @@ export class FuseSession implements Disposable {
     this.#succeed(op, P.REPLY_BYTES[P.REPLY_INIT]!);
   }
 
+  /** Requests are served by what was negotiated from now on. */
+  #agree(): void {
+    const { flagsLo, flagsHi } = this.#negotiation;
+    this.#context.setxattrExt = (flagsLo & FUSE_SETXATTR_EXT) !== 0;
+    this.#context.securityContexts = (flagsHi & SECURITY_CTX_HI) !== 0;
+    this.#initialised = true;
+    this.#context.fs.initialised?.(flagsLo, flagsHi);
+  }
+
   /** DESTROY: mappings, then inodes, then the reply. */
   #destroy(op: OperationRecord): void {
     this.#epoch++;
     this.#initialised = false;
-    this.#journal?.end();
     op.epoch = this.#epoch;
     this.#dropMappings(op, () => {
-      this.#destroyFilesystem();
+      this.#endSession();
       this.#succeed(op, 0);
     });
   }
@@ -594,6 +650,12 @@ export class FuseSession implements Disposable {
         then();
       }
     });
+  }
+
+  /** In the journal last: a process that goes on in the middle of it finds what is still to be ended. */
+  #endSession(): void {
+    this.#destroyFilesystem();
+    this.#journal?.end();
   }
 
   #destroyFilesystem(): void {

@@ -2,8 +2,8 @@ import { mockSys } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import type { RequestEncoder } from '../src/client/index.ts';
 import * as C from '../src/constants.ts';
-import type { TestClient } from '../src/testing/index.ts';
-import { connect, hex, toHex } from './harness.ts';
+import { TestClient } from '../src/testing/index.ts';
+import { connect, hex, sys, toHex } from './harness.ts';
 import type { RecordingFilesystem } from './recording-filesystem.ts';
 
 const ENOENT = 2;
@@ -313,13 +313,13 @@ describe('bad requests', () => {
       }
     });
 
-    it('offsets, sizes and lengths that are not safe: EINVAL', () => {
+    it('offsets, sizes and lengths that are not safe: EINVAL, or EFBIG of WRITE and FALLOCATE', () => {
       for (const value of UNSAFE) {
         refuses(raw(C.FUSE_SETATTR, `08000000 00000000 ${ZERO} ${value} ${'00'.repeat(64)}`), EINVAL);
         refuses(raw(C.FUSE_READ, `${ZERO} ${value} 08000000 00000000 ${ZERO} ${ZERO}`), EINVAL);
-        refuses(raw(C.FUSE_WRITE, `${ZERO} ${value} 00000000 00000000 ${ZERO} ${ZERO}`), EINVAL);
-        refuses(raw(C.FUSE_FALLOCATE, `${ZERO} ${value} 0100000000000000 ${ZERO}`), EINVAL);
-        refuses(raw(C.FUSE_FALLOCATE, `${ZERO} ${ZERO} ${value} ${ZERO}`), EINVAL);
+        refuses(raw(C.FUSE_WRITE, `${ZERO} ${value} 00000000 00000000 ${ZERO} ${ZERO}`), EFBIG);
+        refuses(raw(C.FUSE_FALLOCATE, `${ZERO} ${value} 0100000000000000 ${ZERO}`), EFBIG);
+        refuses(raw(C.FUSE_FALLOCATE, `${ZERO} ${ZERO} ${value} ${ZERO}`), EFBIG);
         refuses(raw(C.FUSE_LSEEK, `${ZERO} ${value} 03000000 00000000`), EINVAL);
         for (const at of [1, 4, 5]) {
           const words = new Array(7).fill(ZERO);
@@ -410,6 +410,29 @@ describe('bad requests', () => {
     });
   });
 
+  describe('IOCTL', () => {
+    const ioctl = (flags: string, inSize: string, outSize: string, data = ''): Make =>
+      raw(C.FUSE_IOCTL, `${ZERO} ${flags} 01668040 ${ZERO} ${inSize} ${outSize} ${data}`);
+    it('sizes that are not those of what follows, or of any ioctl', () => {
+      refuses(ioctl('00000000', '04000000', '00000000'), EINVAL);
+      refuses(ioctl('00000000', '00000000', '00000000', '00000000'), EINVAL);
+      refuses(ioctl('00000000', 'ffffffff', '00000000', '00000000'), EINVAL);
+      refuses(ioctl('00000000', '00000000', '01800000'), EINVAL);
+    });
+    it('an answer for which there is no room', () => {
+      const one = request.ioctl(1, 1, 0x8008_6601, new Uint8Array(0), 8);
+      one.room -= 1;
+      expect(client.call(one).error).to.equal(5);
+      expect(fs.take()).to.deep.equal([]);
+    });
+    it('structures of other widths', () => {
+      for (const flags of ['01000000', '02000000', '20000000']) refuses(ioctl(flags, '00000000', '00000000'), 25);
+    });
+    it('a handle above 2^53', () => {
+      refuses(raw(C.FUSE_IOCTL, `0000000000002000 00000000 01668040 ${ZERO} 00000000 00000000`), 9);
+    });
+  });
+
   describe('extensions', () => {
     const mkdir = (extlen: number, extension: string): Make => {
       return (r) => {
@@ -438,6 +461,25 @@ describe('bad requests', () => {
       refuses(mkdir(1, '08000000 1f000000'), EOPNOTSUPP);
       expect(client.call(mkdir(3, '08000000 00000000 10000000 20000000 01000000 2a000000')(request)).error).to.equal(0);
       expect(fs.op!.supplementaryGroup).to.equal(42);
+    });
+    it('a security context that does not fit, where one was agreed', () => {
+      Object.defineProperty(fs, 'features', { value: { securityContexts: true } });
+      client[Symbol.dispose]();
+      client = new TestClient({ sys, fs });
+      client.init();
+      fs.take();
+      const name = '61006262 00000000';
+      fs.answers['mkdir'] = (op) => (op.entry.nodeid = 2);
+      expect(client.call(mkdir(3, `18000000 01000000 02000000 00000000 ${name}`)(request)).error).to.equal(0);
+      fs.take();
+      refuses(mkdir(3, `18000000 02000000 02000000 00000000 ${name}`), EINVAL);
+      refuses(mkdir(3, `18000000 01000000 07000000 00000000 ${name}`), EINVAL);
+      refuses(mkdir(3, `18000000 01000000 ffffffff 00000000 ${name}`), EINVAL);
+      refuses(mkdir(3, `18000000 01000000 02000000 00000000 61616161 61616161`), EINVAL);
+      refuses(mkdir(3, `18000000 01000000 02000000 00000000 00616161 61616161`), EINVAL);
+      refuses(mkdir(1, '08000000 01000000'), EINVAL);
+      const twice = `18000000 01000000 02000000 00000000 ${name}`;
+      refuses(mkdir(6, `${twice} ${twice}`), EINVAL);
     });
     it('bad ones behind SYMLINK and TMPFILE', () => {
       for (const [opcode, body] of [

@@ -2,7 +2,7 @@ import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { RequestEncoder } from '../src/client/index.ts';
 import * as C from '../src/constants.ts';
-import { FuseSession, type Operation, PENDING, type SessionHooks } from '../src/index.ts';
+import { FuseSession, type Operation, PENDING, type SessionFeatures, type SessionHooks } from '../src/index.ts';
 import { TestClient } from '../src/testing/index.ts';
 import { connect, sys, toHex } from './harness.ts';
 import { RecordingFilesystem } from './recording-filesystem.ts';
@@ -51,6 +51,36 @@ describe('INIT', () => {
       client[Symbol.dispose]();
     }
     leaks.check();
+  });
+
+  it('agrees what the Filesystem wants, and tells it', () => {
+    const { client, fs } = open();
+    const wanted: readonly [SessionFeatures, lo: number, hi: number][] = [
+      [{}, FLAGS, FLAGS2],
+      [{ killprivV2: false }, FLAGS & ~C.FUSE_HANDLE_KILLPRIV_V2, FLAGS2],
+      [{ readdirplus: false }, FLAGS & ~(C.FUSE_DO_READDIRPLUS | C.FUSE_READDIRPLUS_AUTO), FLAGS2],
+      [{ writebackCache: true }, FLAGS | C.FUSE_WRITEBACK_CACHE, FLAGS2],
+      [{ posixAcl: true }, FLAGS | C.FUSE_POSIX_ACL | C.FUSE_DONT_MASK, FLAGS2],
+      [{ submounts: true }, FLAGS | C.FUSE_SUBMOUNTS, FLAGS2],
+      [{ securityContexts: true }, FLAGS, FLAGS2 | C.flags2(C.FUSE_SECURITY_CTX)],
+      [{ directIoMmap: true }, FLAGS, FLAGS2 | C.flags2(C.FUSE_DIRECT_IO_ALLOW_MMAP)],
+    ];
+    for (const [features, flagsLo, flagsHi] of wanted) {
+      using other = new TestClient({ sys, fs: Object.assign(fs, { features }) });
+      expect(other.init().readInit(), JSON.stringify(features)).to.include({ flagsLo, flagsHi });
+      expect(fs.agreed).to.deep.equal([flagsLo, flagsHi]);
+    }
+    client.init();
+  });
+
+  it('agrees access lists with all that they need, or not at all', () => {
+    const { fs } = open();
+    Object.assign(fs, { features: { posixAcl: true } });
+    using client = new TestClient({ sys, fs });
+    for (const missing of [C.FUSE_POSIX_ACL, C.FUSE_DONT_MASK, C.FUSE_SETXATTR_EXT]) {
+      const reply = client.call(client.request.init({ flagsLo: 0x7fff_fffb & ~missing }));
+      expect(reply.readInit().flagsLo & (C.FUSE_POSIX_ACL | C.FUSE_DONT_MASK)).to.equal(0);
+    }
   });
 
   it('as Linux 7.3 sends it gives 80 bytes with everything agreed', () => {

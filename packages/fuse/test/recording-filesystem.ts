@@ -1,6 +1,16 @@
 /** A Filesystem that notes each call and answers what the test says. */
 import type { Address } from '@oriel/sys';
-import type { DirSink, Filesystem, IoVector, MapInfo, Name, Operation, SetAttr, StatfsOut } from '../src/index.ts';
+import type {
+  DirSink,
+  Filesystem,
+  IoVector,
+  MapInfo,
+  Name,
+  Operation,
+  SetAttr,
+  StatfsOut,
+  StatxOut,
+} from '../src/index.ts';
 
 /** What a call looked like: numbers and names as given. */
 export type Call = readonly [method: string, ...args: unknown[]];
@@ -14,6 +24,8 @@ const ok = (): number => 0;
 export class RecordingFilesystem implements Filesystem {
   readonly calls: Call[] = [];
   answers: Record<string, Answer> = {};
+  /** What `initialised` was told. */
+  agreed: readonly [number, number] = [0, 0];
   /** The operation of the latest call. */
   op: Operation | undefined;
 
@@ -31,6 +43,15 @@ export class RecordingFilesystem implements Filesystem {
   }
   getattr(op: Operation, nodeid: number, fh: number): number {
     return this.#answer('getattr', op, nodeid, fh);
+  }
+  statx(op: Operation, nodeid: number, fh: number, out: StatxOut): number {
+    return this.#answer('statx', op, nodeid, fh, out);
+  }
+  ioctl(op: Operation, ...args: [number, number, number, Address, number, Address, number]): number {
+    return this.#answer('ioctl', op, ...args);
+  }
+  initialised(flagsLo: number, flagsHi: number): void {
+    this.agreed = [flagsLo, flagsHi];
   }
   setattr(op: Operation, nodeid: number, change: SetAttr): number {
     return this.#answer('setattr', op, nodeid, { ...change });

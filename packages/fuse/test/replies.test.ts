@@ -3,7 +3,7 @@ import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import type { RequestEncoder } from '../src/client/index.ts';
 import * as C from '../src/constants.ts';
-import type { DirSink, IoVector, Operation, StatfsOut } from '../src/index.ts';
+import type { DirSink, IoVector, Operation, StatfsOut, StatxOut } from '../src/index.ts';
 import type { TestClient } from '../src/testing/index.ts';
 import { connect, toHex } from './harness.ts';
 import { fillAttributes, fillEntry, type RecordingFilesystem } from './recording-filesystem.ts';
@@ -39,6 +39,56 @@ describe('replies', () => {
   afterEach(() => {
     client[Symbol.dispose]();
     leaks.check();
+  });
+
+  it('STATX: attributes and more, 304 bytes', () => {
+    fs.answers['statx'] = (op, _nodeid: number, _fh: number, out: StatxOut) => {
+      fillAttributes(op);
+      return (
+        Object.assign(out, {
+          mask: 0xfff,
+          attributesLo: 0x10,
+          attributesHi: 0x20,
+          attributesMaskLo: 0x30,
+          attributesMaskHi: 0x40,
+          btime: -2,
+          btimeNs: 5,
+          devMajor: 8,
+          devMinor: 9,
+        }) && 0
+      );
+    };
+    expect(client.call(request.statx(1)).error).to.equal(0);
+    expect(client.message.written).to.equal(304);
+    expect(reply(client)).to.equal(
+      plain(`30010000 00000000 ${UNIQUE} 3c00000000000000 80b2e60e 00000000 ${'00'.repeat(16)}
+        ff0f0000 00100000 1000000020000000 03000000 e8030000 feffffff a4810000 efcdab8998badcfe
+        ffffffffffff1f00 0100000010000000 3000000040000000
+        ffffffffffffffff 01000000 00000000 feffffffffffffff 05000000 00000000
+        0000000001000000 ffc99a3b 00000000 00f1536500000000 02000000 00000000
+        bc0a0000 45230100 08000000 09000000 ${'00'.repeat(112)}`),
+    );
+  });
+
+  it('STATX tells the size that a window corrects', () => {
+    const { client: other, fs: files } = connect({
+      hooks: { attributes: (nodeid, attr) => Boolean(Object.assign(attr, { size: nodeid * 100 })) },
+    });
+    files.answers['statx'] = fillAttributes;
+    expect(other.call(other.request.statx(7)).readStatx().attr.size).to.equal(700);
+    other[Symbol.dispose]();
+  });
+
+  it('IOCTL: a header, a result of 0 and the answer', () => {
+    fs.answers['ioctl'] = (op, ...args: unknown[]) => {
+      op.bytes(args[5] as number, 8).set(Buffer.from('answer'));
+      return 6;
+    };
+    const asked = client.call(request.ioctl(1, 1, 0x8008_6601, new Uint8Array(0), 8));
+    expect(asked.readIoctl()).to.deep.equal({ result: 0, data: Buffer.from('answer') });
+    expect(reply(client)).to.equal(plain(`26000000 00000000 ${UNIQUE} ${'00'.repeat(16)} 616e73776572`));
+    fs.answers['ioctl'] = () => -25;
+    expect(client.call(request.ioctl(1, 1, 0x1234, new Uint8Array(4), 0)).error).to.equal(25);
   });
 
   const entryLike: readonly [string, string, (r: RequestEncoder) => RequestEncoder][] = [

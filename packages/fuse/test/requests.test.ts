@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { RequestEncoder } from '../src/client/index.ts';
 import * as C from '../src/constants.ts';
 import type { DirSink, IoVector } from '../src/index.ts';
-import type { TestClient } from '../src/testing/index.ts';
-import { connect, toHex } from './harness.ts';
+import { TestClient } from '../src/testing/index.ts';
+import { connect, sys, toHex } from './harness.ts';
 import type { RecordingFilesystem } from './recording-filesystem.ts';
 
 type Make = (r: RequestEncoder) => RequestEncoder;
@@ -13,6 +13,21 @@ const GOLDEN: readonly [name: string, opcode: number, make: Make, body: string, 
   ['LOOKUP', 1, (r) => r.lookup(9, 'abc'), '61626300', ['lookup', 9, 'abc']],
   ['GETATTR without a handle', 3, (r) => r.getattr(9), '00000000000000000000000000000000', ['getattr', 9, -1]],
   ['GETATTR with one', 3, (r) => r.getattr(9, 5), '01000000000000000500000000000000', ['getattr', 9, 5]],
+  ['STATX without a handle', 52, (r) => r.statx(9), `${'00'.repeat(20)}ff0f0000`, ['statx', 9, -1]],
+  [
+    'STATX with one',
+    52,
+    (r) => r.statx(9, 5, 0x800),
+    `01000000000000000500000000000000${'00'.repeat(4)}00080000`,
+    ['statx', 9, 5],
+  ],
+  [
+    'IOCTL',
+    39,
+    (r) => r.ioctl(9, 5, 0x4008_6602, Buffer.from('abcdefgh'), 0, 0x10),
+    '0500000000000000 10000000 02660840 0000000000000000 08000000 00000000 6162636465666768',
+    ['ioctl', 9, 5, 0x4008_6602],
+  ],
   ['READLINK', 5, (r) => r.readlink(9), '', ['readlink', 9]],
   ['SYMLINK', 6, (r) => r.symlink(9, 'n', '/a/b'), '6e002f612f6200', ['symlink', 9, 'n', '/a/b']],
   [
@@ -237,6 +252,32 @@ describe('requests', () => {
     expect(room).to.equal(1 << 20);
   });
 
+  it('creating ones bring a label where that was agreed', () => {
+    const label = { name: 'security.selinux', value: Buffer.from('a_u:b_r:c_t:s0\0') };
+    request.security = label;
+    fs.answers['mkdir'] = fs.answers['symlink'] = (op) => (op.entry.nodeid = 2);
+    expect(client.call(request.mkdir(1, 'abc', 0o755)).error, 'not agreed').to.equal(95);
+    Object.defineProperty(fs, 'features', { value: { securityContexts: true } });
+    using labelled = new TestClient({ sys, fs });
+    expect(labelled.init().readInit().flagsHi & C.flags2(C.FUSE_SECURITY_CTX)).not.to.equal(0);
+    let seen: unknown[] = [];
+    fs.answers['mkdir'] = fs.answers['symlink'] = (op) => {
+      const { security } = op;
+      seen = security === null ? [] : [security.name.key(), Buffer.from(op.bytes(security.value, security.size))];
+      return (op.entry.nodeid = 2);
+    };
+    labelled.request.security = label;
+    labelled.request.supplementaryGroup = 42;
+    const one = labelled.request.mkdir(1, 'abc', 0o755);
+    expect(one.bytes[36]).to.equal((8 + 8 + 17 + 15 + 16) / 8);
+    expect(labelled.call(one).error).to.equal(0);
+    expect(seen).to.deep.equal([label.name, label.value]);
+    expect(fs.op!.supplementaryGroup).to.equal(42);
+    labelled.request.security = null;
+    expect(labelled.call(labelled.request.symlink(1, 'abc', 'x')).error).to.equal(0);
+    expect(seen).to.deep.equal([]);
+  });
+
   it('SETXATTR in both forms', () => {
     let value = '';
     fs.answers['setxattr'] = (op, ...args: unknown[]) => {
@@ -323,7 +364,7 @@ describe('requests', () => {
   });
 
   it('not served give ENOSYS', () => {
-    for (const opcode of [0, 7, 31, 32, 33, 34, 37, 39, 40, 41, 52, 54, 63, 64, 4096, 0xffff_ffff]) {
+    for (const opcode of [0, 7, 31, 32, 33, 34, 37, 40, 41, 54, 63, 64, 4096, 0xffff_ffff]) {
       expect(client.call(request.raw(opcode, 1, new Uint8Array(48), 1000)).error, `opcode ${opcode}`).to.equal(38);
     }
     expect(fs.take()).to.deep.equal([]);
@@ -331,12 +372,24 @@ describe('requests', () => {
   });
 
   it('without a method give ENOSYS', () => {
-    const methods = ['tmpfile', 'copyFileRange', 'syncfs', 'getxattr', 'setxattr', 'listxattr', 'removexattr'];
+    const methods = [
+      'statx',
+      'ioctl',
+      'tmpfile',
+      'copyFileRange',
+      'syncfs',
+      'getxattr',
+      'setxattr',
+      'listxattr',
+      'removexattr',
+    ];
     for (const method of methods) {
       Object.defineProperty(fs, method, { value: undefined });
     }
     const from = { nodeid: 1, fh: 1, offset: 0 };
     const makes: Make[] = [
+      (r) => r.statx(1),
+      (r) => r.ioctl(1, 1, 0x8008_6601, new Uint8Array(0), 8),
       (r) => r.tmpfile(1, 0, 0),
       (r) => r.copyFileRange(from, from, 1),
       (r) => r.copyFileRange(from, from, 1, false),

@@ -8,15 +8,18 @@ import { Complaints } from './complaints.ts';
 import { ConfigSpace } from './config.ts';
 import { Capsets } from './contexts/capsets.ts';
 import { Contexts } from './contexts/contexts.ts';
+import { putMapInfo } from './control/blob-commands.ts';
 import { COMMANDS } from './control/commands.ts';
 import { handleCursor } from './control/cursor-commands.ts';
-import { type Gpu, PENDING } from './control/gpu.ts';
+import { PENDING } from './control/gpu.ts';
 import type { Request } from './control/request.ts';
 import { RequestBuffer } from './control/request-buffer.ts';
 import { Requests } from './control/requests.ts';
+import { dropResource } from './control/resource-commands.ts';
 import { Turns } from './control/turns.ts';
 import { gpuChannel, publish } from './diagnostics.ts';
 import type { DisplaySink } from './display/sink.ts';
+import { GpuError } from './errors.ts';
 import { blobAlignmentFor, offeredFeatures } from './features.ts';
 import { forAll } from './for-all.ts';
 import { BlobMappings } from './mapping/blob-mappings.ts';
@@ -30,6 +33,7 @@ import {
   VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
   VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
   VIRTIO_GPU_RESP_ERR_UNSPEC,
+  VIRTIO_GPU_RESP_OK_MAP_INFO,
   VIRTIO_GPU_RESP_OK_NODATA,
   VIRTIO_GPU_SHM_ID_HOST_VISIBLE,
   VIRTIO_ID_GPU,
@@ -38,6 +42,10 @@ import type { Renderer } from './render/renderer.ts';
 import { ResourceTable } from './resources/table.ts';
 import { Displays } from './scanouts/displays.ts';
 import type { GpuStats } from './stats.ts';
+import type { KnownAnswer } from './survival/answers.ts';
+import type { Remaking } from './survival/remaking.ts';
+import type { RestoreGpu } from './survival/restore.ts';
+import { Survival } from './survival/survival.ts';
 
 const QUEUES = 2;
 /** How long mapping requests wait before they are tried again, ms. */
@@ -45,7 +53,7 @@ const RESUME_MS = 20;
 /** Errors begin here. */
 const FIRST_ERROR = VIRTIO_GPU_RESP_ERR_UNSPEC;
 
-export class GpuDevice implements VirtioDevice, Gpu {
+export class GpuDevice implements VirtioDevice, RestoreGpu {
   readonly name = 'gpu';
   readonly deviceId = VIRTIO_ID_GPU;
   readonly queueCount = QUEUES;
@@ -64,8 +72,11 @@ export class GpuDevice implements VirtioDevice, Gpu {
   readonly mappings: BlobMappings;
   readonly renderer: Renderer | null;
   readonly buffer = new RequestBuffer();
+  readonly stateBytes?: number;
+  remaking: Remaking | null = null;
   readonly #space: ConfigSpace;
   readonly #requests: Requests;
+  readonly #survival: Survival;
   readonly #turns: Turns;
   #host: DeviceHost | null = null;
   #resuming = false;
@@ -80,6 +91,7 @@ export class GpuDevice implements VirtioDevice, Gpu {
     this.log = options.log ?? silentLogger;
     this.complaints = new Complaints(this.log, sys.loop);
     this.maxQueueSize = settings.queueSize;
+    if (settings.stateBytes > 0) this.stateBytes = settings.stateBytes;
     this.renderer = options.renderer ?? null;
     this.displays = new Displays({ sys, log: this.log, outputs: settings.outputs, sink: options.sink ?? null });
     this.capsets = new Capsets(contextTypes);
@@ -94,12 +106,18 @@ export class GpuDevice implements VirtioDevice, Gpu {
       complaints: this.complaints,
       maxMappings: settings.maxMappings,
       onDue: () => this.#resumeLater(),
+      onAsk: (resource, shmOffset) => this.#survival.mappingAsked(resource, shmOffset),
     });
     this.#requests = new Requests(QUEUES, this.complaints);
+    this.#survival = new Survival(this, this.#requests, this.log);
     this.#turns = new Turns({
       clock: sys.loop,
       requests: this.#requests,
-      take: (index, chain) => this.#take(index, chain),
+      take: (index, chain) => {
+        this.#take(index, chain);
+        this.buffer.trim();
+      },
+      none: (index) => this.#survival.settle(index),
       budget: settings.queueSize,
     });
     this.shmRegions = hostVisible > 0 ? [{ shmid: VIRTIO_GPU_SHM_ID_HOST_VISIBLE, size: hostVisible }] : [];
@@ -148,6 +166,7 @@ export class GpuDevice implements VirtioDevice, Gpu {
    */
   setOutputs(sizes: readonly OutputSize[]): void {
     if (!this.displays.setOutputs(sizes)) return;
+    this.#survival.outputsSet(sizes);
     this.#space.raise(VIRTIO_GPU_EVENT_DISPLAY);
     this.#host?.configChanged();
   }
@@ -178,11 +197,30 @@ export class GpuDevice implements VirtioDevice, Gpu {
     this.displays.openChannel(socket, this.host.loop);
   }
 
+  /** @returns false when the session of the process before is lost */
+  restore(): boolean {
+    if (!this.#survival.restore(this.host)) {
+      this.reset();
+      return false;
+    }
+    const outputs = this.#survival.takeOutputs();
+    // Not in the middle of the front-end's start.
+    if (outputs !== null) this.host.loop.defer(() => this.#plugAgain(outputs));
+    return true;
+  }
+
   startQueue(index: number, queue: DeviceQueue, fresh: boolean): void {
+    this.#survival.open(this.host);
     this.#requests.start(index, queue, fresh);
-    if (index !== CONTROL_QUEUE) return;
-    this.mappings.resume();
-    this.contexts.resume();
+    if (index === CONTROL_QUEUE) {
+      this.mappings.resume();
+      this.contexts.resume();
+    }
+    if (!fresh) this.#takeKept(index, queue);
+  }
+
+  save(): void {
+    this.#survival.save();
   }
 
   process(index: number, budget: number): boolean {
@@ -195,6 +233,7 @@ export class GpuDevice implements VirtioDevice, Gpu {
   }
 
   reset(): void {
+    const dropped = this.#survival.close();
     this.#requests.clear();
     this.#turns.reset();
     this.#space.reset();
@@ -203,6 +242,7 @@ export class GpuDevice implements VirtioDevice, Gpu {
         () => this.displays.reset(),
         () => this.contexts.clear(),
         () => this.mappings.clear(),
+        () => forAll(dropped, (resource) => this.mappings.retire(resource)),
         () => this.resources.clear((resource) => this.mappings.retire(resource)),
       ],
       (end) => end(),
@@ -235,6 +275,12 @@ export class GpuDevice implements VirtioDevice, Gpu {
       request.replyLength = 0;
     }
     if (gpuChannel.hasSubscribers) publish({ type: 'finished', command: commandName(request.type), status });
+    this.#survival.finished(request, status);
+    this.#settle(request, serial, status);
+  }
+
+  /** Answers when the fence is reached. */
+  #settle(request: Request, serial: number, status: number): void {
     const context = request.fenced && status < FIRST_ERROR ? this.contexts.get(request.ctxId) : null;
     if (context === null) {
       this.#requests.over(request);
@@ -258,30 +304,73 @@ export class GpuDevice implements VirtioDevice, Gpu {
   }
 
   /** Handles one chain. */
-  #take(index: number, chain: Chain): void {
+  #take(index: number, chain: Chain, again = chain.again): void {
+    if (!again) this.#survival.settle(index);
     const length = this.buffer.load(chain);
-    const request = this.#requests.open(chain, this.buffer.view, Math.max(length, 0));
+    const request = this.#requests.open(chain, this.buffer.view, Math.max(length, 0), again);
     const { serial } = request;
     this.#commands++;
+    const known = again ? this.#survival.answerOf(request) : null;
+    if (known !== null) {
+      this.#answerAgain(request, known);
+      return;
+    }
     const status = length === chain.readBytes ? this.#handle(index, request) : VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-    this.buffer.trim();
     if (gpuChannel.hasSubscribers) {
       const { type, ctxId, fenced } = request;
       publish({ type: 'command', command: commandName(type), ctxId, fenced, status });
     }
     if (request.serial !== serial) return;
+    if (status === PENDING) this.#survival.pending(request);
     if (request.fenced) this.#requests.line(request);
     if (status !== PENDING) this.finish(request, serial, status);
+  }
+
+  /** The displays of a process before: the guest is told, since it may not have looked since. */
+  #plugAgain(outputs: readonly OutputSize[]): void {
+    if (this.#host === null || this.displays.hasChannel) return;
+    try {
+      this.setOutputs(outputs);
+    } catch (error) {
+      if (!(error instanceof GpuError)) throw error;
+      this.log.warn(`gpu: the displays of the process before cannot be: ${error.message}`);
+    }
+  }
+
+  /** Requests that a process before kept when it handed over. */
+  #takeKept(index: number, queue: DeviceQueue): void {
+    this.#requests.beginTurn(queue);
+    for (const head of this.#survival.keptBy(index)) {
+      const chain = queue.takeBack(head);
+      if (chain !== null) this.#take(index, chain, true);
+    }
+    this.#requests.endTurn(queue);
+  }
+
+  /** A process before had carried the request out. */
+  #answerAgain(request: Request, { status, mapInfo }: KnownAnswer): void {
+    request.replyType = status;
+    if (status === VIRTIO_GPU_RESP_OK_MAP_INFO) putMapInfo(request, mapInfo);
+    if (request.fenced) this.#requests.line(request);
+    this.#settle(request, request.serial, status);
   }
 
   /** @returns the type of the reply, or PENDING */
   #handle(index: number, request: Request): number {
     const { view } = this.buffer;
-    if (index !== CONTROL_QUEUE) return handleCursor(this, request, view);
+    if (index !== CONTROL_QUEUE) return this.#handleCursor(request, view);
+    const dropped = this.#survival.takeDropped(request);
+    if (dropped !== undefined) return dropResource(this, request, dropped);
     const command = COMMANDS.get(request.type);
     if (command === undefined || request.length < command.length) return VIRTIO_GPU_RESP_ERR_UNSPEC;
     if (request.fenced && request.ring >= VIRTIO_GPU_MAX_RINGS) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     return command.handle(this, request, view);
+  }
+
+  #handleCursor(request: Request, view: DataView): number {
+    const status = handleCursor(this, request, view);
+    if (status === VIRTIO_GPU_RESP_OK_NODATA) this.#survival.cursorChanged(request, view);
+    return status;
   }
 
   /**

@@ -35,6 +35,13 @@ export interface GpuDeviceOptions {
   /** Largest ring accepted, a power of two from 16; default 256. */
   readonly queueSize?: number;
   readonly log?: Logger;
+  /**
+   * Keep what another process needs to go on with the session, where the server gives memory for it (`serve`'s `survive`): see
+   * docs/design/survival.md. Default false.
+   */
+  readonly survive?: boolean;
+  /** Bytes of that memory, from 64 KiB; a session that wants more ends with the process. Default 8 MiB. */
+  readonly stateBytes?: number;
 }
 
 /** Options with their defaults. */
@@ -48,6 +55,8 @@ export interface GpuSettings {
   readonly maxContexts: number;
   readonly maxMappings: number;
   readonly queueSize: number;
+  /** 0: nothing outlives the process. */
+  readonly stateBytes: number;
 }
 
 const DEFAULT_OUTPUT: OutputSize = { width: 1280, height: 800 };
@@ -55,6 +64,8 @@ const DEFAULT_MAX_HOSTMEM = 256 * 1024 * 1024;
 const DEFAULT_MAX_RESOURCES = 16384;
 const DEFAULT_MAX_CONTEXTS = 256;
 const DEFAULT_QUEUE_SIZE = 256;
+const DEFAULT_STATE_BYTES = 8 * 1024 * 1024;
+const LEAST_STATE_BYTES = 64 * 1024;
 const LEAST_QUEUE_SIZE = 16;
 const MOST_QUEUE_SIZE = 32768;
 
@@ -72,6 +83,7 @@ export function checkOptions(options: GpuDeviceOptions): GpuSettings {
     sys,
     hostVisible,
     queueSize,
+    stateBytes: options.survive === true ? stateBytes(options.stateBytes) : 0,
     outputs: options.outputs ?? [DEFAULT_OUTPUT],
     contextTypes: options.contextTypes ?? [],
     maxHostmem: count('maxHostmem', options.maxHostmem ?? DEFAULT_MAX_HOSTMEM),
@@ -80,6 +92,13 @@ export function checkOptions(options: GpuDeviceOptions): GpuSettings {
     maxMappings:
       options.maxMappings === undefined ? Number.MAX_SAFE_INTEGER : count('maxMappings', options.maxMappings),
   };
+}
+
+function stateBytes(bytes = DEFAULT_STATE_BYTES): number {
+  if (!Number.isSafeInteger(bytes) || bytes < LEAST_STATE_BYTES || bytes % 4 !== 0) {
+    throw new GpuError('ERR_GPU_OPTION', `stateBytes ${bytes}, want a multiple of 4 from ${LEAST_STATE_BYTES}`);
+  }
+  return bytes;
 }
 
 function count(name: string, value: number): number {

@@ -10,6 +10,7 @@ export * from './constants/fcntl.ts';
 export * from './constants/file.ts';
 export * from './constants/kvm.ts';
 export * from './constants/memory.ts';
+export * from './constants/sandbox.ts';
 export * from './constants/socket.ts';
 export { errnoName, errnoNumber } from './errno-name.ts';
 export type { EventLoop, HelperThreads, LoopOptions, LoopTimer, Offload, Watch, WatchHandler } from './event-loop.ts';
@@ -24,7 +25,7 @@ export {
 export { FanotifyEvent, FanotifyRange, FanotifyResponse } from './fanotify-layouts.ts';
 export { Fd } from './fd.ts';
 export { mappedBytesBehind, nameInMaps } from './file-mappings.ts';
-export { SYS, type SyscallName } from './koffi/numbers.ts';
+export { SYS, type SyscallName, syscallNumbers } from './koffi/numbers.ts';
 export { openSys } from './koffi/open.ts';
 export {
   KvmMemoryFault,
@@ -35,13 +36,28 @@ export {
   KvmUserspaceMemoryRegion,
   KvmVcpuEvents,
 } from './kvm-layouts.ts';
-export { FileHandle, FileLock, Iovec, LinuxDirent64, OpenHow, Statfs, Statx, Timespec } from './layouts.ts';
+export {
+  FileHandle,
+  FileLock,
+  Iovec,
+  LandlockPathBeneathAttr,
+  LandlockRulesetAttr,
+  LinuxDirent64,
+  OpenHow,
+  SeccompData,
+  SockFilter,
+  SockFprog,
+  Statfs,
+  Statx,
+  Timespec,
+} from './layouts.ts';
 export { escapeBytes, type Logger, type LogWriter, silentLogger } from './log.ts';
 export { BlockingLoop } from './loop/blocking-loop.ts';
 export type { LoopSys } from './loop/loop-core.ts';
 export { NodeLoop } from './loop/node-loop.ts';
 export { type OffloadOptions, openOffload } from './loop/offload.ts';
 export { Mapping } from './mapping.ts';
+export { type FilterRule, seccompFilter } from './seccomp-filter.ts';
 export type {
   Address,
   Pointer,
@@ -55,6 +71,7 @@ export type {
   SysKvm,
   SysLoop,
   SysMem,
+  SysSandbox,
   SysSocket,
 } from './sys.ts';
 export { check, SysError } from './sys-error.ts';

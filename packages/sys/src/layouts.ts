@@ -41,11 +41,11 @@ export const Statx = struct('statx', {
 export const FileLock = struct('flock', {
   type: U16,
   whence: U16,
-  space: pad(4),
+  pad0: pad(4),
   start: U64,
   len: U64,
   pid: I32,
-  end: pad(4),
+  pad1: pad(4),
 });
 
 /** `struct statfs` (asm-generic/statfs.h, 64-bit), 120 bytes. */
@@ -109,3 +109,26 @@ export const CapHeader = struct('__user_cap_header_struct', { version: U32, pid:
 
 /** Two `struct __user_cap_data_struct` (linux/capability.h), 24 bytes: low 32 capabilities, then high. */
 export const CapData = struct('__user_cap_data_struct', { words: array(U32, 6) });
+
+/** `struct sock_filter` (linux/filter.h), 8 bytes: one instruction of a filter. */
+export const SockFilter = struct('sock_filter', { code: U16, jt: U8, jf: U8, k: U32 });
+
+/** `struct sock_fprog` (linux/filter.h, 64-bit), 16 bytes. */
+export const SockFprog = struct('sock_fprog', { len: U16, pad0: pad(6), filter: U64 });
+
+/** `struct seccomp_data` (linux/seccomp.h), 64 bytes: what a filter sees of a call. */
+export const SeccompData = struct('seccomp_data', { nr: I32, arch: U32, instructionPointer: U64, args: array(U64, 6) });
+
+/** `struct landlock_ruleset_attr` (linux/landlock.h) up to Linux 6.12, 24 bytes; an older kernel takes the first fields. */
+export const LandlockRulesetAttr = struct('landlock_ruleset_attr', {
+  handledAccessFs: U64,
+  handledAccessNet: U64,
+  scoped: U64,
+});
+
+/** `struct landlock_path_beneath_attr` (linux/landlock.h), packed into 12 bytes. */
+export const LandlockPathBeneathAttr = struct(
+  'landlock_path_beneath_attr',
+  { allowedAccess: U64, parentFd: I32 },
+  { packed: true },
+);

@@ -143,6 +143,8 @@ export interface SysFile {
   listxattr(path: Pointer, list: Pointer, size: number): number;
   removexattr(path: Pointer, name: Pointer): number;
   flock(fd: number, operation: number): number;
+  /** ioctl(2) with a structure. @param request - a whole request number: direction, size, type, number */
+  ioctl(fd: number, request: number, argument: Pointer): number;
   /** fcntl(2) with a lock: F_OFD_GETLK, F_OFD_SETLK. @param lock - a `struct flock`; see `FileLock` */
   fcntlLock(fd: number, cmd: number, lock: Pointer): number;
   /**
@@ -226,6 +228,39 @@ export interface SysFanotify {
   gettid(): number;
 }
 
+/**
+ * Giving rights up, for good. Paths are NUL-terminated bytes; 0 stands for NULL. What acts on the calling thread alone says so.
+ */
+export interface SysSandbox {
+  /** @param flags - MS_* */
+  mount(source: Pointer, target: Pointer, type: Pointer, flags: number, data: Pointer): number;
+  /** @param flags - MNT_* */
+  umount2(target: Pointer, flags: number): number;
+  /** Moves every thread of the mount namespace whose root is the old one. */
+  pivotRoot(newRoot: Pointer, putOld: Pointer): number;
+  chdir(path: Pointer): number;
+  chroot(path: Pointer): number;
+  /** This thread's, where the option is a thread's. */
+  prctl(option: number, arg2: number, arg3: number, arg4: number, arg5: number): number;
+  /** This thread's three sets: effective, permitted, inheritable, each as a low and a high word (see `CapData`). */
+  setCapabilities(words: Uint32Array): number;
+  /**
+   * Loads a system call filter; needs CAP_SYS_ADMIN or PR_SET_NO_NEW_PRIVS.
+   * @param filter - `SockFilter` after `SockFilter`: see `seccompFilter`
+   * @param flags - SECCOMP_FILTER_FLAG_TSYNC: for every thread, not only this one
+   * @returns 0, a negative errno, or the id of a thread that has other filters
+   */
+  loadFilter(filter: Uint8Array, flags: number): number;
+  /** @param attr - a `LandlockRulesetAttr` of `size` bytes @returns a descriptor; with 0, 0 and a flag what the kernel can do */
+  landlockCreateRuleset(attr: Pointer, size: number, flags: number): number;
+  /** Adds a `LandlockPathBeneathAttr`. */
+  landlockAddPath(ruleset: number, rule: Pointer): number;
+  /** This thread and those it starts. */
+  landlockRestrictSelf(ruleset: number, flags: number): number;
+  /** wait4(2) for one child: waits until it has ended. @returns its wait status, or a negative errno */
+  waitChild(pid: number): number;
+}
+
 /** All slices: what the koffi implementation offers. */
 export interface Sys {
   readonly mem: SysMem;
@@ -235,6 +270,7 @@ export interface Sys {
   readonly file: SysFile;
   readonly cred: SysCred;
   readonly fanotify: SysFanotify;
+  readonly sandbox: SysSandbox;
   readonly kvm: SysKvm;
   readonly drm: SysDrm;
 }

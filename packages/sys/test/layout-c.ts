@@ -29,6 +29,11 @@ const C_NAMES: Record<string, string | null> = {
   'statx.stxCtimeNsec': 'stx_ctime.tv_nsec',
   'statx.stxMtimeSec': 'stx_mtime.tv_sec',
   'statx.stxMtimeNsec': 'stx_mtime.tv_nsec',
+  'flock.type': 'l_type',
+  'flock.whence': 'l_whence',
+  'flock.start': 'l_start',
+  'flock.len': 'l_len',
+  'flock.pid': 'l_pid',
   'linux_dirent64.dIno': 'd_ino',
   '__user_cap_data_struct.words': null,
   'kvm_run.mmioPhysAddr': 'mmio.phys_addr',
@@ -44,7 +49,7 @@ const C_NAMES: Record<string, string | null> = {
 
 /**
  * `struct linux_dirent64` is in no header for user space; this is getdents64(2). The name is an array without end.
- * `kvm_run.memory_fault` is newer than the headers of some distributions.
+ * `kvm_run.memory_fault` and the whole of `landlock_ruleset_attr` are newer than the headers of some distributions.
  */
 const INCLUDES = `
 #define _GNU_SOURCE
@@ -59,22 +64,30 @@ const INCLUDES = `
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
+#include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/falloc.h>
 #include <linux/fanotify.h>
+#include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/kvm.h>
+#include <linux/landlock.h>
 #include <linux/limits.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
 #include <linux/openat2.h>
+#include <linux/seccomp.h>
 struct linux_dirent64 { uint64_t d_ino; int64_t d_off; unsigned short d_reclen; unsigned char d_type; char d_name[]; };
+#define landlock_ruleset_attr landlock_ruleset_attr_6_12
+struct landlock_ruleset_attr { uint64_t handled_access_fs, handled_access_net, scoped; };
 struct kvm_run_memory_fault { uint64_t flags, gpa, size; };
 `;
 

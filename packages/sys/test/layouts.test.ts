@@ -6,7 +6,7 @@ import { type HeaderFacts, hasCompiler, namedFields, ourConstants, ourLayouts, r
 
 /** Newer than the headers that some distributions ship. */
 const MAY_BE_ABSENT =
-  /^(MFD_(NOEXEC_SEAL|EXEC)|EROFS_SUPER_MAGIC_V1|KVM_CAP_MEMORY_FAULT_INFO|KVM_EXIT_MEMORY_FAULT|FAN_(PRE_ACCESS|EVENT_INFO_TYPE_RANGE|ERRNO_SHIFT))$/;
+  /^(MFD_(NOEXEC_SEAL|EXEC)|EROFS_SUPER_MAGIC_V1|KVM_CAP_MEMORY_FAULT_INFO|KVM_EXIT_MEMORY_FAULT|FAN_(PRE_ACCESS|EVENT_INFO_TYPE_RANGE|ERRNO_SHIFT)|LANDLOCK_(ACCESS_FS_IOCTL_DEV|ACCESS_FS_TRUNCATE|SCOPE_\w+))$/;
 
 const stored = JSON.parse(readFileSync(new URL('./layout-c.json', import.meta.url), 'utf8')) as HeaderFacts;
 

@@ -177,6 +177,22 @@ describe('BackendConnection, freeze and thaw', () => {
     expect(backend.memory.regions.length).to.equal(1);
   });
 
+  it('leaves nothing open when there are no descriptors left in the middle of a thaw', () => {
+    using setup = new FullSetup();
+    using fds = new SentFds(setup.sys, ['memory']);
+    setup.keeping.needsMemory = () => false;
+    expect(setup.peer.ask(37, u64s(0, 0x9000_0000, 0x1000, 0x7100_0000_0000, 0), fds.numbers)).to.equal(0);
+    const frozen = carried(setup, setup.backend.freeze());
+    const { memfdCreate } = setup.sys.mem;
+    setup.sys.mem.memfdCreate = () => -24;
+    try {
+      expect(() => setup.thaw(frozen)).to.throw('EMFILE');
+    } finally {
+      setup.sys.mem.memfdCreate = memfdCreate;
+    }
+    expect(setup.peer.receiveHex()).to.equal('eof');
+  });
+
   it('goes back and forth', () => {
     using setup = new FullSetup();
     let { backend } = setup;

@@ -8,6 +8,7 @@ import {
   type FrontendProfile,
   type RingSetup,
 } from '@oriel/vhost-user';
+import type { DirtyLog } from '@oriel/virtqueue';
 import { ConnectionHost } from './connection-host.ts';
 import type { Counters } from './counters.ts';
 import type { RegionDeclaration, VirtioDevice } from './device.ts';
@@ -54,6 +55,9 @@ export class DeviceConnection implements BackendHandler, Disposable {
   readonly inflight: boolean;
   /** Not with a region: what is mapped there cannot move to another host, and front-ends refuse to migrate it. */
   readonly dirtyLog: boolean;
+  /** Absent where the device has none that could be told: DEVICE_STATE is not offered then. */
+  readonly saveState?: (to: Fd, done: (ok: boolean) => void) => void;
+  readonly loadState?: (from: Fd, done: (ok: boolean) => void) => void;
   /** Absent where the device has no display: the connection then refuses the message. */
   readonly setGpuSocket?: (socket: Fd) => void;
 
@@ -82,6 +86,10 @@ export class DeviceConnection implements BackendHandler, Disposable {
     this.shmRegions = device.shmRegions ?? [];
     if (device.setDisplaySocket !== undefined) {
       this.setGpuSocket = (display) => device.setDisplaySocket!(display);
+    }
+    if (device.saveState !== undefined && device.loadState !== undefined && this.shmRegions.length === 0) {
+      this.saveState = (to, done) => this.#save(to, done);
+      this.loadState = (from, done) => this.#load(from, done);
     }
     this.inflight = options.survival !== null;
     this.dirtyLog = this.shmRegions.length === 0;
@@ -223,6 +231,10 @@ export class DeviceConnection implements BackendHandler, Disposable {
     }
   }
 
+  logRing(index: number, dirty: DirtyLog | null): void {
+    this.#rings.log(index, dirty);
+  }
+
   stopRing(index: number): number {
     const ring = this.#rings.stop(index);
     if (ring === null) {
@@ -249,6 +261,21 @@ export class DeviceConnection implements BackendHandler, Disposable {
   /** Ends the connection: queues stop, the device is detached, `onEnd` comes. */
   [Symbol.dispose](): void {
     this.#connection[Symbol.dispose]();
+  }
+
+  /** Chains that a queue kept would be lost: another host cannot take them back. */
+  #save(to: Fd, done: (ok: boolean) => void): void {
+    const { name } = this.#device;
+    if (this.#rings.left.some((queue) => queue !== null && queue.kept.length > 0)) {
+      to.close();
+      throw new DeviceError('ERR_DEVICE_STATE', `device ${name}: chains are kept over the stop of a queue`);
+    }
+    this.#device.saveState!(to, done);
+  }
+
+  #load(from: Fd, done: (ok: boolean) => void): void {
+    this.#session.load();
+    this.#device.loadState!(from, done);
   }
 
   /** The device is on its own again. @returns false when it was before */

@@ -3,6 +3,7 @@ import type { GuestMemory } from '@oriel/guest-memory';
 import type { EventLoop, Logger, Sys } from '@oriel/sys';
 import type { FeatureSet, RingSetup } from '@oriel/vhost-user';
 import {
+  type DirtyLog,
   type QueueState,
   VIRTIO_F_IN_ORDER,
   VIRTIO_F_RING_PACKED,
@@ -86,6 +87,14 @@ export class DeviceRings {
     } catch (error) {
       this.stop(ring.index);
       throw error;
+    }
+  }
+
+  /** A running ring logs its writes here from now on; null: nowhere. */
+  log(index: number, dirty: DirtyLog | null): void {
+    const ring = this.#rings[index];
+    if (ring !== null && ring !== undefined) {
+      ring.queue.dirty = dirty;
     }
   }
 

@@ -109,6 +109,18 @@ export interface VirtioDevice {
    */
   save?(): void;
   /**
+   * The VM moves to another host, all queues are stopped: writes to `to` (given away: a pipe or socket, non-blocking) what
+   * `loadState` of the same device there needs, closes it, then calls `done`. The device stays as it is: the VM may go on here.
+   * `sendState` does that in pieces. Both absent: a front-end refuses to move the VM, if it knows of DEVICE_STATE.
+   */
+  saveState?(to: Fd, done: (ok: boolean) => void): void;
+  /**
+   * The VM came here: reads what `saveState` wrote, to its end, closes `from` (given away, non-blocking), then calls `done`. Comes
+   * behind `attach` and a `reset`, perhaps before `setFeatures`; `host.state` is zero, and stays with the device from now on. The
+   * queues start at their places then. `receiveState` does that in pieces. `false`: the front-end gives the move up.
+   */
+  loadState?(from: Fd, done: (ok: boolean) => void): void;
+  /**
    * The queue runs from now on. `fresh`: a new driver has it (its ring base is 0), and knows of no earlier chain: heads kept
    * of this queue are forgotten. Otherwise the driver that had it before goes on and still waits for what was kept:
    * `queue.takeBack` brings each of those chains back, here, before anything else is taken from the queue.

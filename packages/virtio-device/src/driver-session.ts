@@ -65,7 +65,10 @@ export class DriverSession {
   accept(features: FeatureSet): void {
     this.#accepted = features;
     this.#history.freshBase = features.has(VIRTIO_F_RING_PACKED) ? PACKED_RING_START : 0;
-    this.#tellFeatures();
+    // While rings run they are the same as before: only logging was switched.
+    if (this.#options.rings.running.length === 0) {
+      this.#tellFeatures();
+    }
   }
 
   /** The first ring is about to start. */
@@ -102,6 +105,12 @@ export class DriverSession {
   /** A ring stopped. */
   stopped({ index, queue }: Ring): void {
     this.#history.stopped(index, queue.base, queue.outstanding, queue.stats.chains > 0);
+  }
+
+  /** The session of another host is about to be loaded: it is the one that begins. The rings are stopped. */
+  load(): void {
+    this.reset();
+    this.#begun = true;
   }
 
   /** RESET_DEVICE, or a status that means it; the rings are stopped. */

@@ -8,6 +8,7 @@
  * - `ERR_DEVICE_SOCKET`: the socket cannot be made or is none (see `cause`); choose another path or descriptor.
  * - `ERR_DEVICE_HANDOVER`: the device cannot be handed over, or what was handed over does not fit this device; the front-end
  *   is served as one that comes back.
+ * - `ERR_DEVICE_STATE`: the device's state cannot be told to another host now; the VM stays.
  * - `ERR_DEVICE_FEATURES`: the driver did not accept VIRTIO_F_VERSION_1; legacy drivers are not served.
  */
 export type DeviceErrorCode =
@@ -16,6 +17,7 @@ export type DeviceErrorCode =
   | 'ERR_DEVICE_ASYNC'
   | 'ERR_DEVICE_SOCKET'
   | 'ERR_DEVICE_HANDOVER'
+  | 'ERR_DEVICE_STATE'
   | 'ERR_DEVICE_FEATURES';
 
 /** An error of set-up or negotiation; the message states what was seen and what is wanted. */

@@ -14,3 +14,10 @@ export { LocalStore } from './survival/local-store.ts';
 export { NotifyStore, type NotifyStoreOptions, openNotifyStore } from './survival/notify-store.ts';
 export { type LauncherTerms, launcherTerms, type ReceivedFd } from './survival/received-fds.ts';
 export type { SurvivalOptions } from './survival/survival.ts';
+export {
+  receiveState,
+  type StateSink,
+  type StateSource,
+  sendState,
+  type TransferHost,
+} from './transfer/state-transfer.ts';

@@ -1,4 +1,4 @@
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { ftruncateSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BlockingLoop, check, type EventLoop, Fd } from '@oriel/sys';
 import { leakCheck, type TempDir, tempDir } from '@oriel/sys/testing';
@@ -110,21 +110,31 @@ describe('a hand-over', () => {
     expect(() => server.handOver()).to.throw('ERR_DEVICE_HANDOVER');
   });
 
-  it('lets a front-end go whose plan makes no sense, and serves the next', () => {
-    using loop = new BlockingLoop(sys);
-    const old = serveOn(loop, new RngDevice());
-    const socket = new Fd(sys.fd, check(sys.socket.connectUnix(socketPath), 'connect'));
-    const ended: string[] = [];
-    using _mock = frontendOn(loop, socket, { handlers: { disconnected: (reason: string) => ended.push(reason) } });
-    expect(old.handOver()).to.equal(true);
-    using plan = store.take('rng.handover')!;
-    check(sys.fd.pwrite(plan.fd, new TextEncoder().encode('{"rings":7,"  '), 14, 0), 'pwrite');
-    using _new = serveOn(loop, new RngDevice());
-    while (loop.runOnce(0) > 0);
-    expect(ended.length).to.equal(1);
-    expect(store.names).to.deep.equal(['rng.socket']);
-    using _next = frontendOn(loop, new Fd(sys.fd, check(sys.socket.connectUnix(socketPath), 'connect')));
-  });
+  for (const [what, text] of [
+    ['a number where there are rings', '{"rings":7,"  '],
+    ['nothing', 'null'],
+    ['a list', '[]'],
+    ['a count below 0', '{"fds":-1,"rings":{"queues":[null],"history":{"bases":[-1],"outstanding":[0],"moved":[0]}}}'],
+    ['no JSON', '{'],
+  ] as const) {
+    it(`lets a front-end go whose plan has ${what}, and serves the next`, () => {
+      using loop = new BlockingLoop(sys);
+      const old = serveOn(loop, new RngDevice());
+      const socket = new Fd(sys.fd, check(sys.socket.connectUnix(socketPath), 'connect'));
+      const ended: string[] = [];
+      using _mock = frontendOn(loop, socket, { handlers: { disconnected: (reason: string) => ended.push(reason) } });
+      expect(old.handOver()).to.equal(true);
+      using plan = store.take('rng.handover')!;
+      const bytes = new TextEncoder().encode(text);
+      if (!text.endsWith(' ')) ftruncateSync(plan.fd, bytes.length);
+      check(sys.fd.pwrite(plan.fd, bytes, bytes.length, 0), 'pwrite');
+      using _new = serveOn(loop, new RngDevice());
+      while (loop.runOnce(0) > 0);
+      expect(ended.length).to.equal(1);
+      expect(store.names).to.deep.equal(['rng.socket']);
+      using _next = frontendOn(loop, new Fd(sys.fd, check(sys.socket.connectUnix(socketPath), 'connect')));
+    });
+  }
 
   for (const packed of [false, true]) {
     it(`moves a disk 20 times under load (${packed ? 'packed' : 'split'} rings)`, function () {

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { TestMemory } from '@oriel/guest-memory/testing';
 import { BlockingLoop, check, Fd, MFD_CLOEXEC, silentLogger } from '@oriel/sys';
@@ -244,6 +245,47 @@ describe('SessionState', () => {
     expect(said.length).to.equal(1);
   });
 
+  it('keeps so many descriptors and no more: a guest has a say in how many', () => {
+    using store = new LocalStore(sys.fd);
+    using fd = memfd();
+    {
+      using state = open(store);
+      for (let name = 0; name < 1024; name++) expect(state.keep(`${name}`, fd)).to.equal(true);
+      expect(state.keep('one-more', fd)).to.equal(false);
+      expect(state.keep('7', fd), 'in the place of another').to.equal(true);
+      state.forget('7');
+      expect(state.keep('one-more', fd)).to.equal(true);
+    }
+    using next = open(store);
+    expect(next.keep('and-another', fd)).to.equal(false);
+    expect(store.names.length).to.equal(1025);
+    next.clear();
+    expect(store.names).to.deep.equal(['dev.state']);
+    expect(next.keep('and-another', fd)).to.equal(true);
+  });
+
+  it('takes memory only for what was written, and gives it back', () => {
+    const size = 64 << 20;
+    using store = new LocalStore(sys.fd);
+    using state = open(store, size);
+    using other = new LocalStore(sys.fd);
+    using copy = open(other, size);
+    using file = store.take('dev.state')!;
+    using copied = other.take('dev.state')!;
+    const blocks = (fd: Fd): number => fstatSync(fd.fd).blocks * 512;
+    state.bytes[size - 1] = 7;
+    state.bytes[1 << 20] = 8;
+    state.copyTo(copy);
+    expect([copy.bytes[1 << 20], copy.bytes[size - 1]]).to.deep.equal([8, 7]);
+    expect([blocks(file), blocks(copied)].every((bytes) => bytes > 0 && bytes < 1 << 20)).to.equal(true);
+    copy.bytes[5] = 5;
+    state.copyTo(copy);
+    expect(copy.bytes[5], 'what was there').to.equal(0);
+    state.clear();
+    expect(blocks(file)).to.equal(0);
+    expect([state.bytes[1 << 20], state.bytes[size - 1]]).to.deep.equal([0, 0]);
+  });
+
   it('refuses names that no store can hold', () => {
     using store = new LocalStore(sys.fd);
     using state = open(store);
@@ -277,6 +319,29 @@ describe('what a launcher says', () => {
       notifySocket: undefined,
       received: [],
     });
+  });
+
+  it('waits once for a launcher that hears nothing, and says so now and then', () => {
+    using dir = tempDir();
+    const path = join(dir.path, 'notify');
+    using receiver = new Fd(sys.fd, check(sys.socket.bindDatagram(path, 0o600), 'bind'));
+    const said: string[] = [];
+    const log = { ...silentLogger, warn: (text: string) => said.push(text) };
+    using store = openNotifyStore({ notifySocket: path, received: [] }, { sys, log })!;
+    using fd = memfd();
+    let held = 0;
+    while (store.put(`${held}`, fd.fd)) held++;
+    const begun = performance.now();
+    for (let more = 0; more < 100; more++) expect(store.put(`more${more}`, fd.fd)).to.equal(false);
+    expect(performance.now() - begun, 'ms').to.be.below(900);
+    expect(said.length).to.be.within(1, 8);
+    expect(store.names.length).to.equal(held);
+    // It hears again: so does whoever asks.
+    const result = sys.socket.makeRecvResult(4);
+    while (sys.socket.recvmsg(receiver.fd, new Uint8Array(256), 256, result) > 0) {
+      for (const one of result.fds.subarray(0, result.fdCount)) sys.fd.close(one);
+    }
+    expect(store.put('again', fd.fd)).to.equal(true);
   });
 
   it('is answered in the words of systemd', () => {

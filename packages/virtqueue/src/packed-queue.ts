@@ -241,7 +241,7 @@ export class PackedQueue implements RingQueue {
       throw new RangeError(`${written} bytes written into a chain with room for ${own.writeBytes}`);
     }
     const { head, slots, readBytes } = own;
-    if (this.dirty !== null) own.markDirty(this.dirty, written);
+    if (this.dirty !== null) own.markDirty(this.dirty);
     this.#recycle(own, FREE);
     if (!this.#usable()) return;
     this.stats.completed++;

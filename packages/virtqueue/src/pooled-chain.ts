@@ -107,13 +107,13 @@ export class PooledChain implements Chain {
     }));
   }
 
-  /** Reports the first `written` bytes of the writable part. */
-  markDirty(log: DirtyLog, written: number): void {
-    let left = written;
+  /** Reports the whole writable part: a call that failed, or was answered with less, may have written any of it. */
+  markDirty(log: DirtyLog): void {
+    let left = this.writeBytes;
     for (let piece = this.readCount; left > 0; piece++) {
-      const part = Math.min(left, this.lens[piece]!);
-      log.mark(this.regions[piece]!.gpa + this.offsets[piece]!, part);
-      left -= part;
+      const len = this.lens[piece]!;
+      if (len > 0) log.mark(this.regions[piece]!.gpa + this.offsets[piece]!, len);
+      left -= len;
     }
   }
 

@@ -188,7 +188,7 @@ export interface QueueState {
   readonly kept: readonly KeptChain[];
 }
 
-/** Told of what a queue and its device write, for live migration. A device that writes beyond `written` tells by itself. */
+/** Told of what a queue and its device may have written, for live migration: of a chain when it is completed. */
 export interface DirtyLog {
   /** Bytes of a buffer, by guest physical address. */
   mark(gpa: number, len: number): void;

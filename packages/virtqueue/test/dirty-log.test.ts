@@ -53,7 +53,9 @@ function migrate(format: Format, steps: readonly Step[], kill: number): void {
   const complete = (): void => {
     const chain = held.pop();
     if (chain === undefined) return;
-    chain.write(0, Buffer.alloc(20, 0x5a + chain.head), 0, 20);
+    // More than it tells: a read that failed half-way.
+    const { writeBytes } = chain;
+    chain.write(0, Buffer.alloc(writeBytes, 0x5a + chain.head), 0, writeBytes);
     queue.complete(chain, 20);
   };
   for (const step of steps) {

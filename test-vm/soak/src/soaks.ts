@@ -25,6 +25,7 @@ export const soaks: readonly SoakEntry[] = [
   entry('survival', 'a disk whose process is killed under load, split and packed rings, compared with a model'),
   entry('window', 'a region and a window with late answers, refusals, stops and losses'),
   entry('killed-fs', 'programs of a guest, while the back-end is killed and started again'),
+  entry('many-files', 'a guest that looks up and forgets many files: no inode, descriptor or memory stays'),
   entry('model', 'a model of who owns what in a window, beside the ledger and a real front-end'),
 ];
 

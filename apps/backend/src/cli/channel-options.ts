@@ -54,7 +54,7 @@ export const channelOptions = {
   'wayland-security-context': choice(
     ['auto', 'require', 'off'],
     'auto',
-    'have the compositor treat guests as sandboxed: auto: where it can; require: or refuse them',
+    'sandbox the guests in the compositor; auto: where it can',
   ),
   'wayland-app-id': text('ID', 'what the security context calls the application'),
   'wayland-instance-id': text('ID', 'what it calls this VM'),

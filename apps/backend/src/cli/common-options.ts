@@ -12,7 +12,7 @@ export const socketOptions = {
 
 /** The front-end's kind, the process, its threads and its log: given once, also where one process serves several devices. */
 export const processOptions = {
-  frontend: choice(['qemu', 'strict', 'crosvm', 'alioth'], 'qemu', 'the VMM at the other end'),
+  frontend: choice(['qemu', 'strict', 'crosvm', 'alioth', 'virtiofs-old'], 'qemu', 'the VMM at the other end'),
   'max-mappings': optionalCount(1, 1 << 20, "mappings that this process may hold, at most the front-end's own limit"),
   'packed-rings': flag('offer packed rings beside split ones: the driver chooses'),
   'spin-us': count(0, 1000, 50, 'longest spin before sleeping, microseconds; 0: never'),
@@ -21,6 +21,7 @@ export const processOptions = {
   'control-socket': text('PATH', 'listen for `oriel ctl` here, for this user alone'),
   'log-level': choice(['off', 'error', 'warn', 'info', 'debug', 'trace'], 'info', 'least level of what is logged'),
   'log-format': choice(['text', 'json'], 'text', 'how log lines look'),
+  syslog: flag('write the log to the system log (/dev/log) in place of standard error'),
   'print-capabilities': flag('print what this program can do as JSON, and exit'),
   help: flag('print this help, and exit'),
 };

@@ -1,6 +1,7 @@
 /** What the program's entry knows of a device: each has a command of its own. */
 import type { OptionTable } from '../cli/option.ts';
 import type { LogSettings } from '../logging.ts';
+import type { SandboxPlan } from '../sandbox/sandbox-plan.ts';
 import type { WorkerPlan } from '../worker-plan.ts';
 
 /** A device that is to be served. */
@@ -10,6 +11,8 @@ export interface DevicePlan {
   readonly controlSocket: string | undefined;
   /** What the person at the command line should know. */
   readonly warnings: readonly string[];
+  /** What its process gives up; left out: nothing. */
+  readonly sandbox?: SandboxPlan | null;
 }
 
 /** What a device takes of what the process has, at its fullest. */

@@ -88,6 +88,14 @@ interface OwnPart {
   readonly memorySlots?: boolean;
 }
 
+/** How log lines look. @throws CliError for two ways at once */
+export function logFormat(values: Pick<CommonOptionValues, 'syslog' | 'log-format'>): LogSettings['format'] {
+  if (values.syslog && values['log-format'] === 'json') {
+    throw new CliError('--syslog: the system log has lines of its own form: leave out --log-format=json');
+  }
+  return values.syslog ? 'syslog' : values['log-format'];
+}
+
 /** A plan from the options that every device has. @throws CliError */
 export function workerPlan(values: CommonOptionValues, log: Pick<LogSettings, 'name'>, own: OwnPart): WorkerPlan {
   const { 'socket-path': path, 'socket-group': group } = values;
@@ -105,6 +113,6 @@ export function workerPlan(values: CommonOptionValues, log: Pick<LogSettings, 'n
     packedRings: values['packed-rings'],
     spinNs: values['spin-us'] * 1000,
     restart: values.restart,
-    log: { name: log.name, level: values['log-level'], format: values['log-format'] },
+    log: { name: log.name, level: values['log-level'], format: logFormat(values) },
   };
 }

@@ -3,9 +3,11 @@ import { DAX_RANGE, mappingsPerRange } from '@oriel/fs-dax';
 import { profiles } from '@oriel/vhost-user';
 import { CliError } from '../cli/cli-error.ts';
 import { type FsOptionValues, fsOptions } from '../cli/fs-options.ts';
+import { withoutLegacy } from '../cli/legacy-options.ts';
 import { parseOptions } from '../cli/parse-options.ts';
+import { sandboxPlan } from '../cli/sandbox-options.ts';
 import { plannedDescriptors } from '../descriptor-limit.ts';
-import type { FsDeviceSettings } from '../devices/fs.ts';
+import type { FsDeviceSettings, ShareSettings } from '../devices/fs.ts';
 import type { LogSettings } from '../logging.ts';
 import { openStateDir } from '../state-dir.ts';
 import { checkWindow } from '../window-rules.ts';
@@ -29,15 +31,65 @@ function windowSize(values: FsOptionValues): number {
   return values.readonly ? 0 : values.window;
 }
 
+/** An option and the one that takes it back. @throws CliError when both are given */
+function eitherOr(values: FsOptionValues, name: 'killpriv-v2' | 'announce-submounts'): boolean {
+  if (values[name] && values[`no-${name}`]) {
+    throw new CliError(`--${name} and --no-${name} contradict each other: give one of them`);
+  }
+  return !values[`no-${name}`];
+}
+
+/** @throws CliError */
+function shareSettings(values: FsOptionValues): ShareSettings {
+  const { xattrmap, 'translate-uid': translateUid, 'translate-gid': translateGid, 'posix-acl': posixAcl } = values;
+  if (posixAcl && translateUid.length + translateGid.length > 0) {
+    throw new CliError(
+      '--posix-acl: ids in access lists are not translated: leave out --translate-uid and --translate-gid',
+    );
+  }
+  return {
+    readonly: values.readonly,
+    cache: values.cache,
+    xattr: values.xattr,
+    ...(xattrmap === undefined ? {} : { xattrMap: xattrmap }),
+    posixAcl,
+    // A chroot is of all threads that share what a umask is part of; the process makes nothing else.
+    ...(values.sandbox === 'chroot' ? { sharedUmask: true } : {}),
+    securityLabel: values['security-label'],
+    writeback: values.writeback,
+    allowDirectIo: values['allow-direct-io'],
+    allowMmap: values['allow-mmap'],
+    preserveNoatime: values['preserve-noatime'],
+    ...(values['no-readdirplus'] ? { readdirplus: false } : {}),
+    killprivV2: eitherOr(values, 'killpriv-v2'),
+    announceSubmounts: eitherOr(values, 'announce-submounts'),
+    posixLocks: values['posix-lock'],
+    flockLocks: values.flock,
+    inodeFileHandles: values['inode-file-handles'],
+    translateUid,
+    translateGid,
+    migration: {
+      mode: values['migration-mode'],
+      onError: values['migration-on-error'],
+      verifyHandles: values['migration-verify-handles'],
+    },
+  };
+}
+
+/** @throws CliError */
+function valuesOf(args: readonly string[]): FsOptionValues {
+  return parseOptions(fsOptions, withoutLegacy(fsOptions, args)).values;
+}
+
 function needs(args: readonly string[]): DeviceNeeds {
-  const { values } = parseOptions(fsOptions, args);
+  const values = valuesOf(args);
   const ranges = Math.ceil(windowSize(values) / DAX_RANGE);
   const mappings = values['max-mappings'] ?? ranges * mappingsPerRange(values['dax-tail']);
   return { mappings, descriptors: values['rlimit-nofile'] ?? 'rest' };
 }
 
 function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): DevicePlan {
-  const { values } = parseOptions(fsOptions, args);
+  const values = valuesOf(args);
   checkSocket(values);
   const tag = checkTag(required(values.tag, 'tag', 'NAME'));
   const sharedDir = directory('shared-dir', required(values['shared-dir'], 'shared-dir', 'DIR'));
@@ -65,16 +117,25 @@ function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): DevicePl
     windowSize: windowSize(values),
     daxMinSize: values['dax-min-size'],
     guard,
-    readonly,
-    cache: values.cache,
-    xattr: values.xattr,
-    inodeFileHandles: values['inode-file-handles'],
+    share: shareSettings(values),
+    threadPoolSize: values['thread-pool-size'],
     queueSize,
     numRequestQueues: values['num-request-queues'],
     descriptors: plannedDescriptors(values['rlimit-nofile']),
   };
   const worker = workerPlan(values, log, { type: 'fs', options });
-  return { worker, controlSocket: controlPath(values), warnings };
+  const controlSocket = controlPath(values);
+  const sandbox = sandboxPlan(values, {
+    sharedDir,
+    stateDir: options.stateDir,
+    guarded: windowSize(values) > 0 && guard !== 'off',
+    fileHandles: values['inode-file-handles'],
+    fd: values.fd,
+    syslog: values.syslog,
+    restarts: values.restart !== 'no',
+    sockets: [worker.socketPath, controlSocket],
+  });
+  return { worker, controlSocket, warnings, sandbox };
 }
 
 /** `oriel fs`. */

@@ -8,9 +8,10 @@ import { runOptions } from '../cli/run-options.ts';
 import { plannedDescriptors } from '../descriptor-limit.ts';
 import type { LogSettings } from '../logging.ts';
 import type { RunPlan } from '../run-devices.ts';
+import type { SandboxPlan } from '../sandbox/sandbox-plan.ts';
 import type { WorkerPlan } from '../worker-plan.ts';
 import type { DeviceCommand, DevicePlan } from './command.ts';
-import { controlPath } from './common.ts';
+import { controlPath, logFormat } from './common.ts';
 import { deviceCommand, devices } from './device-commands.ts';
 import { type Sharer, splitDescriptors, splitMappings } from './split.ts';
 
@@ -25,6 +26,8 @@ const SHARED = new Set(['device', 'max-mappings', 'rlimit-nofile', 'control-sock
 export interface RunCommandPlan extends RunPlan {
   readonly log: LogSettings;
   readonly warnings: readonly string[];
+  /** Null: none. */
+  readonly sandbox: SandboxPlan | null;
 }
 
 interface Named {
@@ -93,7 +96,7 @@ function nameDevices(specs: readonly DeviceSpec[], shared: readonly string[]): N
     taken.add(name);
     const own = [...spec.entries].filter(([key]) => key !== ID);
     const ownArgs = own.flatMap(([key, value]) => argument(command, spec, key, value));
-    const inherited = shared.filter((arg) => !spec.entries.has(arg.slice(2, arg.indexOf('='))));
+    const inherited = shared.filter((arg) => !spec.entries.has(arg.slice(2).split('=', 1)[0]!));
     return { name, command, args: [...inherited, ...ownArgs] };
   });
 }
@@ -118,7 +121,9 @@ export function planRun(args: readonly string[]): RunCommandPlan {
   if (values.device.length === 0) {
     throw new CliError('no device: give --device fs,socket-path=S,shared-dir=D,tag=T or --device gpu,socket-path=S');
   }
-  const shared = [...given].filter(([key]) => !SHARED.has(key)).map(([key, text]) => `--${key}=${text}`);
+  const shared = [...given]
+    .filter(([key]) => !SHARED.has(key))
+    .map(([key, text]) => (text === '' ? `--${key}` : `--${key}=${text}`));
   const named = nameDevices(values.device, shared);
   const sharers: Sharer[] = named.map(({ name, command, args: own }) => ({
     name,
@@ -132,13 +137,20 @@ export function planRun(args: readonly string[]): RunCommandPlan {
     const budget = [...share, `--rlimit-nofile=${descriptors[index]}`];
     return inDevice(name, () => command.plan([...mine, ...budget], { name }));
   });
+  const shutIn = plans.findIndex(({ sandbox }) => sandbox !== undefined && sandbox !== null);
+  if (shutIn >= 0) {
+    throw new CliError(
+      `--device ${named[shutIn]!.name}: a sandbox is a process's, and this one has other devices: give it to oriel fs`,
+    );
+  }
   const workers = plans.map(({ worker }) => worker);
   const controlSocket = controlPath(values);
   checkPaths(workers, controlSocket);
   return {
     workers,
     controlSocket,
-    log: { name: 'oriel', level: values['log-level'], format: values['log-format'] },
+    log: { name: 'oriel', level: values['log-level'], format: logFormat(values) },
+    sandbox: null,
     warnings: plans.flatMap(({ warnings }, index) => warnings.map((warning) => `${named[index]!.name}: ${warning}`)),
   };
 }

@@ -2,14 +2,15 @@
 
 import type { DaxGuard, DaxTail } from '@oriel/fs-dax';
 import { FsDevice } from '@oriel/fs-dax';
-import {
-  type CachePolicy,
-  type InodeFileHandles,
-  limitsForDescriptors,
-  PassthroughFilesystem,
-} from '@oriel/fs-passthrough';
+import { limitsForDescriptors, PassthroughFilesystem, type PassthroughOptions } from '@oriel/fs-passthrough';
 import { checkGuard } from '../dax-guard.ts';
 import type { DeviceContext, DeviceInstance } from '../device-module.ts';
+
+/** How the directory is served: plain data. */
+export type ShareSettings = Omit<
+  PassthroughOptions,
+  'sys' | 'sharedDir' | 'offload' | 'log' | 'limits' | 'timer' | 'daxKeepCache'
+>;
 
 /** Settings of `oriel fs`, checked. */
 export interface FsDeviceSettings {
@@ -21,10 +22,9 @@ export interface FsDeviceSettings {
   readonly windowSize: number;
   readonly daxMinSize: number;
   readonly guard: DaxGuard;
-  readonly readonly: boolean;
-  readonly cache: CachePolicy;
-  readonly xattr: boolean;
-  readonly inodeFileHandles: InodeFileHandles;
+  readonly share: ShareSettings;
+  /** Calls that may wait for helper threads at one time. */
+  readonly threadPoolSize: number;
   readonly queueSize: number;
   readonly numRequestQueues: number;
   /** Descriptors that the process may have open. */
@@ -35,13 +35,19 @@ export interface FsDeviceSettings {
 const BASE_DESCRIPTORS = 64;
 /** Kick, call and error of a queue. */
 const DESCRIPTORS_A_QUEUE = 3;
+/** Each owner of POSIX locks in the guest has one. */
+const LOCK_DESCRIPTORS = 4096;
+/** The part of all descriptors that locks may take where there are few. */
+const LOCK_PART = 1 / 8;
 
 /** Descriptors that are left for the share's files. */
 function shareDescriptors(settings: FsDeviceSettings, context: DeviceContext): number {
   const { maxMemSlots, limits } = context.profile;
   const queues = (settings.numRequestQueues + 1) * DESCRIPTORS_A_QUEUE;
   const mappings = settings.windowSize > 0 ? Math.min(limits.maxMappings, settings.windowSize / 4096) : 0;
-  return settings.descriptors - BASE_DESCRIPTORS - queues - maxMemSlots - mappings;
+  const most = Math.floor(settings.descriptors * LOCK_PART);
+  const locks = settings.share.posixLocks === true ? Math.min(LOCK_DESCRIPTORS, most) : 0;
+  return settings.descriptors - BASE_DESCRIPTORS - queues - maxMemSlots - mappings - locks;
 }
 
 /** Opens the share and makes the device. */
@@ -49,17 +55,16 @@ export function createDevice(context: DeviceContext, options: unknown): DeviceIn
   const settings = options as FsDeviceSettings;
   const { sys, offload, log } = context;
   const { sharedDir, stateDir, tail, daxMinSize, guard, windowSize } = settings;
+  const limits = limitsForDescriptors(shareDescriptors(settings, context));
   const fs = new PassthroughFilesystem({
+    ...settings.share,
     sys,
     sharedDir,
-    readonly: settings.readonly,
-    cache: settings.cache,
-    xattr: settings.xattr,
-    inodeFileHandles: settings.inodeFileHandles,
+    timer: (delayMs, call) => context.loop.timer(delayMs, call),
     daxKeepCache: windowSize > 0,
     offload,
     log,
-    limits: limitsForDescriptors(shareDescriptors(settings, context)),
+    limits: { ...limits, maxPending: settings.threadPoolSize },
   });
   try {
     if (windowSize > 0) {

@@ -78,6 +78,7 @@ export function createDevice(context: DeviceContext, options: unknown): DeviceIn
     maxResources: settings.maxResources,
     maxContexts: settings.maxContexts,
     queueSize: settings.queueSize,
+    survive: context.survives,
   });
   tellLimit(context, settings.hostVisible);
   const control = new GpuControl({

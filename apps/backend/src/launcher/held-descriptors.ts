@@ -4,23 +4,28 @@ import type { NotifyMessage } from './notify-message.ts';
 
 /** As `FileDescriptorStoreMax=` of a unit: what a back-end stores beyond is dropped. */
 const MAX_HELD = 4096;
+/** All names stand in one string of the environment, LISTEN_FDNAMES, which execve(2) bounds by 128 KiB with its name and end. */
+const MAX_NAME_BYTES = 120 << 10;
 
 /** Descriptors by name, in the order in which they came; several may have one name. */
 export class HeldDescriptors implements Disposable {
   #held: { readonly name: string; readonly fd: Fd }[] = [];
+  /** Of all names, with what stands between them. */
+  #nameBytes = 0;
 
-  /** Does what a message says. @param fds - of the same datagram, given away @returns how many were dropped */
+  /**
+   * Does what a message says. @param fds - of the same datagram, given away
+   * @returns how many were dropped; one that did not arrive is one of them
+   */
   take({ store, remove }: NotifyMessage, fds: readonly Fd[]): number {
     if (remove !== null) {
-      for (const { fd } of this.#held.filter(({ name }) => name === remove)) {
-        fd.close();
-      }
-      this.#held = this.#held.filter(({ name }) => name !== remove);
+      this.#remove(remove);
     }
-    let dropped = 0;
+    let dropped = store !== null && fds.length === 0 ? 1 : 0;
     for (const fd of fds) {
-      if (store !== null && this.#held.length < MAX_HELD) {
+      if (store !== null && this.#held.length < MAX_HELD && this.#nameBytes + store.length < MAX_NAME_BYTES) {
         this.#held.push({ name: store, fd });
+        this.#nameBytes += store.length + 1;
       } else {
         fd.close();
         dropped++;
@@ -39,5 +44,19 @@ export class HeldDescriptors implements Disposable {
       fd.close();
     }
     this.#held = [];
+  }
+
+  #remove(name: string): void {
+    const left = this.#held.filter((one) => one.name !== name);
+    if (left.length === this.#held.length) {
+      return;
+    }
+    for (const one of this.#held) {
+      if (one.name === name) {
+        one.fd.close();
+        this.#nameBytes -= name.length + 1;
+      }
+    }
+    this.#held = left;
   }
 }

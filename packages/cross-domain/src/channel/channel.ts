@@ -47,6 +47,11 @@ export class Channel {
     );
   }
 
+  /** That of a process before. */
+  static again(type: number, queryRingId: number, channelRingId: number): Channel {
+    return new Channel('plain', type, queryRingId, channelRingId);
+  }
+
   /** How an eventfd is announced; null: not at all, since Wayland proxies end at what they do not know. */
   get eventType(): number | null {
     if (this.type === CROSS_DOMAIN_CHANNEL_TYPE_WAYLAND) return null;

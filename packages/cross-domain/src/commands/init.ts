@@ -1,5 +1,6 @@
 /** INIT: the rings, and the connection. */
 import {
+  type ContextHost,
   type GpuStatus,
   VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
   VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
@@ -30,6 +31,7 @@ export const init: Handler = (program, { view, base, size }) => {
   if (queryRing.isLost || channelRing.isLost) return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
   program.channel = channel;
   program.queryRing = queryRing;
+  remember(program.host, channel);
   if (channel.type === CROSS_DOMAIN_CHANNEL_TYPE_NONE) {
     around.deliveries.open(channelRing);
     return VIRTIO_GPU_RESP_OK_NODATA;
@@ -59,6 +61,34 @@ function connect({ shared, around, host }: Program, channel: Channel, connection
     return VIRTIO_GPU_RESP_ERR_UNSPEC;
   }
   return connection.open(door) === 0 ? VIRTIO_GPU_RESP_OK_NODATA : VIRTIO_GPU_RESP_ERR_UNSPEC;
+}
+
+// What a context remembers of its INIT. The query ring last: with it the rest counts.
+const TYPE_PLACE = 0;
+const CHANNEL_RING_PLACE = 1;
+const QUERY_RING_PLACE = 2;
+
+function remember(host: ContextHost, { type, queryRingId, channelRingId }: Channel): void {
+  host.remember(TYPE_PLACE, type);
+  host.remember(CHANNEL_RING_PLACE, channelRingId);
+  host.remember(QUERY_RING_PLACE, queryRingId);
+}
+
+/**
+ * A context goes on in another process. Its connection ended with the one before: the program gets that as its next message, and
+ * can have memory for pictures until it ends too.
+ */
+export function initAgain(program: Program): void {
+  const { host, around, items, shared } = program;
+  const queryRingId = host.recall(QUERY_RING_PLACE);
+  if (queryRingId === 0) return;
+  const channel = Channel.again(host.recall(TYPE_PLACE), queryRingId, host.recall(CHANNEL_RING_PLACE));
+  program.channel = channel;
+  program.queryRing = new Ring(host, queryRingId, shared.scratch, CrossDomainImageRequirements.byteLength);
+  around.deliveries.open(new Ring(host, channel.channelRingId, shared.scratch, LEAST_CHANNEL_RING));
+  if (channel.type === CROSS_DOMAIN_CHANNEL_TYPE_NONE) return;
+  program.connection = new Connection(around, new Receiver(around, items, channel));
+  program.connection.open(NO_DOOR);
 }
 
 const NO_DOOR: Door = {

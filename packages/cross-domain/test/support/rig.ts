@@ -37,7 +37,11 @@ export const ERR_OUT_OF_MEMORY = 0x1201;
 export const ERR_INVALID_RESOURCE_ID = 0x1203;
 export const ERR_INVALID_PARAMETER = 0x1205;
 
-export type CrossRigOptions = Partial<CrossDomainOptions> & { readonly gpu?: Partial<GpuDeviceOptions> };
+export type CrossRigOptions = Partial<CrossDomainOptions> & {
+  readonly gpu?: Partial<GpuDeviceOptions>;
+  /** `kill` may be called; default false. */
+  readonly survive?: boolean;
+};
 
 /** The second half of the control queue's guest memory; used again when it is used up. */
 const MOST_PAGES = 120;
@@ -51,25 +55,35 @@ export class CrossRig implements Disposable {
   readonly path = `${this.dir.path}/wayland-0`;
   /** What listens at the Wayland channel's path. */
   readonly wayland = new FakeHost(sys, this.path);
-  readonly type: CrossDomainContextType;
-  readonly device: GpuDevice;
+  type: CrossDomainContextType;
+  device: GpuDevice;
   readonly host: MockHost;
   readonly warnings: string[] = [];
+  readonly #options: CrossRigOptions;
   readonly #replies = new Map<number, GpuReply>();
   #fences = 0;
   #pages = 1;
 
   constructor(options: CrossRigOptions = {}) {
-    const { gpu, ...rest } = options;
-    const note = (line: string): number => this.warnings.push(line);
-    const log = { error: note, warn: note, info: note, debug: note, trace: note };
-    const door = new PathDoor(this.path);
-    const channels = rest.channels ?? [{ type: CROSS_DOMAIN_CHANNEL_TYPE_WAYLAND, door }];
-    this.sys = rest.sys ?? sys;
+    this.#options = options;
+    const { survive = false } = options;
+    this.sys = options.sys ?? sys;
     this.loop = new BlockingLoop(this.sys);
-    this.type = new CrossDomainContextType({ log, ...rest, sys: this.sys, channels });
-    this.device = new GpuDevice({ sys: this.sys, hostVisible: 16 << 20, contextTypes: [this.type], ...gpu });
-    this.host = new MockHost(this.device, { sys: this.sys, loop: this.loop });
+    this.type = this.#makeType();
+    this.device = this.#makeDevice();
+    this.host = new MockHost(this.device, { sys: this.sys, loop: this.loop, survive });
+    this.host.attach();
+    this.host.start();
+  }
+
+  /** The process of the device is killed, and another one goes on. */
+  kill(): void {
+    const { device, type } = this;
+    this.type = this.#makeType();
+    this.device = this.#makeDevice();
+    this.host.kill(this.device);
+    device[Symbol.dispose]();
+    type[Symbol.dispose]();
     this.host.attach();
     this.host.start();
   }
@@ -142,6 +156,19 @@ export class CrossRig implements Disposable {
     this.wayland[Symbol.dispose]();
     this.loop[Symbol.dispose]();
     this.dir[Symbol.dispose]();
+  }
+
+  #makeType(): CrossDomainContextType {
+    const { gpu: _gpu, survive: _survive, ...rest } = this.#options;
+    const note = (line: string): number => this.warnings.push(line);
+    const log = { error: note, warn: note, info: note, debug: note, trace: note };
+    const channels = rest.channels ?? [{ type: CROSS_DOMAIN_CHANNEL_TYPE_WAYLAND, door: new PathDoor(this.path) }];
+    return new CrossDomainContextType({ log, ...rest, sys: this.sys, channels });
+  }
+
+  #makeDevice(): GpuDevice {
+    const { gpu, survive = false } = this.#options;
+    return new GpuDevice({ sys: this.sys, hostVisible: 16 << 20, contextTypes: [this.type], survive, ...gpu });
   }
 }
 

@@ -85,7 +85,8 @@ export class RangeJournal {
     const len = words[at + LEN]!;
     const count = words[at + PIECES]!;
     const asked = words[at + ASKED]! * 2 ** PAGE_SHIFT;
-    if (nodeid === 0 || !Number.isSafeInteger(foffset) || !(len > 0 && len <= limit)) return null;
+    if (nodeid === 0 || !Number.isSafeInteger(nodeid) || !(len > 0 && len <= limit)) return null;
+    if (!Number.isSafeInteger(foffset + limit) || foffset % 2 ** PAGE_SHIFT !== 0) return null;
     if (!(count >= 0 && count <= MAX_PIECES) || !(asked >= 0 && asked <= limit)) return null;
     const ends: number[] = [];
     for (let piece = 0; piece < count; piece++) {

@@ -18,6 +18,8 @@ export class RangeTable {
   readonly #facts: FileFacts;
   readonly #notWritten: SparseLog;
   #journal: RangeJournal | null = null;
+  /** By slot: mappings at the front-end of files that this process cannot open. The guest keeps its pages. */
+  readonly #lost = new Map<number, RangeNote>();
   /** Ranges of which the guest could come to need more than is mapped. */
   readonly partial = new Set<DaxRange>();
   /** Ranges that are private copies. */
@@ -62,6 +64,7 @@ export class RangeTable {
     }
     const range = old ?? new DaxRange(inode, foffset, moffset, len);
     if (old === null) {
+      this.#unmapLost(region, moffset);
       this.#slots[moffset / DAX_RANGE] = range;
       range.journal = this.#journal;
       this.#journal?.place(moffset / DAX_RANGE, inode.nodeid, foffset, len);
@@ -157,6 +160,7 @@ export class RangeTable {
 
   /** The front-end dropped every mapping, or is about to. */
   forgetAll(): void {
+    this.#lost.clear();
     for (const range of this.all()) {
       this.writeBack(range);
       this.#drop(range);
@@ -195,8 +199,26 @@ export class RangeTable {
     this.#note(range);
   }
 
+  /** A range as the journal has it, whose file cannot be opened: its mappings go when the slot is used for another. */
+  lose(moffset: number, note: RangeNote): void {
+    this.#lost.set(moffset / DAX_RANGE, note);
+  }
+
   all(): DaxRange[] {
     return this.#slots.filter((range) => range !== null);
+  }
+
+  #unmapLost(region: ShmRegion, moffset: number): void {
+    const lost = this.#lost.get(moffset / DAX_RANGE);
+    if (lost === undefined) return;
+    this.#lost.delete(moffset / DAX_RANGE);
+    const { foffset, ends, asked } = lost;
+    let from = 0;
+    for (const end of [...ends, asked]) {
+      if (end <= from) continue;
+      region.unmapUncertain({ fdOffset: foffset + from, shmOffset: moffset + from, len: end - from, writable: true });
+      from = end;
+    }
   }
 
   #holds(range: DaxRange): boolean {

@@ -143,7 +143,7 @@ export class DaxWindow implements Disposable {
       const inode = inodes.opened(note.nodeid);
       if (typeof inode === 'number') {
         options.log.error('a mapped file is lost: the guest keeps its pages', { nodeid: note.nodeid, errno: -inode });
-        journal.clear(index);
+        ranges.lose(index * DAX_RANGE, note);
       } else {
         ranges.takeUp(region, inode, index * DAX_RANGE, note);
         inode.releaseIdle();

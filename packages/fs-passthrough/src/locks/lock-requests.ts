@@ -28,6 +28,7 @@ import {
   O_NONBLOCK,
   O_RDONLY,
   O_RDWR,
+  S_IFREG,
 } from '@oriel/sys';
 import { FILE } from '../handles.ts';
 import type { Share } from '../share.ts';
@@ -150,7 +151,8 @@ export class LockRequests {
       return known;
     }
     const slot = this.#share.inodes.slotOf(nodeid);
-    if (slot < 0) {
+    // A guest can make devices: opening one of the host's could do anything.
+    if (slot < 0 || this.#share.inodes.type(slot) !== S_IFREG) {
       return -EBADF;
     }
     if (this.#count >= MAX_OWNERS) {

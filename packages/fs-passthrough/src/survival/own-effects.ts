@@ -91,7 +91,10 @@ export class OwnEffects {
       return false;
     }
     // A name of somebody else's has another owner, or something in it.
-    return status.uid === op.uid && (status.type !== S_IFREG || status.size === 0);
+    return (
+      status.uid === this.#share.credentials.owner(this.#share.hostUid(op.uid)) &&
+      (status.type !== S_IFREG || status.size === 0)
+    );
   }
 
   /** True when the name of a link was not there and is now this very inode's. */
@@ -113,12 +116,12 @@ export class OwnEffects {
     return failed === -ENOENT || (failed === 0 && !intent.isFile(0, status));
   }
 
-  /** True when the new name is about the file that had the old one. */
+  /** True when the new name is about the file that had the old one, and was not before: between two links nothing moves. */
   isRenamed(intent: Intent | null, dirfd: number, newName: Address): boolean {
     if (intent === null || !intent.again || !intent.noted(1) || !intent.hadFile(0)) {
       return false;
     }
     const { status } = this.#share;
-    return status.ofEntry(dirfd, newName) === 0 && intent.isFile(0, status);
+    return status.ofEntry(dirfd, newName) === 0 && intent.isFile(0, status) && !intent.isFile(1, status);
   }
 }

@@ -7,7 +7,7 @@ import type { FilesystemJournal } from '@oriel/fuse';
 
 /** "OrPT" */
 const MAGIC = 0x5450_724f;
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_BYTES = 64;
 const DEVICE_WORDS = 4;
 /** Mounts that a journal can tell of; inodes on further ones do not outlive the process. */
@@ -29,6 +29,16 @@ const HANDLES_WORD = 3;
 /** Slots ever used: marks of the tables. */
 const INODE_MARK = 4;
 const HANDLE_MARK = 5;
+/** Four words: inode number and device of the shared directory. */
+const ROOT_INO = 6;
+
+/** What tells one directory of the host from another. */
+export interface RootName {
+  readonly inoLo: number;
+  readonly inoHi: number;
+  readonly devMajor: number;
+  readonly devMinor: number;
+}
 
 /** Sizes of the tables. */
 export interface JournalSizes {
@@ -63,6 +73,8 @@ export class ShareJournal {
   /** One element each: slots ever used. */
   readonly inodeMark: Int32Array<ArrayBuffer>;
   readonly openMark: Int32Array<ArrayBuffer>;
+  /** Inode number of the shared directory, then its device. */
+  readonly #root: Uint32Array<ArrayBuffer>;
   readonly #header: Int32Array<ArrayBuffer>;
   /** Each: 1 + major, minor, mount, unused; 0 first: free. */
   readonly #devices: Uint32Array<ArrayBuffer>;
@@ -83,6 +95,7 @@ export class ShareJournal {
     this.#header = new Int32Array(buffer, header, HEADER_BYTES / 4);
     this.inodeMark = new Int32Array(buffer, header + INODE_MARK * 4, 1);
     this.openMark = new Int32Array(buffer, header + HANDLE_MARK * 4, 1);
+    this.#root = new Uint32Array(buffer, header + ROOT_INO * 4, 4);
     this.#devices = new Uint32Array(buffer, column(DEVICES_BYTES), MAX_DEVICES * DEVICE_WORDS);
     this.inodeIds = new Float64Array(buffer, column(rows * 8), rows);
     this.lookups = new Float64Array(buffer, column(rows * 8), rows);
@@ -111,9 +124,16 @@ export class ShareJournal {
     return this.#header[MAGIC_WORD] === 0;
   }
 
-  /** Says of what sizes it is; written last at the opening. */
-  sign(): void {
+  /** It tells of that shared directory. */
+  isOf({ inoLo, inoHi, devMajor, devMinor }: RootName): boolean {
+    const root = this.#root;
+    return root[0] === inoLo && root[1] === inoHi && root[2] === devMajor && root[3] === devMinor;
+  }
+
+  /** Says of what sizes and of which directory it is; written last at the opening. */
+  sign({ inoLo, inoHi, devMajor, devMinor }: RootName): void {
     const header = this.#header;
+    this.#root.set([inoLo, inoHi, devMajor, devMinor]);
     header[VERSION_WORD] = VERSION;
     header[INODES_WORD] = this.sizes.inodes;
     header[HANDLES_WORD] = this.sizes.handles;

@@ -1,13 +1,24 @@
 /** The life of a share's journal: opened before a session, read by the next process, left as it is at the end. */
 import type { FilesystemJournal } from '@oriel/fuse';
-import { EINVAL, EOPNOTSUPP, ESTALE, O_CREAT, O_EXCL, O_TRUNC, S_IFDIR } from '@oriel/sys';
+import {
+  EACCES,
+  EINVAL,
+  EOPNOTSUPP,
+  EROFS,
+  ESTALE,
+  O_ACCMODE,
+  O_DIRECTORY,
+  O_NOCTTY,
+  O_RDONLY,
+  O_TRUNC,
+  S_IFDIR,
+  S_IFREG,
+} from '@oriel/sys';
 import type { Device } from '../devices.ts';
+import { DIRECTORY_FLAGS } from '../directory-requests.ts';
 import { ROOT } from '../inodes.ts';
 import type { Share } from '../share.ts';
 import { journalSizes, mountName, ShareJournal, shareJournalBytes } from './share-journal.ts';
-
-/** Done once, at the first open. */
-const FIRST_ONLY = O_TRUNC | O_CREAT | O_EXCL;
 
 /** Opens, reads and closes the journal of a share. */
 export class ShareSurvival {
@@ -36,19 +47,17 @@ export class ShareSurvival {
       return -EOPNOTSUPP;
     }
     const journal = new ShareJournal(place, this.#sizes);
+    const failed = status.ofFd(inodes.fd(ROOT));
+    if (failed < 0) {
+      return failed;
+    }
     if (!journal.written) {
       if (!journal.empty) {
         return -EINVAL;
       }
-      journal.sign();
-    } else if (journal.inodeIds[ROOT] === ROOT) {
-      const failed = status.ofFd(inodes.fd(ROOT));
-      if (failed < 0) {
-        return failed;
-      }
-      if (journal.inos[2] !== status.inoLo || journal.inos[3] !== status.inoHi) {
-        return -ESTALE;
-      }
+      journal.sign(status);
+    } else if (!journal.isOf(status)) {
+      return -ESTALE;
     }
     this.#journal = journal;
     handles.useJournal(journal);
@@ -104,12 +113,24 @@ export class ShareSurvival {
     return journalSizes(maxInodes, maxHandles, maxDirStreams);
   }
 
+  /** Opens what a handle was open on, as a guest could have it opened now. */
   #reopen(nodeid: number, flags: number): number {
-    const slot = this.#share.inodes.slotOf(nodeid);
+    const { inodes, settings } = this.#share;
+    const slot = inodes.slotOf(nodeid);
     if (slot < 0) {
       return -ESTALE;
     }
-    const directory = this.#share.inodes.type(slot) === S_IFDIR;
-    return this.#share.openInode(slot, directory ? flags : flags & ~FIRST_ONLY);
+    const directory = (flags & O_DIRECTORY) !== 0;
+    if (inodes.type(slot) !== (directory ? S_IFDIR : S_IFREG)) {
+      return -EACCES;
+    }
+    if (directory) {
+      return this.#share.openInode(slot, DIRECTORY_FLAGS);
+    }
+    const access = flags & O_ACCMODE;
+    if (access === O_ACCMODE || (settings.readonly && access !== O_RDONLY)) {
+      return access === O_ACCMODE ? -EINVAL : -EROFS;
+    }
+    return this.#share.openInode(slot, (this.#share.hostFlags(flags) & ~O_TRUNC) | O_NOCTTY);
   }
 }

@@ -15,6 +15,7 @@ export class TestOperation implements Operation {
   readonly name2 = NO_NAME;
   readonly umask = 0;
   supplementaryGroup = -1;
+  readonly security = null;
   readonly entry = new Entry();
   fh = -1;
   openFlags = 0;

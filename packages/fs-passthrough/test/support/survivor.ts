@@ -3,12 +3,14 @@ import { FuseSession, journalBytes } from '@oriel/fuse';
 import { ReplyDecoder, RequestEncoder } from '@oriel/fuse/client';
 import { MemoryMessage } from '@oriel/fuse/testing';
 import { check, Fd, Mapping, openSys, type Sys } from '@oriel/sys';
-import { PassthroughFilesystem } from '../../src/index.ts';
+import { PassthroughFilesystem, type PassthroughOptions } from '../../src/index.ts';
+import { journalSizes, ShareJournal } from '../../src/survival/share-journal.ts';
 
 /** The end of a process. */
 export class Death extends Error {}
 
 const PLACES = 4;
+const LIMITS = { maxInodes: 1000, maxHandles: 100, maxDirStreams: 10 };
 
 /** Dies before or after the n-th step: a system call on files, or an atomic store into the journal. */
 class Steps {
@@ -49,6 +51,12 @@ function mortal<T extends object>(calls: T, steps: Steps, opened: Set<number>): 
 /** Descriptors that outlive the process. */
 class TestStore {
   readonly held = new Map<string, Fd>();
+  readonly #process: Sys['fd'];
+
+  /** @param process - calls of the process that takes */
+  constructor(process: Sys['fd']) {
+    this.#process = process;
+  }
 
   keep(name: string, fd: Fd): boolean {
     this.forget(name);
@@ -64,14 +72,19 @@ class TestStore {
   }
 
   take(name: string): Fd | null {
-    return this.held.get(name)?.dup() ?? null;
+    const held = this.held.get(name);
+    return held === undefined ? null : new Fd(this.#process, check(this.#process.dup(held.fd), 'dup'));
   }
 }
 
 /** One life after another of a share, and the driver that goes on asking. */
 export class Survivor implements Disposable {
   readonly request = new RequestEncoder();
-  readonly store = new TestStore();
+  readonly store: TestStore;
+  /** Of the request that comes next. */
+  place = 1;
+  /** Of the lives that follow. */
+  options: Partial<PassthroughOptions> = {};
   readonly #dir: string;
   readonly #sys: Sys = openSys();
   readonly #steps = new Steps();
@@ -82,9 +95,12 @@ export class Survivor implements Disposable {
   #session: FuseSession;
   #again = false;
   readonly #opened = new Set<number>();
+  readonly #mortalFd: Sys['fd'];
 
   constructor(dir: string) {
     this.#dir = dir;
+    this.#mortalFd = mortal(this.#sys.fd, this.#steps, this.#opened);
+    this.store = new TestStore(this.#mortalFd);
     this.#fs = this.#makeFs();
     this.#journal = Mapping.anonymous(this.#sys.mem, journalBytes(PLACES, this.#fs.journalBytes));
     this.#session = this.#makeSession();
@@ -94,6 +110,21 @@ export class Survivor implements Disposable {
 
   get stats(): PassthroughFilesystem['stats'] {
     return this.#fs.stats;
+  }
+
+  /** The share's part of the journal, for a program that writes there what no share would. */
+  get journal(): ShareJournal {
+    const bytes = this.#journal.u8.subarray(journalBytes(PLACES, 0));
+    return new ShareJournal(
+      { bytes, store: this.store },
+      journalSizes(LIMITS.maxInodes, LIMITS.maxHandles, LIMITS.maxDirStreams),
+    );
+  }
+
+  /** The session's journal says that there is none, whatever else it says. */
+  endJournal(): void {
+    const { buffer, byteOffset } = this.#journal.u8;
+    new Int32Array(buffer, byteOffset, 3)[2] = 0;
   }
 
   /** Sends a request and reads its reply. */
@@ -111,13 +142,17 @@ export class Survivor implements Disposable {
     return { steps: this.#steps.taken - before, error };
   }
 
-  /** Dies at the `step`-th step of a request, is born again and gets the same request once more. */
-  killedAt(step: number, request: RequestEncoder, data?: Uint8Array): ReplyDecoder {
+  /**
+   * Dies at the `step`-th step of a request, is born again and gets the same request once more.
+   * @param meanwhile - what the host does before the birth
+   */
+  killedAt(step: number, request: RequestEncoder, data?: Uint8Array, meanwhile = (): void => {}): ReplyDecoder {
     try {
       this.#mortally(step, request, data);
     } catch (error) {
       if (!(error instanceof Death)) throw error;
     }
+    meanwhile();
     this.rebirth();
     this.#again = true;
     try {
@@ -135,6 +170,20 @@ export class Survivor implements Disposable {
     if (!this.#session.restore()) throw new Error('not restored');
   }
 
+  /** As `rebirth`, but that process ends, too, at the `step`-th step of taking over. @returns false when it took fewer */
+  stillborn(step: number): boolean {
+    this.#end();
+    this.#fs = this.#makeFs();
+    this.#session = this.#makeSession();
+    try {
+      this.#stepping(step, () => this.#session.restore());
+      return false;
+    } catch (error) {
+      if (!(error instanceof Death)) throw error;
+      return true;
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#end();
     for (const name of [...this.store.held.keys()]) this.store.forget(name);
@@ -143,6 +192,10 @@ export class Survivor implements Disposable {
   }
 
   #mortally(step: number, request: RequestEncoder, data?: Uint8Array): ReplyDecoder {
+    return this.#stepping(step, () => this.call(request, data));
+  }
+
+  #stepping<T>(step: number, work: () => T): T {
     const { store } = Atomics;
     const steps = this.#steps;
     steps.left = step;
@@ -153,7 +206,7 @@ export class Survivor implements Disposable {
       },
     });
     try {
-      return this.call(request, data);
+      return work();
     } finally {
       Object.assign(Atomics, { store });
       steps.left = Number.POSITIVE_INFINITY;
@@ -164,13 +217,14 @@ export class Survivor implements Disposable {
     const sys = {
       ...this.#sys,
       file: mortal(this.#sys.file, this.#steps, this.#opened),
-      fd: mortal(this.#sys.fd, this.#steps, this.#opened),
+      fd: this.#mortalFd,
     };
     return new PassthroughFilesystem({
       sys,
       sharedDir: this.#dir,
-      xattr: true,
-      limits: { maxInodes: 1000, maxHandles: 100, maxDirStreams: 10 },
+      securityLabel: true,
+      limits: LIMITS,
+      ...this.options,
     });
   }
 
@@ -185,7 +239,7 @@ export class Survivor implements Disposable {
       bytes,
       store: this.store,
       places: PLACES,
-      placeOf: () => 1,
+      placeOf: () => this.place,
       again: () => this.#again,
     });
     if (failed !== 0) throw new Error(`no journal: ${failed}`);

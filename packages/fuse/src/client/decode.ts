@@ -4,6 +4,7 @@ import type { Attributes } from '../attributes.ts';
 import type { Entry } from '../entry.ts';
 import * as L from '../layout.ts';
 import type { StatfsOut } from '../statfs.ts';
+import type { StatxOut } from '../statx.ts';
 
 /** A signed 64-bit number of seconds. */
 function seconds(field: U64Field, view: DataView, at: number): number {
@@ -62,5 +63,49 @@ export function readStatfs(view: DataView, at: number): StatfsOut {
     bsize: L.FuseKstatfs.bsize.get(view, at),
     namelen: L.FuseKstatfs.namelen.get(view, at),
     frsize: L.FuseKstatfs.frsize.get(view, at),
+  };
+}
+
+/** What STATX tells: the attributes, and the facts that others lack. */
+export interface StatxReply extends Readonly<StatxOut> {
+  readonly attr: Attributes;
+}
+
+/** Reads `struct fuse_statx_out` at `at`; the attributes into `attr`. */
+export function readStatxOut(view: DataView, at: number, attr: Attributes): StatxReply {
+  const stat = at + L.FuseStatxOut.stat.offset;
+  const sx = L.FuseStatx;
+  const { tvSec, tvNsec } = L.FuseSxTime;
+  attr.validSec = L.FuseStatxOut.attrValid.get(view, at);
+  attr.validNs = L.FuseStatxOut.attrValidNsec.get(view, at);
+  attr.inoLo = sx.ino.lo(view, stat);
+  attr.inoHi = sx.ino.hi(view, stat);
+  attr.size = sx.size.get(view, stat);
+  attr.blocks = sx.blocks.get(view, stat);
+  attr.atime = seconds(tvSec, view, stat + sx.atime.offset);
+  attr.atimeNs = tvNsec.get(view, stat + sx.atime.offset);
+  attr.mtime = seconds(tvSec, view, stat + sx.mtime.offset);
+  attr.mtimeNs = tvNsec.get(view, stat + sx.mtime.offset);
+  attr.ctime = seconds(tvSec, view, stat + sx.ctime.offset);
+  attr.ctimeNs = tvNsec.get(view, stat + sx.ctime.offset);
+  attr.mode = sx.mode.get(view, stat);
+  attr.nlink = sx.nlink.get(view, stat);
+  attr.uid = sx.uid.get(view, stat);
+  attr.gid = sx.gid.get(view, stat);
+  attr.rdevMajor = sx.rdevMajor.get(view, stat);
+  attr.rdevMinor = sx.rdevMinor.get(view, stat);
+  attr.blksize = sx.blksize.get(view, stat);
+  attr.flags = 0;
+  return {
+    attr,
+    mask: sx.mask.get(view, stat),
+    attributesLo: sx.attributes.lo(view, stat),
+    attributesHi: sx.attributes.hi(view, stat),
+    attributesMaskLo: sx.attributesMask.lo(view, stat),
+    attributesMaskHi: sx.attributesMask.hi(view, stat),
+    btime: seconds(tvSec, view, stat + sx.btime.offset),
+    btimeNs: tvNsec.get(view, stat + sx.btime.offset),
+    devMajor: sx.devMajor.get(view, stat),
+    devMinor: sx.devMinor.get(view, stat),
   };
 }

@@ -3,7 +3,7 @@
  * benchmarks and tests.
  * @packageDocumentation
  */
-export { readAttributes, readAttrOut, readEntry, readStatfs } from './decode.ts';
+export { readAttributes, readAttrOut, readEntry, readStatfs, readStatxOut, type StatxReply } from './decode.ts';
 export { type DirRecord, readRecords } from './dir-record.ts';
 export { type Asked, type InitReply, ReplyDecoder } from './reply.ts';
 export { type NameInput, RequestBuilder } from './request-builder.ts';

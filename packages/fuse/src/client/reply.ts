@@ -7,7 +7,7 @@ import { FuseError } from '../errors.ts';
 import * as L from '../layout.ts';
 import * as P from '../protocol.ts';
 import type { StatfsOut } from '../statfs.ts';
-import { readAttrOut, readEntry, readStatfs } from './decode.ts';
+import { readAttrOut, readEntry, readStatfs, readStatxOut, type StatxReply } from './decode.ts';
 import { type DirRecord, readRecords } from './dir-record.ts';
 
 const BODY = P.OUT_HEADER;
@@ -86,7 +86,8 @@ export class ReplyDecoder {
       wantLength(opcode, used, BODY, BODY);
     } else {
       const least = asksLength ? L.FuseGetxattrOut.byteLength : P.REPLY_BYTES[shape]!;
-      const most = shape >= P.REPLY_IN_PLACE && !(least > 0) ? room : BODY + least;
+      const varies = shape === P.REPLY_IOCTL || (shape >= P.REPLY_IN_PLACE && !(least > 0));
+      const most = varies ? room : BODY + least;
       wantLength(opcode, used, shape === P.REPLY_INIT ? BODY + 8 : BODY + least, most);
     }
     return this;
@@ -102,6 +103,17 @@ export class ReplyDecoder {
   readAttributes(): Attributes {
     readAttrOut(this.#view, BODY, this.attr);
     return this.attr;
+  }
+
+  /** What STATX tells. */
+  readStatx(): StatxReply {
+    return readStatxOut(this.#view, BODY, this.attr);
+  }
+
+  /** The answer of IOCTL: its result, and a view of its data. */
+  readIoctl(): { readonly result: number; readonly data: Uint8Array } {
+    const data = this.bytes.subarray(BODY + L.FuseIoctlOut.byteLength, BODY + this.bodyLen);
+    return { result: L.FuseIoctlOut.result.get(this.#view, BODY), data };
   }
 
   /** The handle of OPEN, OPENDIR, CREATE, TMPFILE. */

@@ -1,7 +1,7 @@
 /** The frame of a request: header, arguments, names, extensions. */
 import { TWO_32 } from '@oriel/layout';
 import { FUSE_EXT_GROUPS } from '../constants.ts';
-import { FuseExtHeader, FuseInHeader, FuseSuppGroups } from '../layout.ts';
+import { FuseExtHeader, FuseInHeader, FuseSecctx, FuseSecctxHeader, FuseSuppGroups } from '../layout.ts';
 
 /** A name as text (sent as UTF-8) or as bytes, without NUL. */
 export type NameInput = string | Uint8Array;
@@ -30,6 +30,8 @@ export class RequestBuilder {
   pid = 0;
   /** Group sent with creating requests (FUSE_CREATE_SUPP_GROUP), or -1. */
   supplementaryGroup = -1;
+  /** Label sent with creating requests (FUSE_SECURITY_CTX), or null. */
+  security: { readonly name: string; readonly value: Uint8Array } | null = null;
   protected readonly view: DataView;
 
   /** @param capacity - bytes of the longest request, data of WRITE not counted */
@@ -78,8 +80,12 @@ export class RequestBuilder {
     return this;
   }
 
-  /** Appends the supplementary group where one is set. */
+  /** Appends the label and the supplementary group where they are set. */
   protected extend(): this {
+    const start = this.len;
+    if (this.security !== null) {
+      this.#appendSecurity(this.security.name, this.security.value);
+    }
     if (this.supplementaryGroup >= 0) {
       const extension = new Uint8Array(GROUP_EXTENSION);
       const words = new DataView(extension.buffer);
@@ -88,9 +94,22 @@ export class RequestBuilder {
       FuseSuppGroups.nrGroups.set(words, FuseExtHeader.byteLength, 1);
       words.setUint32(FuseExtHeader.byteLength + FuseSuppGroups.byteLength, this.supplementaryGroup, true);
       this.append(extension);
-      FuseInHeader.totalExtlen.set(this.view, 0, GROUP_EXTENSION / 8);
     }
+    FuseInHeader.totalExtlen.set(this.view, 0, (this.len - start) / 8);
     return this;
+  }
+
+  #appendSecurity(name: string, value: Uint8Array): void {
+    const text = encoder.encode(`${name}\0`);
+    const used = FuseSecctxHeader.byteLength + FuseSecctx.byteLength + text.length + value.length;
+    const extension = new Uint8Array((used + 7) & ~7);
+    const words = new DataView(extension.buffer);
+    FuseSecctxHeader.size.set(words, 0, extension.length);
+    FuseSecctxHeader.nrSecctx.set(words, 0, 1);
+    FuseSecctx.size.set(words, FuseSecctxHeader.byteLength, value.length);
+    extension.set(text, FuseSecctxHeader.byteLength + FuseSecctx.byteLength);
+    extension.set(value, FuseSecctxHeader.byteLength + FuseSecctx.byteLength + text.length);
+    this.append(extension);
   }
 
   /** Ends the request: `extra` bytes of data follow outside of `bytes`. */

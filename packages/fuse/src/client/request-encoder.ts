@@ -103,6 +103,30 @@ export class RequestEncoder extends RequestBuilder {
     return this.end();
   }
 
+  /** @param fh - -1: none */
+  statx(nodeid: number, fh = -1, mask = 0xfff): this {
+    const at = this.begin(C.FUSE_STATX, nodeid, L.FuseStatxIn.byteLength, OUT_HEADER + L.FuseStatxOut.byteLength);
+    if (fh >= 0) {
+      L.FuseStatxIn.getattrFlags.set(this.view, at, C.FUSE_GETATTR_FH);
+      L.FuseStatxIn.fh.set(this.view, at, fh);
+    }
+    L.FuseStatxIn.sxMask.set(this.view, at, mask);
+    return this.end();
+  }
+
+  /** @param input - what the argument holds @param outSize - bytes of the answer at most @param flags - FUSE_IOCTL_* */
+  ioctl(nodeid: number, fh: number, cmd: number, input: Uint8Array, outSize: number, flags = 0): this {
+    const room = OUT_HEADER + L.FuseIoctlOut.byteLength + outSize;
+    const at = this.begin(C.FUSE_IOCTL, nodeid, L.FuseIoctlIn.byteLength, room);
+    const view = this.view;
+    L.FuseIoctlIn.fh.set(view, at, fh);
+    L.FuseIoctlIn.flags.set(view, at, flags);
+    L.FuseIoctlIn.cmd.set(view, at, cmd);
+    L.FuseIoctlIn.inSize.set(view, at, input.length);
+    L.FuseIoctlIn.outSize.set(view, at, outSize);
+    return this.append(input).end();
+  }
+
   setattr(nodeid: number, input: SetattrInput): this {
     const at = this.begin(C.FUSE_SETATTR, nodeid, L.FuseSetattrIn.byteLength, ATTR_ROOM);
     const view = this.view;
@@ -251,7 +275,6 @@ export class RequestEncoder extends RequestBuilder {
     return this;
   }
 
-  /** @param flags - FUSE_FSYNC_FDATASYNC or 0 */
   /**
    * GETLK, SETLK and SETLKW.
    * @param range - first and last byte; without the last: to the end of the file
@@ -278,6 +301,7 @@ export class RequestEncoder extends RequestBuilder {
     return this.end();
   }
 
+  /** @param flags - FUSE_FSYNC_FDATASYNC or 0 */
   fsync(nodeid: number, fh: number, flags = 0): this {
     return this.#syncing(C.FUSE_FSYNC, nodeid, fh, flags);
   }

@@ -55,10 +55,10 @@ export function write(context: ServeContext, op: OperationRecord): number {
   if (fh < 0) {
     return -EBADF;
   }
-  if (offset < 0 || size > MAX_COUNT || size !== message.readBytes - WRITE_DATA) {
+  if (size > MAX_COUNT || size !== message.readBytes - WRITE_DATA) {
     return -EINVAL;
   }
-  if (sumOverflows(offset, size)) {
+  if (offset < 0 || sumOverflows(offset, size)) {
     return -EFBIG;
   }
   op.offset = offset;
@@ -103,10 +103,10 @@ export function fallocate(context: ServeContext, op: OperationRecord): number {
   if (fh < 0) {
     return -EBADF;
   }
-  if (offset < 0 || len <= 0) {
+  if (len === 0) {
     return -EINVAL;
   }
-  if (sumOverflows(offset, len)) {
+  if (offset < 0 || len < 0 || sumOverflows(offset, len)) {
     return -EFBIG;
   }
   if ((mode & ~FALLOCATE_MODES) !== 0) {

@@ -35,6 +35,19 @@ export function getattr(context: ServeContext, op: OperationRecord): number {
   return fh < 0 ? -EBADF : context.fs.getattr(op, op.nodeid, fh);
 }
 
+/** What the caller asks for beyond all that there is (`sx_mask`) changes nothing: the reply says what it tells. */
+export function statx(context: ServeContext, op: OperationRecord): number {
+  if (context.fs.statx === undefined) {
+    return UNSERVED;
+  }
+  const words = op.u32;
+  if ((words[BODY_WORD]! & FUSE_GETATTR_FH) === 0) {
+    return context.fs.statx(op, op.nodeid, -1, op.statx);
+  }
+  const fh = takeU64(words, BODY_WORD + 2);
+  return fh < 0 ? -EBADF : context.fs.statx(op, op.nodeid, fh, op.statx);
+}
+
 export function setattr(context: ServeContext, op: OperationRecord): number {
   if (op.intent?.again && op.intent.done) {
     return context.fs.getattr(op, op.nodeid, -1);

@@ -32,9 +32,9 @@ function lastNames(op: OperationRecord, skip: number): number {
 }
 
 /** The one name of a creating request, and its extensions. */
-function newName(op: OperationRecord, skip: number): number {
+function newName(context: ServeContext, op: OperationRecord, skip: number): number {
   const error = lastName(op, skip);
-  return error < 0 ? error : takeExtensions(op);
+  return error < 0 ? error : takeExtensions(op, context.securityContexts);
 }
 
 export function lookup(context: ServeContext, op: OperationRecord): number {
@@ -51,12 +51,12 @@ export function symlink(context: ServeContext, op: OperationRecord): number {
   if (end !== op.end) {
     return end < 0 ? end : -EINVAL;
   }
-  const error = takeExtensions(op);
+  const error = takeExtensions(op, context.securityContexts);
   return error < 0 ? error : context.fs.symlink(op, op.nodeid, op.name, op.name2);
 }
 
 export function mknod(context: ServeContext, op: OperationRecord): number {
-  const error = newName(op, FuseMknodIn.byteLength);
+  const error = newName(context, op, FuseMknodIn.byteLength);
   if (error < 0) {
     return error;
   }
@@ -66,7 +66,7 @@ export function mknod(context: ServeContext, op: OperationRecord): number {
 }
 
 export function mkdir(context: ServeContext, op: OperationRecord): number {
-  const error = newName(op, FuseMkdirIn.byteLength);
+  const error = newName(context, op, FuseMkdirIn.byteLength);
   if (error < 0) {
     return error;
   }
@@ -76,7 +76,7 @@ export function mkdir(context: ServeContext, op: OperationRecord): number {
 }
 
 export function create(context: ServeContext, op: OperationRecord): number {
-  const error = newName(op, FuseCreateIn.byteLength);
+  const error = newName(context, op, FuseCreateIn.byteLength);
   if (error < 0) {
     return error;
   }
@@ -95,7 +95,7 @@ export function tmpfile(context: ServeContext, op: OperationRecord): number {
   if (op.end > at && op.u8[op.end - 1] !== 0) {
     return -EINVAL;
   }
-  const error = takeExtensions(op);
+  const error = takeExtensions(op, context.securityContexts);
   if (error < 0) {
     return error;
   }

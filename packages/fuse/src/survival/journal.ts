@@ -30,7 +30,7 @@ export interface JournalOptions {
   readonly store: DescriptorStore;
   /** Messages in flight at most; each has a place from 0 on. */
   readonly places: number;
-  /** The place of a message, the same in a process that takes it up again. */
+  /** The place of a message, the same in a process that takes it up again; one that is no place gives it no record. */
   readonly placeOf: (message: FuseMessage) => number;
   /** A process that ended had taken the message. */
   readonly again: (message: FuseMessage) => boolean;
@@ -101,11 +101,15 @@ export class SessionJournal {
     Atomics.store(this.#header, LIVE_WORD, 0);
   }
 
-  /** Gives an operation its record. */
+  /** Gives an operation its record, if there is one for it. */
   enter(op: OperationRecord, message: FuseMessage): void {
-    const { placeOf, again } = this.#options;
+    const { placeOf, places, again } = this.#options;
+    const place = placeOf(message);
+    if (!(place >= 0 && place < places)) {
+      return;
+    }
     op.record ??= new Intent(this.#intents);
-    op.record.begin(placeOf(message), op.u32[HEADER_WORD + 2]!, op.u32[HEADER_WORD + 3]!, op.opcode, again(message));
+    op.record.begin(place, op.u32[HEADER_WORD + 2]!, op.u32[HEADER_WORD + 3]!, op.opcode, again(message));
     op.intent = op.record;
   }
 }

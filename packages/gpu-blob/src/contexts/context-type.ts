@@ -4,7 +4,7 @@
  * All calls come on the device's loop. What a guest can cause must be answered with a status: an exception is a bug of the
  * plug-in, and ends the program.
  */
-import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
+import type { EventLoop, Fd, Logger, Offload, Sys } from '@oriel/sys';
 import type { GpuStatus } from '../protocol/values.ts';
 
 /** What a context may use. */
@@ -15,6 +15,14 @@ export interface ContextHost {
   readonly offload: Offload;
   /** The guest's number of the context, 1 and up. */
   readonly ctxId: number;
+  /**
+   * Writes down a word for `ContextType.restore`: at once, where anything outlives the process. Not inside `create`.
+   * @param place - 0 to 6
+   * @param value - u32
+   */
+  remember(place: number, value: number): void;
+  /** What was remembered, perhaps by a process before; 0: nothing. */
+  recall(place: number): number;
   /** A resource that is attached to this context, or null. */
   resource(resourceId: number): ContextResource | null;
 }
@@ -68,6 +76,9 @@ export interface HostBlob extends Disposable {
   readonly label: string;
 }
 
+/** What of a `HostBlob` outlives the process, beside its file. */
+export type KeptMemory = Pick<HostBlob, 'fdOffset' | 'size' | 'mapInfo' | 'label'>;
+
 /** One context of one guest program. */
 export interface Context extends Disposable {
   /**
@@ -110,4 +121,17 @@ export interface ContextType {
   readonly capset: Uint8Array;
   /** @param debugName - the guest program's name @returns the context, or why there is none */
   create(host: ContextHost, debugName: string): Context | GpuStatus;
+  /**
+   * As `create`, of a context that was there in a process that ended: a submit or fence whose `done` had not come is asked for
+   * again, resources are attached anew. Null, and absent: it cannot go on. It is then one that refuses what is submitted; its
+   * fences are reached at once.
+   */
+  restore?(host: ContextHost, debugName: string): Context | null;
+  /**
+   * The memory of a blob that a process before had, for a type to know its objects again.
+   * @param file - given away
+   * @param blob - as it was asked for, and the memory as it was given
+   * @returns null, with the file closed, for what it cannot be; absent: the blob is what it was, and nothing more
+   */
+  restoreBlob?(file: Fd, blob: BlobRequest & { readonly memory: KeptMemory }): HostBlob | null;
 }

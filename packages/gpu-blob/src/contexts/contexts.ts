@@ -11,14 +11,22 @@ import {
 import type { Resource } from '../resources/resource.ts';
 import { AttachedResource, type MemoryGate } from './attached.ts';
 import type { Capsets } from './capsets.ts';
-import type { Context, ContextHost, ContextResource } from './context-type.ts';
+import type { Context, ContextHost, ContextResource, ContextType } from './context-type.ts';
+import { EndedContext } from './ended.ts';
 
 /** Attachments of all contexts together: each costs about 100 bytes, and contexts times resources is too many. */
 const MAX_ATTACHMENTS = 65536;
 
 interface Entry {
+  readonly type: ContextType;
   readonly context: Context;
   readonly attached: Map<number, ContextResource>;
+}
+
+/** What contexts have their types write down. */
+export interface ContextMemo {
+  remember(ctxId: number, place: number, value: number): void;
+  recall(ctxId: number, place: number): number;
 }
 
 /** Contexts by the guest's numbers. */
@@ -27,6 +35,8 @@ export class Contexts implements MemoryGate {
   readonly #most: number;
   readonly #mostAttachments: number;
   readonly #entries = new Map<number, Entry>();
+  /** What outlives the process; null: nothing does. */
+  memo: ContextMemo | null = null;
   #attachments = 0;
   #running = false;
 
@@ -50,8 +60,13 @@ export class Contexts implements MemoryGate {
     return this.#entries.get(ctxId)?.context ?? null;
   }
 
-  /** CTX_CREATE. @param capsetId - 0: the first type */
-  create(host: DeviceHost, ctxId: number, capsetId: number, debugName: string): GpuStatus {
+  /** The type of a context; null: there is none. */
+  typeOf(ctxId: number): ContextType | null {
+    return this.#entries.get(ctxId)?.type ?? null;
+  }
+
+  /** CTX_CREATE. @param capsetId - 0: the first type @param again - it was there in a process before; default false */
+  create(host: DeviceHost, ctxId: number, capsetId: number, debugName: string, again = false): GpuStatus {
     if (ctxId === 0 || this.#entries.has(ctxId)) return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
     const type = this.#capsets.byId(capsetId);
     if (type === null) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
@@ -66,11 +81,15 @@ export class Contexts implements MemoryGate {
       get offload() {
         return host.offload;
       },
+      remember: (place, value) => this.memo?.remember(ctxId, place, value),
+      recall: (place) => this.memo?.recall(ctxId, place) ?? 0,
       resource: (resourceId) => attached.get(resourceId) ?? null,
     };
-    const context = type.create(surroundings, debugName);
+    const context = again
+      ? (type.restore?.(surroundings, debugName) ?? new EndedContext())
+      : type.create(surroundings, debugName);
     if (typeof context === 'number') return context;
-    this.#entries.set(ctxId, { context, attached });
+    this.#entries.set(ctxId, { type, context, attached });
     return VIRTIO_GPU_RESP_OK_NODATA;
   }
 

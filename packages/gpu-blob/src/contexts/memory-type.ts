@@ -3,17 +3,8 @@
  * share. A blob_id of 0 makes memory of its own; any other number names an object that all who name it share.
  */
 import { struct, U32, U64 } from '@oriel/layout';
-import {
-  check,
-  F_SEAL_GROW,
-  F_SEAL_SEAL,
-  F_SEAL_SHRINK,
-  Fd,
-  MFD_ALLOW_SEALING,
-  MFD_CLOEXEC,
-  type Sys,
-  SysError,
-} from '@oriel/sys';
+import type { Fd, Sys } from '@oriel/sys';
+import { makeMemoryFile, sizeOfMemoryFile } from '../memory-file.ts';
 import {
   type GpuStatus,
   VIRTIO_GPU_MAP_CACHE_CACHED,
@@ -21,7 +12,7 @@ import {
   VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
   VIRTIO_GPU_RESP_OK_NODATA,
 } from '../protocol/values.ts';
-import type { BlobRequest, Context, ContextType, HostBlob } from './context-type.ts';
+import type { BlobRequest, Context, ContextType, HostBlob, KeptMemory } from './context-type.ts';
 
 /** Capset id of the type `memory`: no specification names it, and Linux takes ids up to 31. */
 export const MEMORY_CAPSET_ID = 30;
@@ -104,6 +95,23 @@ export class MemoryContextType implements ContextType {
     };
   }
 
+  restore(): Context {
+    return this.create();
+  }
+
+  /** Blobs that shared an object share one again. */
+  restoreBlob(
+    file: Fd,
+    { blobIdLo, blobIdHi, memory }: BlobRequest & { readonly memory: KeptMemory },
+  ): HostBlob | null {
+    const name = key(blobIdLo, blobIdHi);
+    const shared = this.#named.get(name);
+    const size = sizeOfMemoryFile(this.#sys, file.fd);
+    if (shared !== undefined || size <= 0) file.close();
+    if (size <= 0) return null;
+    return this.#blob(shared ?? this.#hold(blobIdLo, blobIdHi, size, file), name, Math.min(size, memory.size));
+  }
+
   #createBlob(request: BlobRequest): HostBlob | GpuStatus {
     const { pageSize } = this.#sys.mem;
     if (request.size > this.#maxSize) return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
@@ -113,29 +121,16 @@ export class MemoryContextType implements ContextType {
     if (shared !== undefined) {
       return size <= shared.size ? this.#blob(shared, name, size) : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     }
-    const file = this.#makeFile(size);
+    const file = makeMemoryFile(this.#sys, 'oriel-blob', size);
     if (file === null) return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-    const { blobIdLo, blobIdHi } = request;
-    const held: Held = { blobIdLo, blobIdHi, size, file, fd: file.fd, blobs: 0 };
-    this.#objects.add(held);
-    if (blobIdLo !== 0 || blobIdHi !== 0) this.#named.set(name, held);
-    return this.#blob(held, name, size);
+    return this.#blob(this.#hold(request.blobIdLo, request.blobIdHi, size, file), name, size);
   }
 
-  #makeFile(size: number): Fd | null {
-    const { mem, file, fd } = this.#sys;
-    const made = mem.memfdCreate('oriel-blob', MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (made < 0) return null;
-    const memory = new Fd(fd, made);
-    try {
-      check(file.ftruncate(made, size), 'ftruncate');
-      check(mem.addSeals(made, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 'fcntl');
-      return memory;
-    } catch (error) {
-      memory.close();
-      if (error instanceof SysError) return null;
-      throw error;
-    }
+  #hold(blobIdLo: number, blobIdHi: number, size: number, file: Fd): Held {
+    const held: Held = { blobIdLo, blobIdHi, size, file, fd: file.fd, blobs: 0 };
+    this.#objects.add(held);
+    if (blobIdLo !== 0 || blobIdHi !== 0) this.#named.set(key(blobIdLo, blobIdHi), held);
+    return held;
   }
 
   #blob(held: Held, name: string, size: number): HostBlob {

@@ -63,17 +63,20 @@ export const resourceCreateBlob: Handler = (gpu, request, view) => {
 
 /** Asks the context of the request's header for the host object. @param pages - bytes that a mapping would have */
 function makeHostBlob(gpu: Gpu, request: Request, view: DataView, pages: number): HostBlob | GpuStatus {
+  const { remaking } = gpu;
   const context = gpu.contexts.get(request.ctxId);
-  if (context === null) return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+  // A blob outlives the context that made it.
+  if (context === null && remaking === null) return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
   const resourceId = ResourceCreateBlob.resourceId.get(view, 0);
-  const blob = context.createBlob({
+  const wanted = {
     resourceId,
     blobIdLo: ResourceCreateBlob.blobId.lo(view, 0),
     blobIdHi: ResourceCreateBlob.blobId.hi(view, 0),
     size: ResourceCreateBlob.size.get(view, 0),
     blobMem: ResourceCreateBlob.blobMem.get(view, 0),
     flags: ResourceCreateBlob.blobFlags.get(view, 0),
-  });
+  };
+  const blob = remaking === null ? context!.createBlob(wanted) : remaking.hostBlob(wanted);
   if (typeof blob !== 'number' && blob.size < pages) {
     gpu.complaints.say(`resource ${resourceId} wants ${pages} bytes of a host object of ${blob.size}`);
     blob[Symbol.dispose]();
@@ -87,6 +90,7 @@ export const resourceMapBlob: Handler = (gpu, request, view) => {
   const resource = gpu.resources.get(ResourceMapBlob.resourceId.get(view, 0));
   if (resource === undefined) return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
   const offset = ResourceMapBlob.offset.get(view, 0);
+  request.resource = resource;
   const { serial } = request;
   gpu.mappings.map(resource, offset, (status) => {
     if (request.serial !== serial) return;
@@ -95,20 +99,22 @@ export const resourceMapBlob: Handler = (gpu, request, view) => {
       return;
     }
     // Access bits that renderers add above the cache mode mean nothing to a guest.
-    RespMapInfo.mapInfo.set(
-      makeReply(request, RespMapInfo.byteLength),
-      0,
-      (resource.host?.mapInfo ?? 0) & VIRTIO_GPU_MAP_CACHE_MASK,
-    );
+    putMapInfo(request, (resource.host?.mapInfo ?? 0) & VIRTIO_GPU_MAP_CACHE_MASK);
     gpu.finish(request, serial, VIRTIO_GPU_RESP_OK_MAP_INFO);
   });
   return PENDING;
 };
 
+/** Gives a request the reply of a mapping that is there. */
+export function putMapInfo(request: Request, mapInfo: number): void {
+  RespMapInfo.mapInfo.set(makeReply(request, RespMapInfo.byteLength), 0, mapInfo);
+}
+
 /** RESOURCE_UNMAP_BLOB: answered when the guest does not see the memory any more. */
 export const resourceUnmapBlob: Handler = (gpu, request, view) => {
   const resource = gpu.resources.get(ResourceUnref.resourceId.get(view, 0));
   if (resource === undefined) return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+  request.resource = resource;
   const { serial } = request;
   gpu.mappings.unmap(resource, (status) => gpu.finish(request, serial, status));
   return PENDING;

@@ -59,7 +59,7 @@ export const ctxCreate: Handler = (gpu, request, view) => {
   if (wrong) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
   const { offset } = CtxCreate.debugName;
   const name = decoder.decode(gpu.buffer.bytes.subarray(offset, offset + nlen));
-  return gpu.contexts.create(gpu.host, request.ctxId, capsetId, name);
+  return gpu.contexts.create(gpu.host, request.ctxId, capsetId, name, gpu.remaking !== null);
 };
 
 export const ctxDestroy: Handler = (gpu, request) => {

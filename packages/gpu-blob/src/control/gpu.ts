@@ -10,6 +10,7 @@ import type { GpuStatus } from '../protocol/values.ts';
 import type { Renderer } from '../render/renderer.ts';
 import type { ResourceTable } from '../resources/table.ts';
 import type { Displays } from '../scanouts/displays.ts';
+import type { Remaking } from '../survival/remaking.ts';
 import type { Request } from './request.ts';
 import type { RequestBuffer } from './request-buffer.ts';
 
@@ -29,6 +30,8 @@ export interface Gpu {
   readonly resources: ResourceTable;
   readonly mappings: BlobMappings;
   readonly renderer: Renderer | null;
+  /** What is made was there in a process before: its memory is taken from there. Null: it is new. */
+  readonly remaking: Remaking | null;
   /** The request that is handled. */
   readonly buffer: RequestBuffer;
   /**

@@ -23,6 +23,18 @@ export class RequestBuffer {
     return chain.read(0, this.bytes, 0, readBytes);
   }
 
+  /** Puts a request there that comes out of no chain. */
+  fill(...parts: readonly Uint8Array[]): number {
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (length > this.bytes.length) this.#grow(length);
+    let at = 0;
+    for (const part of parts) {
+      this.bytes.set(part, at);
+      at += part.length;
+    }
+    return length;
+  }
+
   /** Lets go of a large buffer. */
   trim(): void {
     if (this.bytes.length > KEPT_BYTES) this.#grow(FIRST_BYTES);

@@ -2,6 +2,7 @@
 import type { Chain } from '@oriel/virtqueue';
 import { CtrlHdr } from '../protocol/layout.ts';
 import { VIRTIO_GPU_FLAG_FENCE, VIRTIO_GPU_FLAG_INFO_RING_IDX } from '../protocol/values.ts';
+import type { Resource } from '../resources/resource.ts';
 
 /** The global timeline: fences without INFO_RING_IDX. */
 export const GLOBAL_RING = -1;
@@ -23,8 +24,12 @@ export class Request {
   fenceHi = 0;
   ctxId = 0;
   ringIdx = 0;
+  /** A process before had it, and may have carried it out. */
+  again = false;
   /** Bytes of the request in the request buffer; of use only while it is handled. */
   length = 0;
+  /** What it is about, of one that may be answered late; else null. */
+  resource: Resource | null = null;
   /** The reply: its type (0: none yet) and bytes, with room for the header. */
   replyType = 0;
   replyLength: number = CtrlHdr.byteLength;
@@ -57,13 +62,18 @@ export class Request {
     this.chain = chain;
     this.head = chain.head;
     this.queueIndex = chain.queue.index;
-    this.length = length;
     this.replyType = 0;
     this.replyLength = CtrlHdr.byteLength;
     this.reply = null;
     this.over = false;
     this.due = false;
     this.inContext = false;
+    this.read(view, length);
+  }
+
+  /** Reads the header of a request whose first `length` bytes are at the start of `view`. */
+  read(view: DataView, length: number): void {
+    this.length = length;
     const whole = length >= CtrlHdr.byteLength;
     this.type = whole ? CtrlHdr.type.get(view, 0) : 0;
     this.flags = whole ? CtrlHdr.flags.get(view, 0) : 0;
@@ -77,6 +87,7 @@ export class Request {
   end(): void {
     this.serial++;
     this.chain = null;
+    this.resource = null;
     this.reply = null;
   }
 }

@@ -4,10 +4,12 @@ import type { Complaints } from '../complaints.ts';
 import { Timelines } from '../fences/timelines.ts';
 import { CtrlHdr } from '../protocol/layout.ts';
 import {
+  CONTROL_QUEUE,
   VIRTIO_GPU_FLAG_FENCE,
   VIRTIO_GPU_FLAG_INFO_RING_IDX,
   VIRTIO_GPU_RESP_ERR_UNSPEC,
 } from '../protocol/values.ts';
+import type { Answers } from '../survival/answers.ts';
 import { Request } from './request.ts';
 
 /** What a reply repeats of the request's flags. */
@@ -22,6 +24,8 @@ export class Requests {
   readonly #queues: (DeviceQueue | null)[];
   readonly #header = new Uint8Array(CtrlHdr.byteLength);
   readonly #headerView = new DataView(this.#header.buffer);
+  /** Where answers are noted until the driver has them; null: nowhere. */
+  answers: Answers | null = null;
   /** The queue inside its turn: what is answered there is announced at the end of the turn. */
   #turn: DeviceQueue | null = null;
 
@@ -50,12 +54,18 @@ export class Requests {
     queue.flush();
   }
 
-  /** Makes a request of a chain whose first `length` bytes are at the start of `view`. */
-  open(chain: Chain, view: DataView, length: number): Request {
+  /** Makes a request of a chain whose first `length` bytes are at the start of `view`. @param again - as `Request.again` */
+  open(chain: Chain, view: DataView, length: number, again = chain.again): Request {
     const request = this.#free.pop() ?? new Request();
     request.begin(chain, view, length);
+    request.again = again;
     this.#open.add(request);
     return request;
+  }
+
+  /** Heads of the chains of a queue that wait for their answer. */
+  heads(index: number): ReadonlySet<number> {
+    return new Set([...this.#open].filter(({ queueIndex }) => queueIndex === index).map(({ head }) => head));
   }
 
   /** The requests without an answer that `wanted` names. */
@@ -121,6 +131,7 @@ export class Requests {
     const { chain, queueIndex } = request;
     const queue = this.#queues[queueIndex]!;
     queue.complete(chain!, this.#write(request, chain!));
+    this.#forgetAnswer(request);
     this.#open.delete(request);
     this.#release(request);
     if (this.#turn !== queue) queue.flush();
@@ -151,9 +162,14 @@ export class Requests {
   }
 
   #drop(request: Request): void {
+    this.#forgetAnswer(request);
     this.#open.delete(request);
     if (request.fenced) this.#timelines.remove(request);
     this.#release(request);
+  }
+
+  #forgetAnswer({ queueIndex, head }: Request): void {
+    if (queueIndex === CONTROL_QUEUE) this.answers?.delivered(head);
   }
 
   #release(request: Request): void {

@@ -18,24 +18,32 @@ import {
   VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID,
   VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
   VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
+  VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
   VIRTIO_GPU_RESP_ERR_UNSPEC,
   VIRTIO_GPU_RESP_OK_NODATA,
   VIRTIO_GPU_RESP_OK_RESOURCE_UUID,
 } from '../protocol/values.ts';
 import { Backing } from '../resources/backing.ts';
+import type { Resource } from '../resources/resource.ts';
 import { transferToHost2d } from '../resources/transfer-2d.ts';
 import { type Gpu, type Handler, PENDING } from './gpu.ts';
 import { makeReply } from './reply.ts';
+import type { Request } from './request.ts';
 
 const UUID_BYTES = 16;
 
-export const resourceCreate2d: Handler = (gpu, _request, view) =>
-  gpu.resources.create2d(
+export const resourceCreate2d: Handler = (gpu, _request, view) => {
+  const file = gpu.remaking?.takeFile();
+  // What a process before kept is lost.
+  if (file === null) return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+  return gpu.resources.create2d(
     ResourceCreate2d.resourceId.get(view, 0),
     ResourceCreate2d.format.get(view, 0),
     ResourceCreate2d.width.get(view, 0),
     ResourceCreate2d.height.get(view, 0),
+    file,
   );
+};
 
 /** RESOURCE_CREATE_3D: the renderer's, where there is one. */
 export const resourceCreate3d: Handler = (gpu, _request, view) => {
@@ -69,6 +77,12 @@ export const resourceUnref: Handler = (gpu, request, view) => {
   if (resource === undefined) return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
   gpu.displays.scanouts.forget(resource);
   gpu.contexts.forget(resource.id);
+  return dropResource(gpu, request, resource);
+};
+
+/** Frees what has no id any more, once the guest does not see it. @returns OK, or PENDING */
+export function dropResource(gpu: Gpu, request: Request, resource: Resource): number {
+  request.resource = resource;
   const { serial } = request;
   let inCall = true;
   let over = false;
@@ -78,7 +92,7 @@ export const resourceUnref: Handler = (gpu, request, view) => {
   });
   inCall = false;
   return over ? VIRTIO_GPU_RESP_OK_NODATA : PENDING;
-};
+}
 
 export const resourceAttachBacking: Handler = (gpu, request, view) => {
   const resource = gpu.resources.get(ResourceAttachBacking.resourceId.get(view, 0));

@@ -16,6 +16,8 @@ export interface TurnsOptions {
   readonly requests: Requests;
   /** Handles one chain of a queue. */
   readonly take: (index: number, chain: Chain) => void;
+  /** A queue has no chain. */
+  readonly none?: (index: number) => void;
   /** Commands taken at a time, of those that waited for a display. */
   readonly budget: number;
 }
@@ -41,7 +43,7 @@ export class Turns {
 
   /** A turn of a queue. @returns true when more is left */
   run(index: number, budget: number): boolean {
-    const { clock, requests, take } = this.#options;
+    const { clock, requests, take, none } = this.#options;
     const queue = requests.queue(index);
     if (queue === null) return false;
     const end = clock.nowNs() + TURN_NS;
@@ -50,7 +52,10 @@ export class Turns {
       for (let taken = 0; taken < budget; taken++) {
         if (this.#holds > 0 && index === CONTROL_QUEUE) return false;
         const chain = queue.next();
-        if (chain === null) return false;
+        if (chain === null) {
+          none?.(index);
+          return false;
+        }
         take(index, chain);
         if (clock.nowNs() > end) return true;
       }

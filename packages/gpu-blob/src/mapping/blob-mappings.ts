@@ -1,6 +1,6 @@
 /** Blobs in the host-visible region: the life of a mapping from MAP_BLOB to UNMAP_BLOB, and of its memory beyond that. */
 import { type FileIdentity, fileIdentity } from '@oriel/guest-memory';
-import type { ShmRegion } from '@oriel/shm-region';
+import type { MapRequest, ShmRegion } from '@oriel/shm-region';
 import { ECANCELED, EINVAL, ENOSPC, errnoName, type Sys } from '@oriel/sys';
 import type { Complaints } from '../complaints.ts';
 import type { HostBlob } from '../contexts/context-type.ts';
@@ -48,6 +48,8 @@ export interface BlobMappingsOptions {
   readonly maxMappings: number;
   /** The region may not send now: `resume` is to be called when it may. */
   readonly onDue: () => void;
+  /** A mapping is about to be asked for. */
+  readonly onAsk?: (resource: Resource, shmOffset: number) => void;
 }
 
 /** The mappings of a device's blobs; at most one a blob. */
@@ -75,6 +77,16 @@ export class BlobMappings {
     return mapping?.state === 'live' ? mapping.shmOffset : -1;
   }
 
+  /** True when a resource is mapped, or it is under way. */
+  has(resource: Resource): boolean {
+    return this.#mappings.has(resource);
+  }
+
+  /** True when the last map of a resource failed, and it is not mapped. */
+  refused(resource: Resource): boolean {
+    return this.#failed.has(resource);
+  }
+
   /** True for the file of a blob that is in the window: the front-end gives it back as a memory region. */
   owns(dev: number, ino: number): boolean {
     for (const { file } of this.#mappings.values())
@@ -97,8 +109,7 @@ export class BlobMappings {
       done(VIRTIO_GPU_RESP_ERR_UNSPEC);
       return;
     }
-    const { pageSize } = region.limits;
-    const len = Math.ceil(resource.size / pageSize) * pageSize;
+    const len = lengthOf(resource, region);
     if (!isFree(region, this.#mappings.values(), shmOffset, len)) {
       this.#sayFault(resource, shmOffset, len, 'there is no room for it');
       this.#failed.add(resource);
@@ -111,21 +122,37 @@ export class BlobMappings {
       done(VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
       return;
     }
-    const mapping: Mapping = {
-      resource,
-      host,
-      shmOffset,
-      len,
-      file: fileIdentity(this.#options.sys, host.fd),
-      fault: null,
-      state: 'mapping',
-      mapped: done,
-      unmapped: [],
-      dropped: false,
-      due: false,
-    };
-    this.#mappings.set(resource, mapping);
+    const mapping = this.#add(resource, host, shmOffset, len);
+    mapping.mapped = done;
     this.#ask(region, mapping);
+  }
+
+  /**
+   * Takes up a mapping that the front-end holds since a process before.
+   * @returns false when the region does not bear it
+   */
+  takeUp(resource: Resource, shmOffset: number): boolean {
+    const region = this.#region;
+    const { host } = resource;
+    if (region === null || host === null) return false;
+    const mapping = this.#add(resource, host, shmOffset, lengthOf(resource, region));
+    mapping.state = 'live';
+    if (region.adopt(mapRequest(mapping)) === 0) return true;
+    this.#mappings.delete(resource);
+    return false;
+  }
+
+  /** A process before had asked for a mapping, and nobody knows whether it is there: it is not to be. */
+  undo(resource: Resource, shmOffset: number): void {
+    const region = this.#region;
+    if (region === null || resource.host === null) return;
+    const { fdOffset } = resource.host;
+    region.unmapUncertain({ fdOffset, shmOffset, len: lengthOf(resource, region), writable: true });
+  }
+
+  /** The last map of a resource failed, in a process before. */
+  takeUpRefused(resource: Resource): void {
+    this.#failed.add(resource);
   }
 
   /** RESOURCE_UNMAP_BLOB. `done` comes once, when the guest does not see the memory any more. */
@@ -185,20 +212,33 @@ export class BlobMappings {
 
   #ask(region: ShmRegion, mapping: Mapping): void {
     const { resource, host, shmOffset, len } = mapping;
+    this.#options.onAsk?.(resource, shmOffset);
     const request = {
-      fd: host.fd,
-      fdOffset: host.fdOffset,
-      shmOffset,
-      len,
-      writable: true,
-      owner: resource,
-      label: `${host.label}, resource ${resource.id}`,
+      ...mapRequest(mapping),
       before: () => {
         mapping.fault = fileFault(this.#options.sys, host, len, region.limits);
         return mapping.fault === null ? 0 : -EINVAL;
       },
     };
     region.map(request, (error) => this.#mapped(mapping, error));
+  }
+
+  #add(resource: Resource, host: HostBlob, shmOffset: number, len: number): Mapping {
+    const mapping: Mapping = {
+      resource,
+      host,
+      shmOffset,
+      len,
+      file: fileIdentity(this.#options.sys, host.fd),
+      fault: null,
+      state: 'mapping',
+      mapped: null,
+      unmapped: [],
+      dropped: false,
+      due: false,
+    };
+    this.#mappings.set(resource, mapping);
+    return mapping;
   }
 
   #mapped(mapping: Mapping, error: number): void {
@@ -285,4 +325,14 @@ export class BlobMappings {
         `${region.limits.maxMappings} in this region): let the guest map fewer, or give this device a larger share`,
     );
   }
+}
+
+/** Bytes in the window: whole pages. */
+function lengthOf({ size }: Resource, { limits: { pageSize } }: ShmRegion): number {
+  return Math.ceil(size / pageSize) * pageSize;
+}
+
+function mapRequest({ resource, host, shmOffset, len }: Mapping): MapRequest {
+  const { fd, fdOffset, label } = host;
+  return { fd, fdOffset, shmOffset, len, writable: true, owner: resource, label: `${label}, resource ${resource.id}` };
 }

@@ -1,6 +1,6 @@
 /** All resources of a device, and the limits on them. */
 import { isSafeUnsigned } from '@oriel/layout';
-import type { Sys } from '@oriel/sys';
+import type { Fd, Sys } from '@oriel/sys';
 import type { HostBlob } from '../contexts/context-type.ts';
 import { forAll } from '../for-all.ts';
 import {
@@ -27,7 +27,7 @@ const DEFAULT_MAX_RANGES = 4 * 1024 * 1024;
 
 /** Settings of a `ResourceTable`. */
 export interface ResourceTableOptions {
-  readonly sys: Pick<Sys, 'mem' | 'fd'>;
+  readonly sys: Pick<Sys, 'mem' | 'fd' | 'file'>;
   /** Bytes of host memory for all resources together. */
   readonly maxHostmem: number;
   /** Resources at a time, those taken out and not yet disposed included. */
@@ -59,7 +59,9 @@ export interface NewBlob {
  */
 export class ResourceTable implements Disposable {
   readonly hostmem: Budget;
-  readonly #sys: Pick<Sys, 'mem' | 'fd'>;
+  /** The pixels of new 2D resources are to outlive this process: they lie in files. */
+  inFiles = false;
+  readonly #sys: Pick<Sys, 'mem' | 'fd' | 'file'>;
   readonly #budgets: ResourceBudgets;
   readonly #resources = new Map<number, Resource>();
 
@@ -90,9 +92,11 @@ export class ResourceTable implements Disposable {
 
   /**
    * RESOURCE_CREATE_2D. The host memory counts in whole pages, as the system gives it.
+   * @param file - memory that a process before gave it, given away; null: it gets new one
    * @returns INVALID_RESOURCE_ID, INVALID_PARAMETER (format or size), OUT_OF_MEMORY, or OK
    */
-  create2d(id: number, format: number, width: number, height: number): GpuStatus {
+  create2d(id: number, format: number, width: number, height: number, file: Fd | null = null): GpuStatus {
+    using given = file;
     if (this.#taken(id)) return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
     const bytes = width * height * BYTES_PER_PIXEL;
     const wrong = bytes === 0 || bytes > MAX_2D_BYTES || Math.max(width, height) > MAX_2D_PIXELS;
@@ -101,7 +105,7 @@ export class ResourceTable implements Disposable {
     const hostBytes = Math.ceil(bytes / pageSize) * pageSize;
     const status = this.reserve(id, hostBytes);
     if (status !== VIRTIO_GPU_RESP_OK_NODATA) return status;
-    const pixels = HostPixels.allocate(this.#sys.mem, bytes);
+    const pixels = this.#pixels(given, bytes);
     if (pixels === null) {
       this.hostmem.give(hostBytes);
       return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
@@ -177,6 +181,11 @@ export class ResourceTable implements Disposable {
 
   [Symbol.dispose](): void {
     this.clear();
+  }
+
+  #pixels(file: Fd | null, bytes: number): HostPixels | null {
+    if (file !== null) return HostPixels.of(this.#sys, file, bytes);
+    return this.inFiles ? HostPixels.inFile(this.#sys, bytes) : HostPixels.allocate(this.#sys.mem, bytes);
   }
 
   #taken(id: number): boolean {

@@ -6,6 +6,7 @@ import {
   CURSOR_SIZE,
   type GpuStatus,
   VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM,
+  VIRTIO_GPU_MAX_SCANOUTS,
   VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
   VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
   VIRTIO_GPU_RESP_ERR_UNSPEC,
@@ -26,7 +27,7 @@ const BLOB_CURSOR: Framebuffer = {
 const WHOLE = { x: 0, y: 0, width: CURSOR_SIZE, height: CURSOR_SIZE };
 
 /** What was shown last, for a display that comes later. */
-interface Shown {
+export interface CursorShown {
   x: number;
   y: number;
   hotX: number;
@@ -37,7 +38,7 @@ interface Shown {
 /** Cursors of all scanouts. */
 export class Cursors {
   #sink: DisplaySink | null = null;
-  readonly #shown = new Map<number, Shown>();
+  readonly #shown = new Map<number, CursorShown>();
   readonly #image = new Uint8Array(CURSOR_BYTES);
 
   setSink(sink: DisplaySink | null): void {
@@ -85,6 +86,20 @@ export class Cursors {
     }
     this.#sink?.moveCursor(scanout, x, y);
     return VIRTIO_GPU_RESP_OK_NODATA;
+  }
+
+  /** What a scanout shows; null: no cursor. */
+  shown(scanout: number): CursorShown | null {
+    return this.#shown.get(scanout) ?? null;
+  }
+
+  /** Shows what a process before showed, when the sink is set next. @returns false for what cannot be */
+  takeUp(scanout: number, shown: CursorShown): boolean {
+    const { image, hotX, hotY } = shown;
+    if (scanout >= VIRTIO_GPU_MAX_SCANOUTS || image.length !== CURSOR_BYTES) return false;
+    if (hotX >= CURSOR_SIZE || hotY >= CURSOR_SIZE) return false;
+    this.#shown.set(scanout, shown);
+    return true;
   }
 
   /** Hides all: a reset. */

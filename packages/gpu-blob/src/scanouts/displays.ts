@@ -38,6 +38,11 @@ export class Displays {
     return this.#channel ?? this.#options.sink;
   }
 
+  /** True while the front-end decides about the outputs. */
+  get hasChannel(): boolean {
+    return this.#channel !== null;
+  }
+
   /** Scanouts that may be used. A front-end that has its own displays also knows their number. */
   get scanoutCount(): number {
     return this.#channel === null ? this.outputs.numScanouts : VIRTIO_GPU_MAX_SCANOUTS;
@@ -87,6 +92,11 @@ export class Displays {
     this.#channel = null;
     this.#setSink();
     channel[Symbol.dispose]();
+  }
+
+  /** Shows everything anew: it came from a process before. */
+  refresh(): void {
+    this.#setSink();
   }
 
   /** Switches everything off, and lets go of all pixels: a reset. */

@@ -55,6 +55,10 @@ const slow: ContextType = {
     waiting = new SlowContext(host);
     return waiting;
   },
+  restore(host: ContextHost) {
+    waiting = new SlowContext(host);
+    return waiting;
+  },
 };
 /** A command whose fence is reached when the test says so. */
 const held: HeldRequest = {
@@ -87,7 +91,9 @@ for (const [driver, makeLoop] of Object.entries(drivers)) {
         hostVisible: WINDOW,
         contextTypes: [new MemoryContextType({ sys }), slow],
         sink: new HeadlessSink(),
+        survive: true,
       });
-    for (const { name, run } of deviceConformance(make, { sys, makeLoop, requests, held })) it(name, run);
+    for (const { name, run } of deviceConformance(make, { sys, makeLoop, requests, held, survives: true }))
+      it(name, run);
   });
 }

@@ -6,7 +6,7 @@ import { SYS } from './numbers.ts';
 import type { Scratch } from './scratch.ts';
 
 /** `_LINUX_CAPABILITY_VERSION_3`: two words of 32 capabilities. */
-const CAPABILITY_VERSION_3 = 0x2008_0522;
+export const CAPABILITY_VERSION_3 = 0x2008_0522;
 /** Where the effective words stand: effective, permitted, inheritable, low then high. */
 const EFFECTIVE_LO = 0;
 const EFFECTIVE_HI = 3;

@@ -139,6 +139,10 @@ export function openFile(scratch: Scratch): SysFile {
     removexattr(path, name) {
       return pp(nr.removexattr, path, name) === -1 ? -errno() : 0;
     },
+    ioctl(fd, request, argument) {
+      const result = iip(nr.ioctl, fd, request, argument);
+      return result === -1 ? -errno() : result;
+    },
     flock(fd, operation) {
       return ii(nr.flock, fd, operation) === -1 ? -errno() : 0;
     },

@@ -88,6 +88,17 @@ const NUMBERS = {
   gettid: [186, 178],
   nanosleep: [35, 101],
   ioctl: [16, 29],
+  mount: [165, 40],
+  umount2: [166, 39],
+  pivot_root: [155, 41],
+  chdir: [80, 49],
+  chroot: [161, 51],
+  prctl: [157, 167],
+  seccomp: [317, 277],
+  landlock_create_ruleset: [444, 444],
+  landlock_add_rule: [445, 445],
+  landlock_restrict_self: [446, 446],
+  wait4: [61, 260],
 } as const;
 
 export type SyscallName = keyof typeof NUMBERS;

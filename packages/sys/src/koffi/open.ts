@@ -9,6 +9,7 @@ import { openKvm } from './kvm.ts';
 import { openLoop } from './loop.ts';
 import { openMem } from './mem.ts';
 import { syscallNumbers } from './numbers.ts';
+import { openSandbox } from './sandbox.ts';
 import { Scratch } from './scratch.ts';
 import { openSocket } from './socket.ts';
 
@@ -34,6 +35,7 @@ export function openSys(): Sys {
       file: openFile(scratch),
       cred: openCred(scratch),
       fanotify: openFanotify(),
+      sandbox: openSandbox(scratch),
       kvm: openKvm(scratch),
       drm: openDrm(),
     });

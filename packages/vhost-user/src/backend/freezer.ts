@@ -135,7 +135,7 @@ export class ThawedState {
     const { state } = this;
     negotiation.restore(new FeatureSet(...state.features), new FeatureSet(...state.protocolFeatures), state.status);
     channel.channel.resumeWith(this.#received());
-    table.restore(state.regions.map((region) => this.#region(region)));
+    table.restore(this.#regions());
     if (state.inflight !== null) {
       const { fd, ...wire } = state.inflight;
       inflight.install(wire, this.#take(fd)!);
@@ -166,6 +166,21 @@ export class ThawedState {
   #received(): ReceivedPart {
     const { hex, fds } = this.state.received;
     return { bytes: Buffer.from(hex, 'hex'), fds: fds.map((place) => this.#take(place)!) };
+  }
+
+  #regions(): FrozenRegion[] {
+    const regions: FrozenRegion[] = [];
+    try {
+      for (const region of this.state.regions) {
+        regions.push(this.#region(region));
+      }
+      return regions;
+    } catch (error) {
+      for (const { fd } of regions) {
+        fd.close();
+      }
+      throw error;
+    }
   }
 
   /** For one whose memory was not needed, an empty file stands in: it is closed at once. */

@@ -15,6 +15,10 @@ export class LocalStore implements FdStore, Disposable {
     return [...this.#held.keys()];
   }
 
+  has(name: string): boolean {
+    return this.#held.has(name);
+  }
+
   put(name: string, fd: number): boolean {
     const copy = this.#sys.dup(fd);
     if (copy < 0) {

@@ -20,6 +20,9 @@ export class NotifyStore implements FdStore, Disposable {
   readonly #socket: Fd;
   readonly #local: LocalStore;
   readonly #encoder = new TextEncoder();
+  /** Messages that nobody heard, and whether the last one was such. */
+  #unheard = 0;
+  #deaf = false;
 
   constructor(terms: LauncherTerms & { readonly notifySocket: string }, options: NotifyStoreOptions) {
     const { sys } = options;
@@ -43,7 +46,7 @@ export class NotifyStore implements FdStore, Disposable {
   }
 
   put(name: string, fd: number): boolean {
-    if (this.#local.names.includes(name)) {
+    if (this.#local.has(name)) {
       this.remove(name);
     }
     // FDPOLL=0: systemd lets go of what hangs up otherwise, which a front-end's socket does while it restarts.
@@ -62,20 +65,22 @@ export class NotifyStore implements FdStore, Disposable {
   /**
    * Tells the launcher something else: `READY=1`, `STATUS=...`.
    * @param fd - lent, -1 for none
-   * @returns false when nobody hears it; said in the log
+   * @returns false when nobody hears it; said in the log, now and then
    */
   tell(text: string, fd = -1): boolean {
     const bytes = this.#encoder.encode(text);
     const fds = fd < 0 ? null : Int32Array.of(fd);
     const send = (): number => this.#sys.socket.sendmsg(this.#socket.fd, bytes, bytes.length, fds, fd < 0 ? 0 : 1);
     let sent = send();
-    if (sent === -EAGAIN && this.#wait()) {
+    // Waited for once: a device that has much to say must not stand still for each word.
+    if (sent === -EAGAIN && !this.#deaf && this.#wait()) {
       sent = send();
     }
-    if (sent < 0) {
-      this.#log.warn(`the launcher does not hear: ${errnoName(-sent)}`, { text });
+    this.#deaf = sent < 0;
+    if (this.#deaf && Number.isInteger(Math.log2(++this.#unheard))) {
+      this.#log.warn(`the launcher does not hear: ${errnoName(-sent)}`, { text, unheard: this.#unheard });
     }
-    return sent >= 0;
+    return !this.#deaf;
   }
 
   /** Lets go of the duplicates; the launcher holds what it holds. */

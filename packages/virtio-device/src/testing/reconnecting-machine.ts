@@ -20,6 +20,8 @@ export interface ReconnectingMachineOptions {
   readonly ringSize: number;
   /** Bytes of guest memory for each ring and its buffers; default 1 MiB. */
   readonly bytesPerQueue?: number;
+  /** Bytes of guest memory behind those of the rings; default 0. */
+  readonly moreBytes?: number;
   /** Packed rings; default false. */
   readonly packed?: boolean;
   /** Handlers and other options of the front-end. */
@@ -43,9 +45,10 @@ export class ReconnectingMachine implements Disposable {
   readonly #fds: Fd[] = [];
 
   constructor(options: ReconnectingMachineOptions) {
-    const { sys, socketPath, queues, ringSize, bytesPerQueue = DEFAULT_BYTES_PER_QUEUE, packed = false } = options;
+    const { sys, socketPath, queues, ringSize, moreBytes = 0, packed = false } = options;
+    const { bytesPerQueue = DEFAULT_BYTES_PER_QUEUE } = options;
     this.loop = new BlockingLoop(sys);
-    const ram = new TestMemory(sys, { size: queues * bytesPerQueue });
+    const ram = new TestMemory(sys, { size: queues * bytesPerQueue + moreBytes });
     this.ram = ram;
     this.frontend = new ReconnectingFrontend({
       sys,

@@ -1,0 +1,174 @@
+import { spawnSync } from 'node:child_process';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TempDir, tempDir } from '@oriel/sys/testing';
+import { expect } from 'chai';
+import { askControl } from '../src/control/client.ts';
+import { openSession } from './fixtures/fs-session.ts';
+import { Program } from './fixtures/program.ts';
+
+const MAIN = '../../src/main.ts';
+const isRoot = process.getuid?.() === 0;
+/** proc_pid_status(5). */
+const FILTERED = '2';
+/** chown, dac_override, fowner, fsetid, setgid, setuid, mknod, setfcap; dac_read_search for file handles. */
+const KEPT = '00000000880000db';
+const KEPT_WITH_HANDLES = '00000000880000df';
+
+const link = (pid: number, name: string): string => readlinkSync(`/proc/${pid}/${name}`);
+const mounts = (pid: number): string[] =>
+  readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ')[4]!);
+
+/** A field of the status of each thread; the same for all. */
+function status(pid: number, field: string): string {
+  const values = readdirSync(`/proc/${pid}/task`).map((task) => {
+    const text = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8');
+    return new RegExp(`^${field}:\\s+(\\S+)`, 'm').exec(text)![1]!;
+  });
+  return [...new Set(values)].join();
+}
+
+/** Directories that a process has open, as it sees them. */
+function openDirectories(pid: number): string[] {
+  const fds = readdirSync(`/proc/${pid}/fd`).map((fd) => `/proc/${pid}/fd/${fd}`);
+  return [...new Set(fds.filter((fd) => statSync(fd).isDirectory()).map((fd) => readlinkSync(fd)))].sort();
+}
+
+function children(pid: number): string[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+}
+
+describe('oriel fs in a sandbox, from outside', function () {
+  this.timeout(30_000);
+  let dir: TempDir;
+  let share: string;
+  let socketPath: string;
+  let control: string;
+  const programs: Program[] = [];
+
+  beforeEach(() => {
+    dir = tempDir();
+    share = join(dir.path, 'share');
+    socketPath = join(dir.path, 'fs.sock');
+    control = join(dir.path, 'control');
+    mkdirSync(share);
+  });
+  afterEach(async () => {
+    for (const program of programs.splice(0)) {
+      program.child.kill('SIGKILL');
+      await program.end();
+    }
+    dir[Symbol.dispose]();
+  });
+
+  function start(args: readonly string[]): Program {
+    const usual = [`--socket-path=${socketPath}`, `--shared-dir=${share}`, '--tag=home', `--control-socket=${control}`];
+    const program = new Program(MAIN, ['fs', ...usual, '--window=0', ...args]);
+    programs.push(program);
+    return program;
+  }
+
+  /** Resolves when the door is closed: then a request is answered. */
+  async function serves(program: Program): Promise<number> {
+    await program.says('listening');
+    expect(openSession(socketPath)).to.include({ tag: 'home', error: 0 });
+    return program.child.pid!;
+  }
+
+  async function endsWithoutTrace(program: Program): Promise<void> {
+    const before = readFileSync('/proc/self/mountinfo', 'utf8');
+    expect(await program.stop('SIGTERM'), program.stderr).to.include({ code: 0 });
+    expect(existsSync(socketPath) || existsSync(control)).to.equal(false);
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).to.equal(before).and.not.include(dir.path);
+    expect(readdirSync(dir.path)).to.deep.equal(['share']);
+  }
+
+  it('has namespaces of its own, an empty root, few rights in every thread, and goes on talking', async function () {
+    if (!isRoot) this.skip();
+    const program = start(['--sandbox=namespace', '--inode-file-handles=never']);
+    const pid = await serves(program);
+    for (const kind of ['mnt', 'net', 'ipc']) {
+      expect(link(pid, `ns/${kind}`), kind).to.not.equal(link(process.pid, `ns/${kind}`));
+    }
+    expect(mounts(pid)).to.have.members(['/', share, '/proc/self/fd']);
+    expect(readdirSync(`/proc/${pid}/root`).sort()).to.deep.equal(['proc', share.split('/')[1]].sort());
+    expect(link(pid, 'cwd')).to.equal('/');
+    expect(openDirectories(pid)).to.deep.equal(['/proc/self/fd', share].sort());
+    for (const set of ['CapEff', 'CapPrm', 'CapBnd']) {
+      expect(status(pid, set), set).to.equal(KEPT);
+    }
+    expect(status(pid, 'Seccomp')).to.equal(FILTERED);
+    expect(status(pid, 'NoNewPrivs')).to.equal('1');
+    expect(children(pid), 'the one who removes the sockets').to.have.length(1);
+    expect((await askControl(control, { command: 'stats' })).length).to.equal(1);
+    program.child.kill('SIGUSR2');
+    await program.says('counters');
+    await endsWithoutTrace(program);
+  });
+
+  it('is shut in by the kernel for a user without any right', async function () {
+    if (isRoot) {
+      chownSync(dir.path, 1000, 1000);
+      chownSync(share, 1000, 1000);
+    }
+    const own = isRoot ? ['setpriv', '--reuid=1000', '--regid=1000', '--clear-groups'] : [];
+    if (spawnSync('/usr/bin/env', [...own, 'unshare', '--user', '--mount', 'true']).status !== 0) {
+      this.skip();
+    }
+    const user = isRoot ? { uid: 1000, gid: 1000 } : {};
+    const usual = [`--socket-path=${socketPath}`, `--shared-dir=${share}`, '--tag=home', `--control-socket=${control}`];
+    const program = new Program(MAIN, ['fs', ...usual, '--window=0', '--sandbox=namespace'], [], {}, user);
+    programs.push(program);
+    const pid = await serves(program);
+    expect(link(pid, 'ns/user')).to.not.equal(link(process.pid, 'ns/user'));
+    expect(readFileSync(`/proc/${pid}/uid_map`, 'utf8').trim().split(/\s+/)).to.deep.equal([
+      '0',
+      String(user.uid ?? process.getuid!()),
+      '1',
+    ]);
+    expect(mounts(pid)).to.have.members(['/', share, '/proc/self/fd']);
+    expect(status(pid, 'Seccomp')).to.equal(FILTERED);
+    await endsWithoutTrace(program);
+  });
+
+  it('has the share for its root (chroot)', async function () {
+    if (!isRoot) this.skip();
+    const program = start(['--sandbox=chroot']);
+    const pid = await serves(program);
+    expect(link(pid, 'root')).to.equal(share);
+    expect(link(pid, 'cwd')).to.equal(share);
+    const device = readdirSync(`/proc/${pid}/task`).map((task) => link(pid, `task/${task}/root`));
+    expect(new Set(device)).to.deep.equal(new Set([share]));
+    expect(status(pid, 'Seccomp')).to.equal(FILTERED);
+    expect(status(pid, 'CapEff').split(',')).to.include(KEPT_WITH_HANDLES);
+    await endsWithoutTrace(program);
+  });
+
+  it('is started again by --restart, and shut in again', async function () {
+    if (!isRoot) this.skip();
+    const program = start(['--sandbox=chroot', '--restart=on-failure', '--log-format=json']);
+    await program.says('is ready');
+    const pid = Number(/"pid":(\d+)[^\n]*listening/.exec(program.stderr)![1]);
+    expect(link(pid, 'root')).to.equal(share);
+    process.kill(pid, 'SIGKILL');
+    await program.says('starts again');
+    while (program.stderr.match(/is ready/g)!.length < 2) {
+      await new Promise((heard) => program.child.stderr!.once('data', heard));
+    }
+    const next = Number([...program.stderr.matchAll(/"pid":(\d+)[^\n]*listening/g)].at(-1)![1]);
+    expect(next).to.not.equal(pid);
+    expect(link(next, 'root')).to.equal(share);
+    await endsWithoutTrace(program);
+  });
+
+  it('says in one line what it cannot do', async function () {
+    if (!isRoot) this.skip();
+    const handles = start(['--sandbox=namespace', '--uid-map=:0:100000:65536:', '--inode-file-handles=never']);
+    const { code } = await handles.end();
+    // Where newuidmap is installed the map may be had.
+    expect(code === 2 ? handles.stderr : 'newuidmap').to.include('newuidmap');
+  });
+});
