@@ -47,7 +47,9 @@ try {
   const tested = run(project, 'npm', 'test', '--silent');
   if (!/^\S* ?pass [1-9]/m.test(tested)) throw new Error(`a new device project says ${tested}`);
 
-  console.log(`${files.length} packages install, type-check and load (${names.length} entries); oriel and create-oriel run`);
+  console.log(
+    `${files.length} packages install, type-check and load (${names.length} entries); oriel and create-oriel run`,
+  );
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }

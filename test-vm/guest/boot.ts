@@ -28,6 +28,8 @@ export interface BootOptions {
   readonly root?: { readonly tag: string; readonly flags?: string };
   /** A reboot of the guest starts it again instead of ending QEMU. */
   readonly mayReboot?: boolean;
+  /** Waits for a VM from another QEMU at this migration address instead of booting; all else is as it is there. */
+  readonly incoming?: string;
   /** Limit for the boot until the shell answers; default 90 000 (4-8 s is usual under TCG). */
   readonly bootTimeoutMs?: number;
 }
@@ -234,7 +236,8 @@ export async function bootGuest(options: BootOptions): Promise<Guest> {
     await qmp.ready;
     const shell = new ShellChannel(await shellListener.connected);
     opened.push(shell);
-    await shell.ready();
+    // A guest that comes from elsewhere has said so there.
+    if (options.incoming === undefined) await shell.ready();
     return new Guest({ qemu, dir, qmp, shell, bootMs: Math.round(performance.now() - start) });
   };
   const connecting = connect().catch(async (error: unknown) => {
@@ -278,6 +281,7 @@ function qemuArguments(options: BootOptions, dir: string, initramfs: string | un
     ...['-chardev', `file,id=console,path=${dir}/console.log`, '-serial', 'chardev:console'],
     ...['-chardev', `socket,id=shell,path=${dir}/shell.sock`, '-serial', 'chardev:shell'],
     ...['-chardev', `socket,id=qmp,path=${dir}/qmp.sock`, '-object', 'monitor-qmp,id=monitor,chardev=qmp'],
+    ...(options.incoming === undefined ? [] : ['-incoming', options.incoming]),
     ...(options.qemuArgs ?? []),
   ];
 }

@@ -56,18 +56,11 @@ export { guestSuite, type SuiteContext } from './src/suite.ts';
 export { compareTrees, describeGuestTree, describeTree, type TreeEntry } from './src/tree-view.ts';
 export { startVirtiofsd, type VirtiofsdOptions } from './src/virtiofsd.ts';
 export { GuestClient, WaylandMachine, type WaylandMachineOptions, waylandBundle } from './src/wayland-guest.ts';
-export {
-  Compositor,
-  type CompositorOptions,
-  SWAY_OUTPUT,
-  Sway,
-  type SwayWindow,
-  startSway,
-  startWestonOnHost,
-  WAYLAND_BACKGROUND,
-  WESTON_OUTPUT,
-} from './src/wayland-host.ts';
+export { Compositor, type CompositorOptions } from './src/wayland-host.ts';
 export { BTN_LEFT, VirtualInput } from './src/wayland-input.ts';
+export { globalsIn } from './src/wayland-settings.ts';
 export { SIMPLE_SHM, simpleShmDifference } from './src/wayland-simple-shm.ts';
+export { SWAY_OUTPUT, Sway, type SwayWindow, startSway } from './src/wayland-sway.ts';
 export { waylandTree } from './src/wayland-tree.ts';
+export { startWestonOnHost, WAYLAND_BACKGROUND, WESTON_OUTPUT } from './src/wayland-weston.ts';
 export { startWeston, WESTON_BACKGROUND, type Weston } from './src/weston.ts';

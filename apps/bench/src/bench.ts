@@ -10,6 +10,8 @@ import type { BenchOptions } from './options.ts';
 import { formatFsTable, formatHead, type Report, toJson } from './report.ts';
 import { measureRings } from './rings/rings-part.ts';
 import { formatRingsTable } from './rings/rings-report.ts';
+import { measureWayland } from './wayland/wayland-part.ts';
+import { formatWaylandTable } from './wayland/wayland-report.ts';
 
 /**
  * Measures and reports.
@@ -21,12 +23,14 @@ export async function bench(options: BenchOptions): Promise<Report> {
   const gpu = options.gpuWorkloads.length > 0 ? await measureGpu(options) : null;
   const rings = options.ringWorkloads.length > 0 ? await measureRings(options) : null;
   const blk = options.blkWorkloads.length > 0 ? await measureBlk(options) : null;
-  const report = { machine, options, fs, gpu, rings, blk };
+  const wayland = options.waylandWorkloads.length > 0 ? await measureWayland(options) : null;
+  const report = { machine, options, fs, gpu, rings, blk, wayland };
   if (options.json !== undefined) writeFileSync(options.json, toJson(report));
   process.stdout.write(`${formatHead(report)}\n`);
   if (fs !== null) process.stdout.write(`\n${formatFsTable(fs)}\n`);
   if (gpu !== null) process.stdout.write(`\n${formatGpuTable(gpu)}\n`);
   if (rings !== null) process.stdout.write(`\n${formatRingsTable(rings)}\n`);
   if (blk !== null) process.stdout.write(`\n${formatBlkTable(blk)}\n`);
+  if (wayland !== null) process.stdout.write(`\n${formatWaylandTable(wayland)}\n`);
   return report;
 }

@@ -6,6 +6,7 @@ import { SLOTS } from './driver/work.ts';
 import { BenchError } from './errors.ts';
 import { GPU_WORKLOADS } from './gpu/workloads.ts';
 import { RING_WORKLOADS } from './rings/workloads.ts';
+import { WAYLAND_WORKLOADS } from './wayland/workloads.ts';
 import { WORKLOADS } from './workloads.ts';
 
 /** What to measure, and how. */
@@ -24,6 +25,8 @@ export interface BenchOptions {
   readonly ringWorkloads: readonly string[];
   /** Of disks; none: that part is left out. */
   readonly blkWorkloads: readonly string[];
+  /** Of Wayland; none: that part is left out. */
+  readonly waylandWorkloads: readonly string[];
   readonly cores: 'one' | 'two';
   /** Where the figures go as JSON. */
   readonly json: string | undefined;
@@ -42,13 +45,14 @@ const MAX_SECONDS = 600;
 /** Text of `--help`. */
 export const USAGE = `npm run bench -- [OPTIONS]
 
-  --part fs|gpu|rings|blk
+  --part fs|gpu|rings|blk|wayland
                       one of the parts (all)
   --only LIST         some workloads:
                       ${Object.keys(WORKLOADS).join(', ')};
                       ${Object.keys(GPU_WORKLOADS).join(', ')};
                       ${Object.keys(RING_WORKLOADS).join(', ')};
-                      ${Object.keys(BLK_WORKLOADS).join(', ')}
+                      ${Object.keys(BLK_WORKLOADS).join(', ')};
+                      ${Object.keys(WAYLAND_WORKLOADS).join(', ')}
   --rounds N          runs of each workload, depth and back-end; the median counts (5)
   --seconds S         length of a run (0.5)
   --depth LIST        operations at the same time of fs, 1 to ${SLOTS} (1,32)
@@ -83,6 +87,7 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
     gpuWorkloads: parts.gpu,
     ringWorkloads: parts.rings,
     blkWorkloads: parts.blk,
+    waylandWorkloads: parts.wayland,
     cores,
     json,
     peerSocket,
@@ -102,6 +107,7 @@ const PARTS = {
   gpu: Object.keys(GPU_WORKLOADS),
   rings: Object.keys(RING_WORKLOADS),
   blk: Object.keys(BLK_WORKLOADS),
+  wayland: Object.keys(WAYLAND_WORKLOADS),
 };
 type Part = keyof typeof PARTS;
 const PART_NAMES = Object.keys(PARTS) as Part[];

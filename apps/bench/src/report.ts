@@ -8,6 +8,7 @@ import { geometricMean } from './median.ts';
 import type { BenchOptions } from './options.ts';
 import { compareRings, type RingsReport } from './rings/rings-report.ts';
 import { alignColumns, figure } from './table.ts';
+import type { WaylandReport } from './wayland/wayland-report.ts';
 import { CPU_TARGET, SHALLOW_TARGET, WORKLOADS } from './workloads.ts';
 
 /** Everything that one invocation found; a part that was not wanted is null. */
@@ -18,6 +19,7 @@ export interface Report {
   readonly gpu: GpuReport | null;
   readonly rings: RingsReport | null;
   readonly blk: BlkReport | null;
+  readonly wayland: WaylandReport | null;
 }
 
 /** What the part about file systems found. */
@@ -92,7 +94,7 @@ export function formatHead(report: Report): string {
 }
 
 /** The report as JSON, with the ratios of each case. */
-export function toJson({ machine, options, fs, gpu, rings, blk }: Report): string {
+export function toJson({ machine, options, fs, gpu, rings, blk, wayland }: Report): string {
   const [ours, peer] = fs === null ? [] : fs.sides.map(({ name }) => name);
   const judged = (one: CaseResult) =>
     ours === undefined || peer === undefined ? one : { ...one, verdict: judge(one, ours, peer) };
@@ -102,6 +104,7 @@ export function toJson({ machine, options, fs, gpu, rings, blk }: Report): strin
     rings:
       rings === null ? null : { ...rings, cases: rings.cases.map((one) => ({ ...one, ratios: compareRings(one) })) },
     blk: blk === null ? null : { ...blk, cases: blk.cases.map((one) => ({ ...one, ratio: compareBlk(one) })) },
+    wayland,
   };
   return `${JSON.stringify({ machine, options, ...parts }, null, 2)}\n`;
 }

@@ -34,6 +34,7 @@ async function reportOf(peerCpuUs?: number): Promise<Report> {
       gpuWorkloads: [],
       ringWorkloads: [],
       blkWorkloads: [],
+      waylandWorkloads: [],
       cores: 'one' as const,
       json: undefined,
     },
@@ -43,7 +44,15 @@ async function reportOf(peerCpuUs?: number): Promise<Report> {
     { name: 'ours', version: '1' },
     { name: 'peer', version: '2' },
   ];
-  return { machine, options, fs: { sides, depths: [32], cases: [found] }, gpu: null, rings: null, blk: null };
+  return {
+    machine,
+    options,
+    fs: { sides, depths: [32], cases: [found] },
+    gpu: null,
+    rings: null,
+    blk: null,
+    wayland: null,
+  };
 }
 
 describe('measure', () => {

@@ -4,6 +4,7 @@ import { BenchError } from '../src/errors.ts';
 import { GPU_WORKLOADS } from '../src/gpu/workloads.ts';
 import { readOptions } from '../src/options.ts';
 import { RING_WORKLOADS } from '../src/rings/workloads.ts';
+import { WAYLAND_WORKLOADS } from '../src/wayland/workloads.ts';
 import { WORKLOADS } from '../src/workloads.ts';
 
 describe('readOptions', () => {
@@ -16,6 +17,7 @@ describe('readOptions', () => {
       gpuWorkloads: Object.keys(GPU_WORKLOADS),
       ringWorkloads: Object.keys(RING_WORKLOADS),
       blkWorkloads: Object.keys(BLK_WORKLOADS),
+      waylandWorkloads: Object.keys(WAYLAND_WORKLOADS),
       cores: 'one',
       spinUs: undefined,
     });

@@ -69,3 +69,16 @@ export function pictureDifference(picture: Picture, expected: Picture): string |
   const where = `(${first % expected.width}, ${Math.floor(first / expected.width)})`;
   return `${wrong} pixels, the first at ${where}: ${hex(picture.pixels[first]!)} for ${hex(expected.pixels[first]!)}`;
 }
+
+/** A part of a picture. */
+export function cutOut(
+  picture: Picture,
+  part: { readonly x: number; readonly y: number; readonly width: number; readonly height: number },
+): Picture {
+  const pixels = new Uint32Array(part.width * part.height);
+  for (let row = 0; row < part.height; row++) {
+    const from = (part.y + row) * picture.width + part.x;
+    pixels.set(picture.pixels.subarray(from, from + part.width), row * part.width);
+  }
+  return { width: part.width, height: part.height, pixels };
+}

@@ -1,6 +1,7 @@
 /** Our front-end and driver on the disk of qemu-storage-daemon (libvhost-user, package qemu-utils). */
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { leakCheck } from '@oriel/sys/testing';
 import { VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD } from '@oriel/vhost-user';
 import { VIRTIO_F_RING_PACKED, VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from '@oriel/virtqueue';
 import { expect } from 'chai';
@@ -64,6 +65,7 @@ describe('our front-end on qemu-storage-daemon', () => {
   it('gives the base back at a stop, goes on there, and serves the next front-end', () => {
     const model = new Uint8Array(BLOCKS);
     const some = (count: number) => blkRequests({ model, count, discard: false, writeZeroes: false });
+    using _leaks = leakCheck();
     {
       using machine = new PeerMachine(socketPath, { features: [...DEVICE, VIRTIO_RING_F_EVENT_IDX] });
       const driver = machine.start(0);
