@@ -14,7 +14,10 @@ import { behaveWell } from './honest-front-end.ts';
 import { HostileFrontEnd } from './hostile-front-end.ts';
 
 const CONNECTIONS = 4;
-const PROFILES = Object.values(profiles).map(({ name }) => name);
+// The old virtio-fs dialect is spoken by our back-end alone: the honest front-end here could not answer it.
+const PROFILES = Object.values(profiles)
+  .filter(({ dialect }) => dialect === 'shmem')
+  .map(({ name }) => name);
 
 export const enough = 150;
 export const wanted = [
