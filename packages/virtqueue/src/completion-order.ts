@@ -14,6 +14,7 @@ export class CompletionOrder {
   readonly #places = new Uint16Array(0x1_0000);
   #first = 0;
   #count = 0;
+  #held = 0;
 
   constructor(size: number) {
     this.#size = size;
@@ -39,6 +40,11 @@ export class CompletionOrder {
     return this.#written[this.#first]!;
   }
 
+  /** Complete chains among them. */
+  get held(): number {
+    return this.#held;
+  }
+
   has(head: number): boolean {
     const place = this.#places[head]!;
     const behind = place >= this.#first ? place - this.#first : place - this.#first + this.#size;
@@ -53,20 +59,23 @@ export class CompletionOrder {
     this.#written[place] = written;
     this.#places[head] = place;
     this.#count++;
+    if (written !== PENDING) this.#held++;
   }
 
   /** The device completed this one. */
   settle(head: number, written: number): void {
     this.#written[this.#places[head]!] = written;
+    this.#held++;
   }
 
-  /** The oldest was given to the driver. */
+  /** The oldest, which is complete, was given to the driver. */
   shift(): void {
     this.#first = (this.#first + 1) % this.#size;
     this.#count--;
+    this.#held--;
   }
 
-  /** The newest ones went back into the ring. */
+  /** The newest ones, not complete, went back into the ring. */
   drop(count: number): void {
     this.#count -= count;
   }

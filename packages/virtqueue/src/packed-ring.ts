@@ -59,3 +59,13 @@ export function eventPassed(offWrap: number, now: number, count: number, size: n
   const ago = lapDistance(event, now, size);
   return ago >= 1 && ago <= count;
 }
+
+/** Descriptors that a driver waits for at this base; -1 when it is none of a ring of `size` entries. */
+export function slotsBetween(base: number, size: number): number {
+  if (!Number.isInteger(base) || base < 0 || base > 0xffff_ffff) return -1;
+  const avail = lapPosition(base & 0xffff, size);
+  const used = lapPosition(base >>> 16, size);
+  if (avail < 0 || used < 0) return -1;
+  const slots = lapDistance(used, avail, size);
+  return slots <= size ? slots : -1;
+}

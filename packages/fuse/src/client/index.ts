@@ -5,6 +5,7 @@
  */
 export { readAttributes, readAttrOut, readEntry, readStatfs, readStatxOut, type StatxReply } from './decode.ts';
 export { type DirRecord, readRecords } from './dir-record.ts';
+export type { SetattrInput } from './inode-requests.ts';
 export { type Asked, type InitReply, ReplyDecoder } from './reply.ts';
 export { type NameInput, RequestBuilder } from './request-builder.ts';
-export { type InitInput, RequestEncoder, type SetattrInput } from './request-encoder.ts';
+export { type InitInput, RequestEncoder } from './request-encoder.ts';

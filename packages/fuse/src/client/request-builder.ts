@@ -73,6 +73,12 @@ export class RequestBuilder {
     return this;
   }
 
+  /** A request whose only argument is a name. */
+  protected named(opcode: number, nodeid: number, room: number, name: NameInput): this {
+    this.begin(opcode, nodeid, 0, room);
+    return this.name(name).end();
+  }
+
   /** Appends bytes. */
   protected append(bytes: Uint8Array): this {
     this.bytes.set(bytes, this.len);

@@ -1,5 +1,4 @@
 /** A small complete file system in memory: a device for tests, and an example of a `Filesystem` without system calls. */
-
 import { fromParts } from '@oriel/layout';
 import {
   type Address,
@@ -7,17 +6,16 @@ import {
   EEXIST,
   EINVAL,
   EISDIR,
-  ENODATA,
   ENOENT,
-  ENOSPC,
-  ENXIO,
-  EOPNOTSUPP,
-  ERANGE,
   O_ACCMODE,
   O_APPEND,
   O_EXCL,
   O_RDONLY,
   O_TRUNC,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
 } from '@oriel/sys';
 import * as C from '../constants.ts';
 import type { DirSink } from '../dir-sink.ts';
@@ -28,16 +26,12 @@ import type { Name } from '../name.ts';
 import type { Operation } from '../operation.ts';
 import type { SetAttr } from '../set-attr.ts';
 import type { StatfsOut } from '../statfs.ts';
+import { changeNode, fillAttributes, killSuidgid } from '../tree/node-attributes.ts';
+import { seekInData } from '../tree/seek.ts';
 import { MemoryHandles } from './memory-handles.ts';
-import { type MemoryNode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './memory-node.ts';
+import type { MemoryNode } from './memory-node.ts';
 import { MemoryTree } from './memory-tree.ts';
 
-const FALLOC_KEEP_SIZE = 1;
-const FALLOC_PUNCH_HOLE = 2;
-const SEEK_DATA = 3;
-const SEEK_HOLE = 4;
-const XATTR_CREATE = 1;
-const XATTR_REPLACE = 2;
 const VALID_SECONDS = 1;
 
 /** Directories, files, links, special files, extended attributes; no permission checks: the driver makes them. */
@@ -81,55 +75,24 @@ export class MemoryFilesystem implements Filesystem {
 
   getattr(op: Operation, nodeid: number, fh: number): number {
     const node = fh >= 0 ? this.#handles.node(fh) : this.#tree.get(nodeid);
-    if (node === undefined) {
-      return fh >= 0 ? -EBADF : -ENOENT;
-    }
+    if (node === undefined) return fh >= 0 ? -EBADF : -ENOENT;
     return this.#attributes(op, node);
   }
 
   setattr(op: Operation, nodeid: number, change: SetAttr): number {
     const node = this.#tree.get(nodeid);
-    const { valid } = change;
-    if (node === undefined) {
-      return -ENOENT;
-    }
-    if ((valid & C.FATTR_SIZE) !== 0) {
+    if (node === undefined) return -ENOENT;
+    if ((change.valid & C.FATTR_SIZE) !== 0) {
       const error = node.type === S_IFREG ? node.resize(change.size) : -EINVAL;
-      if (error < 0) {
-        return error;
-      }
+      if (error < 0) return error;
     }
-    if ((valid & C.FATTR_MODE) !== 0) {
-      node.mode = node.type | (change.mode & ~S_IFMT);
-    }
-    if ((valid & C.FATTR_UID) !== 0) {
-      node.uid = change.uid;
-    }
-    if ((valid & C.FATTR_GID) !== 0) {
-      node.gid = change.gid;
-    }
-    if ((valid & C.FATTR_KILL_SUIDGID) !== 0) {
-      node.killSuidgid();
-    }
-    node.touch((valid & C.FATTR_SIZE) !== 0);
-    if ((valid & C.FATTR_ATIME) !== 0) {
-      const now = (valid & C.FATTR_ATIME_NOW) !== 0;
-      node.atime = now ? node.ctime : seconds(change.atimeLo, change.atimeHi);
-      node.atimeNs = now ? node.ctimeNs : change.atimeNs;
-    }
-    if ((valid & C.FATTR_MTIME) !== 0) {
-      const now = (valid & C.FATTR_MTIME_NOW) !== 0;
-      node.mtime = now ? node.ctime : seconds(change.mtimeLo, change.mtimeHi);
-      node.mtimeNs = now ? node.ctimeNs : change.mtimeNs;
-    }
+    changeNode(node, change);
     return this.#attributes(op, node);
   }
 
   readlink(op: Operation, nodeid: number, to: Address, len: number): number {
     const node = this.#tree.get(nodeid);
-    if (node === undefined || node.type !== S_IFLNK) {
-      return node === undefined ? -ENOENT : -EINVAL;
-    }
+    if (node === undefined || node.type !== S_IFLNK) return node === undefined ? -ENOENT : -EINVAL;
     op.bytes(to, len).set(node.data);
     return node.size;
   }
@@ -145,13 +108,9 @@ export class MemoryFilesystem implements Filesystem {
 
   mknod(op: Operation, parent: number, name: Name, mode: number, rdev: number): number {
     const type = mode & S_IFMT;
-    if (type === S_IFDIR || type === S_IFLNK) {
-      return -EINVAL;
-    }
+    if (type === S_IFDIR || type === S_IFLNK) return -EINVAL;
     const node = this.#tree.makeAt(op, parent, name.key(), type === 0 ? mode | S_IFREG : mode);
-    if (typeof node !== 'number') {
-      node.rdev = rdev;
-    }
+    if (typeof node !== 'number') node.rdev = rdev;
     return this.#answer(op, node);
   }
 
@@ -175,43 +134,33 @@ export class MemoryFilesystem implements Filesystem {
     return this.#tree.rename(parent, name.key(), newParent, newName.key(), flags);
   }
 
-  open(op: Operation, nodeid: number, flags: number, killSuidgid: boolean): number {
+  open(op: Operation, nodeid: number, flags: number, kills: boolean): number {
     const node = this.#tree.get(nodeid);
-    if (node === undefined) {
-      return -ENOENT;
-    }
-    return node.children === null ? this.#open(op, node, flags, killSuidgid) : -EISDIR;
+    if (node === undefined) return -ENOENT;
+    return node.children === null ? this.#open(op, node, flags, kills) : -EISDIR;
   }
 
-  create(op: Operation, parent: number, name: Name, flags: number, mode: number, killSuidgid: boolean): number {
+  create(op: Operation, parent: number, name: Name, flags: number, mode: number, kills: boolean): number {
     const key = name.key();
     const existing = this.#tree.child(parent, key);
     if (typeof existing !== 'number') {
-      if ((flags & O_EXCL) !== 0) {
-        return -EEXIST;
-      }
-      if (existing.children !== null) {
-        return -EISDIR;
-      }
+      if ((flags & O_EXCL) !== 0) return -EEXIST;
+      if (existing.children !== null) return -EISDIR;
     }
     const node = existing === -ENOENT ? this.#tree.makeAt(op, parent, key, S_IFREG | (mode & ~S_IFMT)) : existing;
-    return typeof node === 'number' ? node : this.#open(op, node, flags, killSuidgid) || this.#answer(op, node);
+    return typeof node === 'number' ? node : this.#open(op, node, flags, kills) || this.#answer(op, node);
   }
 
   tmpfile(op: Operation, parent: number, flags: number, mode: number): number {
     const directory = this.#tree.directory(parent);
-    if (typeof directory === 'number') {
-      return directory;
-    }
+    if (typeof directory === 'number') return directory;
     const node = this.#tree.make(op, S_IFREG | (mode & ~S_IFMT));
     return this.#open(op, node, flags, false) || this.#answer(op, node);
   }
 
   read(_op: Operation, _nodeid: number, fh: number, offset: number, io: IoVector): number {
     const node = this.#handles.readable(fh);
-    if (node === undefined) {
-      return -EBADF;
-    }
+    if (node === undefined) return -EBADF;
     const len = Math.min(io.len, Math.max(0, node.size - offset));
     return len === 0 ? 0 : io.write(0, node.data, offset, len);
   }
@@ -226,18 +175,12 @@ export class MemoryFilesystem implements Filesystem {
     writeFlags: number,
   ): number {
     const node = this.#handles.writable(fh);
-    if (node === undefined) {
-      return -EBADF;
-    }
+    if (node === undefined) return -EBADF;
     const append = (openFlags & O_APPEND) !== 0 && (writeFlags & C.FUSE_WRITE_CACHE) === 0;
     const at = append ? node.size : offset;
-    const error = at + io.len > node.size ? node.resize(at + io.len) : 0;
-    if (error < 0) {
-      return error;
-    }
-    if ((writeFlags & C.FUSE_WRITE_KILL_SUIDGID) !== 0) {
-      node.killSuidgid();
-    }
+    const error = node.growTo(at + io.len);
+    if (error < 0) return error;
+    if ((writeFlags & C.FUSE_WRITE_KILL_SUIDGID) !== 0) killSuidgid(node);
     node.touch(true);
     return io.len === 0 ? 0 : io.read(0, node.data, at, io.len);
   }
@@ -248,9 +191,7 @@ export class MemoryFilesystem implements Filesystem {
 
   release(_op: Operation, _nodeid: number, fh: number): number {
     const node = this.#handles.close(fh);
-    if (node === undefined) {
-      return -EBADF;
-    }
+    if (node === undefined) return -EBADF;
     this.#tree.sweep(node);
     return 0;
   }
@@ -261,9 +202,7 @@ export class MemoryFilesystem implements Filesystem {
 
   opendir(op: Operation, nodeid: number): number {
     const node = this.#tree.directory(nodeid);
-    if (typeof node === 'number') {
-      return node;
-    }
+    if (typeof node === 'number') return node;
     op.fh = this.#handles.open(node, O_RDONLY);
     return 0;
   }
@@ -278,18 +217,14 @@ export class MemoryFilesystem implements Filesystem {
     plus: boolean,
   ): number {
     const listing = this.#handles.listing(fh);
-    if (listing === undefined) {
-      return -EBADF;
-    }
+    if (listing === undefined) return -EBADF;
     const { names, nodes } = listing;
     for (let index = fromParts(cookieLo, cookieHi); index < names.length; index++) {
       const node = nodes[index]!;
       const name = names[index]!;
       // The driver counts no lookup for "." and "..", the first two.
       const entry = plus && index >= 2 ? this.#entry : null;
-      if (sink.need(name.length) > sink.room) {
-        break;
-      }
+      if (sink.need(name.length) > sink.room) break;
       if (entry !== null) {
         this.#tree.count(node, entry);
         this.#validity(entry);
@@ -325,34 +260,13 @@ export class MemoryFilesystem implements Filesystem {
 
   fallocate(_op: Operation, _nodeid: number, fh: number, offset: number, len: number, mode: number): number {
     const node = this.#handles.writable(fh);
-    if (node === undefined) {
-      return -EBADF;
-    }
-    node.touch(true);
-    if (mode === 0) {
-      return offset + len > node.size ? node.resize(offset + len) : 0;
-    }
-    if (mode === (FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE)) {
-      node.data.fill(0, offset, offset + len);
-      return 0;
-    }
-    return mode === FALLOC_KEEP_SIZE ? 0 : -EOPNOTSUPP;
+    if (node === undefined) return -EBADF;
+    return node.fallocate(offset, len, mode);
   }
 
-  /** Files have no holes: data goes to the end. */
   lseek(op: Operation, _nodeid: number, fh: number, offset: number, whence: number): number {
     const node = this.#handles.node(fh);
-    if (node === undefined) {
-      return -EBADF;
-    }
-    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) {
-      return -EINVAL;
-    }
-    if (offset >= node.size) {
-      return -ENXIO;
-    }
-    op.offset = whence === SEEK_DATA ? offset : node.size;
-    return 0;
+    return node === undefined ? -EBADF : seekInData(op, node.size, offset, whence);
   }
 
   copyFileRange(
@@ -367,20 +281,7 @@ export class MemoryFilesystem implements Filesystem {
   ): number {
     const from = this.#handles.readable(fhIn);
     const to = this.#handles.writable(fhOut);
-    if (from === undefined || to === undefined) {
-      return -EBADF;
-    }
-    const count = Math.min(len, Math.max(0, from.size - offIn));
-    if (from === to && offIn < offOut + count && offOut < offIn + count) {
-      return -EINVAL;
-    }
-    const error = offOut + count > to.size ? to.resize(offOut + count) : 0;
-    if (error < 0) {
-      return error;
-    }
-    to.data.set(from.data.subarray(offIn, offIn + count), offOut);
-    to.touch(true);
-    return count;
+    return from === undefined || to === undefined ? -EBADF : to.copyFrom(from, offIn, offOut, len);
   }
 
   syncfs(): number {
@@ -388,60 +289,34 @@ export class MemoryFilesystem implements Filesystem {
   }
 
   getxattr(op: Operation, nodeid: number, name: Name, to: Address, size: number): number {
-    const node = this.#tree.get(nodeid);
-    if (node === undefined) {
-      return -ENOENT;
-    }
-    const value = node.xattrs.get(name.key());
-    return value === undefined ? -ENODATA : give(op, value, to, size);
+    return this.#tree.get(nodeid)?.xattrs.get(op, name, to, size) ?? -ENOENT;
   }
 
   setxattr(op: Operation, nodeid: number, name: Name, value: Address, size: number, flags: number): number {
     const node = this.#tree.get(nodeid);
-    if (node === undefined) {
-      return -ENOENT;
-    }
-    const key = name.key();
-    const exists = node.xattrs.has(key);
-    if (exists ? (flags & XATTR_CREATE) !== 0 : (flags & XATTR_REPLACE) !== 0) {
-      return exists ? -EEXIST : -ENODATA;
-    }
-    if (size > 65536) {
-      return -ENOSPC;
-    }
-    node.xattrs.set(key, op.bytes(value, size).slice());
-    node.touch(false);
-    return 0;
+    if (node === undefined) return -ENOENT;
+    const result = node.xattrs.set(op, name, value, size, flags);
+    if (result === 0) node.touch(false);
+    return result;
   }
 
   listxattr(op: Operation, nodeid: number, to: Address, size: number): number {
-    const node = this.#tree.get(nodeid);
-    if (node === undefined) {
-      return -ENOENT;
-    }
-    const list = Buffer.from([...node.xattrs.keys()].map((key) => `${key}\0`).join(''), 'latin1');
-    return give(op, list, to, size);
+    return this.#tree.get(nodeid)?.xattrs.list(op, to, size) ?? -ENOENT;
   }
 
   removexattr(_op: Operation, nodeid: number, name: Name): number {
-    const node = this.#tree.get(nodeid);
-    if (node === undefined) {
-      return -ENOENT;
-    }
-    return node.xattrs.delete(name.key()) ? 0 : -ENODATA;
+    return this.#tree.get(nodeid)?.xattrs.remove(name) ?? -ENOENT;
   }
 
   #answer(op: Operation, node: MemoryNode | number): number {
-    if (typeof node === 'number') {
-      return node;
-    }
+    if (typeof node === 'number') return node;
     this.#tree.count(node, op.entry);
     this.#validity(op.entry);
     return 0;
   }
 
   #attributes(op: Operation, node: MemoryNode): number {
-    node.fill(op.entry.attr);
+    fillAttributes(op.entry.attr, node, node.nodeid, node.size);
     this.#validity(op.entry);
     return 0;
   }
@@ -453,32 +328,14 @@ export class MemoryFilesystem implements Filesystem {
     entry.attr.validNs = 0;
   }
 
-  #open(op: Operation, node: MemoryNode, flags: number, killSuidgid: boolean): number {
+  #open(op: Operation, node: MemoryNode, flags: number, kills: boolean): number {
     if ((flags & O_TRUNC) !== 0) {
       node.resize(0);
       node.touch(true);
-      if (killSuidgid) {
-        node.killSuidgid();
-      }
+      if (kills) killSuidgid(node);
     }
     op.fh = this.#handles.open(node, flags & O_ACCMODE);
     op.openFlags = C.FOPEN_KEEP_CACHE;
     return 0;
   }
-}
-
-/** A signed count of seconds from two words. */
-function seconds(lo: number, hi: number): number {
-  return (hi | 0) * 0x1_0000_0000 + lo;
-}
-
-/** An attribute's bytes, or their number. */
-function give(op: Operation, value: Uint8Array, to: Address, size: number): number {
-  if (size > 0) {
-    if (value.length > size) {
-      return -ERANGE;
-    }
-    op.bytes(to, size).set(value);
-  }
-  return value.length;
 }

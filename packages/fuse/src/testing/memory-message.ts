@@ -4,6 +4,9 @@ import { TWO_32 } from '@oriel/layout';
 import { type Address, E2BIG, Mapping, type SysMem } from '@oriel/sys';
 import type { FuseMessage } from '../message.ts';
 
+/** Where the data of a WRITE begins: O_DIRECT wants it so. */
+const DATA_ALIGN = 4096;
+
 /** How a {@link MemoryMessage} is made. */
 export interface MemoryMessageOptions {
   /** Most bytes of the readable part, and of the writable part; default 1 MiB + 128 KiB each. */
@@ -23,16 +26,18 @@ export class MemoryMessage implements FuseMessage, Disposable {
   readonly #memory: Mapping;
   readonly #capacity: number;
   readonly #pieceBytes: number;
-  readonly #readable: Uint8Array;
+  /** From where on the request stands in the memory: what follows it is aligned. */
+  #start = 0;
+  #readable: Uint8Array;
   readonly #writable: Uint8Array;
 
   /** @throws SysError ENOMEM */
   constructor(mem: SysMem, options: MemoryMessageOptions = {}) {
     this.#capacity = options.capacity ?? 1152 * 1024;
     this.#pieceBytes = options.pieceBytes ?? this.#capacity;
-    this.#memory = Mapping.anonymous(mem, this.#capacity * 2);
-    this.#readable = this.#memory.u8.subarray(0, this.#capacity);
-    this.#writable = this.#memory.u8.subarray(this.#capacity);
+    this.#memory = Mapping.anonymous(mem, this.#capacity * 2 + DATA_ALIGN);
+    this.#readable = this.#memory.u8;
+    this.#writable = this.#memory.u8.subarray(this.#capacity + DATA_ALIGN);
   }
 
   /**
@@ -40,6 +45,8 @@ export class MemoryMessage implements FuseMessage, Disposable {
    * @param data - follows the request, for WRITE
    */
   load(request: Uint8Array, len: number, writeBytes: number, data?: Uint8Array): this {
+    this.#start = DATA_ALIGN - (len % DATA_ALIGN);
+    this.#readable = this.#memory.u8.subarray(this.#start, this.#start + this.#capacity);
     for (let index = 0; index < len; index++) {
       this.#readable[index] = request[index]!;
     }
@@ -78,11 +85,17 @@ export class MemoryMessage implements FuseMessage, Disposable {
   }
 
   readIovec(offset: number, len: number, iov: Uint32Array, maxEntries: number): number {
-    return this.#iovec(this.#memory.addr, offset, Math.min(len, this.readBytes - offset), iov, maxEntries);
+    return this.#iovec(
+      this.#memory.addr + this.#start,
+      offset,
+      Math.min(len, this.readBytes - offset),
+      iov,
+      maxEntries,
+    );
   }
 
   writeIovec(offset: number, len: number, iov: Uint32Array, maxEntries: number): number {
-    const addr = this.#memory.addr + this.#capacity;
+    const addr = this.#memory.addr + this.#capacity + DATA_ALIGN;
     return this.#iovec(addr, offset, Math.min(len, this.writeBytes - offset), iov, maxEntries);
   }
 

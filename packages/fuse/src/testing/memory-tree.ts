@@ -1,12 +1,20 @@
 /** The names of the memory file system: nodes by nodeid, entries, lookup counts. */
-import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY } from '@oriel/sys';
+import {
+  EEXIST,
+  EINVAL,
+  EISDIR,
+  ENOENT,
+  ENOTDIR,
+  ENOTEMPTY,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  S_IFDIR,
+} from '@oriel/sys';
 import { FUSE_ROOT_ID } from '../constants.ts';
 import type { Entry } from '../entry.ts';
 import type { Operation } from '../operation.ts';
-import { MemoryNode, S_IFDIR } from './memory-node.ts';
-
-const RENAME_NOREPLACE = 1;
-const RENAME_EXCHANGE = 2;
+import { fillAttributes } from '../tree/node-attributes.ts';
+import { MemoryNode } from './memory-node.ts';
 
 /** A tree of nodes; methods return 0, a negative errno, or what they name. */
 export class MemoryTree {
@@ -16,7 +24,6 @@ export class MemoryTree {
 
   constructor() {
     this.root = new MemoryNode(FUSE_ROOT_ID, S_IFDIR | 0o755, 0, 0);
-    this.root.nlink = 2;
     this.nodes.set(FUSE_ROOT_ID, this.root);
   }
 
@@ -140,7 +147,7 @@ export class MemoryTree {
     node.lookups++;
     entry.nodeid = node.nodeid;
     entry.generation = 0;
-    node.fill(entry.attr);
+    fillAttributes(entry.attr, node, node.nodeid, node.size);
     return 0;
   }
 

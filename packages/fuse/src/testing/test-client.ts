@@ -1,7 +1,8 @@
 /** A driver without a transport: encodes a request, hands it to a session of its own, decodes the reply. */
 import { ReplyDecoder } from '../client/reply.ts';
 import { RequestEncoder } from '../client/request-encoder.ts';
-import { FuseSession, type SessionOptions } from '../session.ts';
+import { FuseSession } from '../session.ts';
+import type { SessionOptions } from '../session-options.ts';
 import { MemoryMessage, type MemoryMessageOptions } from './memory-message.ts';
 
 /** As {@link SessionOptions}; messages are the client's. */

@@ -1,13 +1,10 @@
 /** The attributes of a node of a tree: to the driver, and from it. */
+import { S_IFMT, S_ISGID, S_ISUID, S_IXGRP } from '@oriel/sys';
 import type { Attributes } from '../attributes.ts';
 import * as C from '../constants.ts';
 import type { SetAttr } from '../set-attr.ts';
 import type { TreeNode } from './tree-node.ts';
 
-const S_IFMT = 0o170000;
-const S_ISUID = 0o4000;
-const S_ISGID = 0o2000;
-const S_IXGRP = 0o010;
 const BLOCK = 512;
 
 /** @param size - bytes */

@@ -7,7 +7,6 @@ import {
   EINVAL,
   EISDIR,
   ENOENT,
-  ENXIO,
   EROFS,
   O_ACCMODE,
   O_APPEND,
@@ -18,8 +17,6 @@ import {
   S_IFLNK,
   S_IFMT,
   S_IFREG,
-  SEEK_DATA,
-  SEEK_HOLE,
 } from '@oriel/sys';
 import * as C from '../constants.ts';
 import type { DirSink } from '../dir-sink.ts';
@@ -34,6 +31,7 @@ import type { StatfsOut } from '../statfs.ts';
 import { KnownNodes } from './known-nodes.ts';
 import type { MemfdFile } from './memfd-file.ts';
 import { changeNode, fillAttributes, killSuidgid } from './node-attributes.ts';
+import { seekInData } from './seek.ts';
 import type { Tree, WritableTree } from './tree.ts';
 import { TreeNames } from './tree-names.ts';
 import type { TreeNode } from './tree-node.ts';
@@ -247,14 +245,9 @@ export class TreeFilesystem<N extends TreeNode> implements Filesystem {
     return file.fallocate(offset, len, mode);
   }
 
-  /** Files have no holes: data goes to the end. */
   lseek(op: Operation, _nodeid: number, fh: number, offset: number, whence: number): number {
     const file = this.#file(fh);
-    if (typeof file === 'number') return file;
-    if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return -EINVAL;
-    if (offset >= file.size) return -ENXIO;
-    op.offset = whence === SEEK_DATA ? offset : file.size;
-    return 0;
+    return typeof file === 'number' ? file : seekInData(op, file.size, offset, whence);
   }
 
   mapInfo(nodeid: number, out: MapInfo): number {

@@ -1,11 +1,9 @@
 /** The names of a tree: what is found, made, moved and removed under them. Methods give a node, 0, or a negative errno. */
-import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EROFS } from '@oriel/sys';
+import { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EROFS, RENAME_NOREPLACE } from '@oriel/sys';
 import type { Operation } from '../operation.ts';
 import type { KnownNodes } from './known-nodes.ts';
 import type { Tree, WritableTree } from './tree.ts';
 import type { TreeNode } from './tree-node.ts';
-
-const RENAME_NOREPLACE = 1;
 
 /** What is made under a name. */
 export interface NewNode {
