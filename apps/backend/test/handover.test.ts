@@ -1,10 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { openSys } from '@oriel/sys';
 import { type TempDir, tempDir } from '@oriel/sys/testing';
+import { ConnectedMachine } from '@oriel/virtio-device/testing';
 import { expect } from 'chai';
-import { ConnectedMachine } from '../../../packages/virtio-device/test/examples-program.ts';
 import { askControl } from '../src/control/client.ts';
 import { Program } from './fixtures/program.ts';
+
+const sys = openSys();
 
 describe('a launched program', function () {
   this.timeout(30_000);
@@ -44,7 +47,7 @@ describe('a launched program', function () {
   });
 
   it('goes on with its front-end in another process after a hand-over', async () => {
-    using machine = new ConnectedMachine(socketPath);
+    using machine = new ConnectedMachine({ sys, socketPath });
     const driver = machine.start(0);
     expect(machine.ask(driver, [], [16]).written).to.equal(16);
     for (let count = 1; count <= 3; count++) {
@@ -57,11 +60,11 @@ describe('a launched program', function () {
   it('is there again on the same socket after it was killed, also for who waited meanwhile', async () => {
     for (let count = 1; count <= 3; count++) {
       {
-        using machine = new ConnectedMachine(socketPath);
+        using machine = new ConnectedMachine({ sys, socketPath });
         expect(random(machine, 16)).to.equal(16);
       }
       process.kill(pids().at(-1)!, 'SIGKILL');
-      using waiting = new ConnectedMachine(socketPath);
+      using waiting = new ConnectedMachine({ sys, socketPath });
       expect(random(waiting, 16)).to.equal(16);
       await lives(count + 1);
     }
@@ -85,7 +88,7 @@ describe('oriel with --restart=on-failure', function () {
       expect(pid).to.not.equal(program.child.pid);
       process.kill(pid, 'SIGKILL');
       await program.says('ended with SIGKILL');
-      using _waiting = new ConnectedMachine(socketPath);
+      using _waiting = new ConnectedMachine({ sys, socketPath });
       while (program.stderr.match(/listening/g)!.length < 2) {
         await new Promise((heard) => program.child.stderr!.once('data', heard));
       }

@@ -71,8 +71,7 @@ describe('docs/embedding.md, typed as it stands', () => {
         expect(attr.flags & FUSE_ATTR_DAX).to.equal(FUSE_ATTR_DAX);
         const hello = call((r) => r.open(nodeid, O_RDWR)).fh;
         expect(call((r) => r.setupmapping(nodeid, 0, DAX_RANGE, READ, 0)).error).to.equal(0);
-        using fd = mapped();
-        using window = Mapping.shared(sys.mem, fd.fd, DAX_RANGE, 0, PROT_READ | PROT_WRITE);
+        using window = Mapping.shared(sys.mem, mapped().fd, DAX_RANGE, 0, PROT_READ | PROT_WRITE);
         expect(Buffer.from(window.u8.subarray(0, 20)).toString()).to.equal('hello from the host\n');
         expect(call((r) => r.write(nodeid, hello, 0, 5), Buffer.from('HELLO')).count).to.equal(5);
         expect(Buffer.from(window.u8.subarray(0, 10)).toString()).to.equal('HELLO from');
@@ -96,8 +95,7 @@ describe('docs/embedding.md, typed as it stands', () => {
       const { nodeid, attr } = call((r) => r.lookup(folder, 'file')).readEntry();
       expect(attr.size).to.equal(9000);
       expect(call((r) => r.setupmapping(nodeid, 0, DAX_RANGE, READ, 0)).error).to.equal(0);
-      using fd = mapped();
-      using window = Mapping.shared(sys.mem, fd.fd, DAX_RANGE, 0, PROT_READ);
+      using window = Mapping.shared(sys.mem, mapped().fd, DAX_RANGE, 0, PROT_READ);
       expect(Buffer.from(window.u8.subarray(8991, 9001)).toString('latin1')).to.equal('unpacked \0');
       expect(call((r) => r.open(nodeid, O_RDWR)).error).to.equal(EROFS);
       expect(call((r) => r.unlink(folder, 'file')).error).to.equal(EROFS);

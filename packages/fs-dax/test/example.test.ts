@@ -20,8 +20,7 @@ describe('the example, as a program', () => {
       call((r) => r.init(INODE));
       const { nodeid } = call((r) => r.lookup(1, 'file')).readEntry();
       expect(call((r) => r.setupmapping(nodeid, 0, DAX_RANGE, READ, 0)).error).to.equal(0);
-      using fd = mapped();
-      using window = Mapping.shared(sys.mem, fd.fd, DAX_RANGE, 0, PROT_READ);
+      using window = Mapping.shared(sys.mem, mapped().fd, DAX_RANGE, 0, PROT_READ);
       expect(Buffer.from(window.u8.subarray(0, 18)).toString()).to.equal('through the window');
     });
     expect(exit).to.deep.equal([0, null]);

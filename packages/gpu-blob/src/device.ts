@@ -3,38 +3,25 @@ import type { RegionFile } from '@oriel/guest-memory';
 import { type Fd, type Logger, silentLogger } from '@oriel/sys';
 import { FeatureSet } from '@oriel/vhost-user';
 import type { DeviceHost, RegionDeclaration, VirtioDevice } from '@oriel/virtio-device';
-import type { Chain, DeviceQueue } from '@oriel/virtqueue';
+import type { DeviceQueue } from '@oriel/virtqueue';
 import { Complaints } from './complaints.ts';
 import { ConfigSpace } from './config.ts';
 import { Capsets } from './contexts/capsets.ts';
 import { Contexts } from './contexts/contexts.ts';
-import { putMapInfo } from './control/blob-commands.ts';
-import { COMMANDS } from './control/commands.ts';
-import { handleCursor } from './control/cursor-commands.ts';
-import { PENDING } from './control/gpu.ts';
+import { Execution } from './control/execution.ts';
 import type { Request } from './control/request.ts';
 import { RequestBuffer } from './control/request-buffer.ts';
 import { Requests } from './control/requests.ts';
-import { dropResource } from './control/resource-commands.ts';
 import { Turns } from './control/turns.ts';
-import { gpuChannel, publish } from './diagnostics.ts';
 import type { DisplaySink } from './display/sink.ts';
 import { GpuError } from './errors.ts';
 import { blobAlignmentFor, offeredFeatures } from './features.ts';
 import { forAll } from './for-all.ts';
 import { BlobMappings } from './mapping/blob-mappings.ts';
 import { checkOptions, type GpuDeviceOptions, type OutputSize } from './options.ts';
-import { statusName } from './protocol/status-name.ts';
 import {
   CONTROL_QUEUE,
-  VIRTIO_GPU_CMD_RESOURCE_FLUSH,
   VIRTIO_GPU_EVENT_DISPLAY,
-  VIRTIO_GPU_MAX_RINGS,
-  VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
-  VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
-  VIRTIO_GPU_RESP_ERR_UNSPEC,
-  VIRTIO_GPU_RESP_OK_MAP_INFO,
-  VIRTIO_GPU_RESP_OK_NODATA,
   VIRTIO_GPU_SHM_ID_HOST_VISIBLE,
   VIRTIO_ID_GPU,
 } from './protocol/values.ts';
@@ -42,7 +29,6 @@ import type { Renderer } from './render/renderer.ts';
 import { ResourceTable } from './resources/table.ts';
 import { Displays } from './scanouts/displays.ts';
 import type { GpuStats } from './stats.ts';
-import type { KnownAnswer } from './survival/answers.ts';
 import type { Remaking } from './survival/remaking.ts';
 import type { RestoreGpu } from './survival/restore.ts';
 import { Survival } from './survival/survival.ts';
@@ -50,8 +36,6 @@ import { Survival } from './survival/survival.ts';
 const QUEUES = 2;
 /** How long mapping requests wait before they are tried again, ms. */
 const RESUME_MS = 20;
-/** Errors begin here. */
-const FIRST_ERROR = VIRTIO_GPU_RESP_ERR_UNSPEC;
 
 export class GpuDevice implements VirtioDevice, RestoreGpu {
   readonly name = 'gpu';
@@ -77,12 +61,10 @@ export class GpuDevice implements VirtioDevice, RestoreGpu {
   readonly #space: ConfigSpace;
   readonly #requests: Requests;
   readonly #survival: Survival;
+  readonly #execution: Execution;
   readonly #turns: Turns;
   #host: DeviceHost | null = null;
   #resuming = false;
-  #commands = 0;
-  #errors = 0;
-  #flushes = 0;
 
   /** @throws GpuError ERR_GPU_OPTION, ERR_GPU_CAPSET */
   constructor(options: GpuDeviceOptions) {
@@ -110,11 +92,12 @@ export class GpuDevice implements VirtioDevice, RestoreGpu {
     });
     this.#requests = new Requests(QUEUES, this.complaints);
     this.#survival = new Survival(this, this.#requests, this.log);
+    this.#execution = new Execution(this, this.#requests, this.#survival);
     this.#turns = new Turns({
       clock: sys.loop,
       requests: this.#requests,
       take: (index, chain) => {
-        this.#take(index, chain);
+        this.#execution.take(index, chain);
         this.buffer.trim();
       },
       none: (index) => this.#survival.settle(index),
@@ -142,9 +125,9 @@ export class GpuDevice implements VirtioDevice, RestoreGpu {
       mappings: this.mappings.size,
       hostmem: this.resources.hostmem.used,
       waiting: this.#requests.size,
-      commands: this.#commands,
-      errors: this.#errors,
-      flushes: this.#flushes,
+      commands: this.#execution.commands,
+      errors: this.#execution.errors,
+      flushes: this.#execution.flushes,
     };
   }
 
@@ -216,7 +199,7 @@ export class GpuDevice implements VirtioDevice, RestoreGpu {
       this.mappings.resume();
       this.contexts.resume();
     }
-    if (!fresh) this.#takeKept(index, queue);
+    if (!fresh) this.#execution.takeKept(index, queue);
   }
 
   save(): void {
@@ -264,32 +247,7 @@ export class GpuDevice implements VirtioDevice, RestoreGpu {
   }
 
   finish(request: Request, serial: number, status: number): void {
-    if (request.serial !== serial) return;
-    if (request.replyType !== 0) return;
-    request.replyType = status;
-    if (request.type === VIRTIO_GPU_CMD_RESOURCE_FLUSH && status < FIRST_ERROR) this.#flushes++;
-    if (status >= FIRST_ERROR) {
-      this.#errors++;
-      this.complaints.say(`${commandName(request.type)} of context ${request.ctxId} is refused: ${statusName(status)}`);
-      request.reply = null;
-      request.replyLength = 0;
-    }
-    if (gpuChannel.hasSubscribers) publish({ type: 'finished', command: commandName(request.type), status });
-    this.#survival.finished(request, status);
-    this.#settle(request, serial, status);
-  }
-
-  /** Answers when the fence is reached. */
-  #settle(request: Request, serial: number, status: number): void {
-    const context = request.fenced && status < FIRST_ERROR ? this.contexts.get(request.ctxId) : null;
-    if (context === null) {
-      this.#requests.over(request);
-      return;
-    }
-    request.inContext = true;
-    context.fence(request.ring, () => {
-      if (request.serial === serial && !request.over) this.#requests.over(request);
-    });
+    this.#execution.finish(request, serial, status);
   }
 
   hold(): () => void {
@@ -297,33 +255,7 @@ export class GpuDevice implements VirtioDevice, RestoreGpu {
   }
 
   contextGone(ctxId: number): void {
-    for (const request of this.#requests.waiting((r) => r.inContext && r.ctxId === ctxId && !r.over)) {
-      if (request.replyType === 0) request.replyType = VIRTIO_GPU_RESP_OK_NODATA;
-      this.#requests.over(request);
-    }
-  }
-
-  /** Handles one chain. */
-  #take(index: number, chain: Chain, again = chain.again): void {
-    if (!again) this.#survival.settle(index);
-    const length = this.buffer.load(chain);
-    const request = this.#requests.open(chain, this.buffer.view, Math.max(length, 0), again);
-    const { serial } = request;
-    this.#commands++;
-    const known = again ? this.#survival.answerOf(request) : null;
-    if (known !== null) {
-      this.#answerAgain(request, known);
-      return;
-    }
-    const status = length === chain.readBytes ? this.#handle(index, request) : VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-    if (gpuChannel.hasSubscribers) {
-      const { type, ctxId, fenced } = request;
-      publish({ type: 'command', command: commandName(type), ctxId, fenced, status });
-    }
-    if (request.serial !== serial) return;
-    if (status === PENDING) this.#survival.pending(request);
-    if (request.fenced) this.#requests.line(request);
-    if (status !== PENDING) this.finish(request, serial, status);
+    this.#execution.contextGone(ctxId);
   }
 
   /** The displays of a process before: the guest is told, since it may not have looked since. */
@@ -335,42 +267,6 @@ export class GpuDevice implements VirtioDevice, RestoreGpu {
       if (!(error instanceof GpuError)) throw error;
       this.log.warn(`gpu: the displays of the process before cannot be: ${error.message}`);
     }
-  }
-
-  /** Requests that a process before kept when it handed over. */
-  #takeKept(index: number, queue: DeviceQueue): void {
-    this.#requests.beginTurn(queue);
-    for (const head of this.#survival.keptBy(index)) {
-      const chain = queue.takeBack(head);
-      if (chain !== null) this.#take(index, chain, true);
-    }
-    this.#requests.endTurn(queue);
-  }
-
-  /** A process before had carried the request out. */
-  #answerAgain(request: Request, { status, mapInfo }: KnownAnswer): void {
-    request.replyType = status;
-    if (status === VIRTIO_GPU_RESP_OK_MAP_INFO) putMapInfo(request, mapInfo);
-    if (request.fenced) this.#requests.line(request);
-    this.#settle(request, request.serial, status);
-  }
-
-  /** @returns the type of the reply, or PENDING */
-  #handle(index: number, request: Request): number {
-    const { view } = this.buffer;
-    if (index !== CONTROL_QUEUE) return this.#handleCursor(request, view);
-    const dropped = this.#survival.takeDropped(request);
-    if (dropped !== undefined) return dropResource(this, request, dropped);
-    const command = COMMANDS.get(request.type);
-    if (command === undefined || request.length < command.length) return VIRTIO_GPU_RESP_ERR_UNSPEC;
-    if (request.fenced && request.ring >= VIRTIO_GPU_MAX_RINGS) return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    return command.handle(this, request, view);
-  }
-
-  #handleCursor(request: Request, view: DataView): number {
-    const status = handleCursor(this, request, view);
-    if (status === VIRTIO_GPU_RESP_OK_NODATA) this.#survival.cursorChanged(request, view);
-    return status;
   }
 
   /**
@@ -385,8 +281,4 @@ export class GpuDevice implements VirtioDevice, RestoreGpu {
       if (this.#requests.queue(CONTROL_QUEUE) !== null) this.mappings.resume();
     });
   }
-}
-
-function commandName(type: number): string {
-  return COMMANDS.get(type)?.name ?? `0x${type.toString(16)}`;
 }

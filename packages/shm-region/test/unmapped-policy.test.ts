@@ -1,60 +1,8 @@
-import { readFileSync } from 'node:fs';
-import {
-  type FaultVerdict,
-  type UnmappedPolicy,
-  Window,
-  type WindowFault,
-  type WindowOptions,
-  type WireMapping,
-} from '@oriel/shm-region';
-import { check, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, Fd, MFD_CLOEXEC, openSys, type Sys } from '@oriel/sys';
+import type { FaultVerdict, UnmappedPolicy, WindowOptions } from '@oriel/shm-region';
+import { check, EFAULT, ENOMEM } from '@oriel/sys';
 import { type LeakCheck, leakCheck, mockSys } from '@oriel/sys/testing';
 import { expect } from 'chai';
-
-const sys = openSys();
-const PAGE = sys.mem.pageSize;
-const PAGES = 16;
-
-function memfd(pages: number, byte = 0x11): Fd {
-  const fd = new Fd(sys.fd, check(sys.mem.memfdCreate('policy-test', MFD_CLOEXEC), 'memfd_create'));
-  check(sys.fd.pwrite(fd.fd, new Uint8Array(pages * PAGE).fill(byte), pages * PAGE, 0), 'pwrite');
-  return fd;
-}
-
-function make(unmapped: UnmappedPolicy, more: Partial<WindowOptions> = {}, slices: Sys = sys) {
-  const faults: WindowFault[] = [];
-  const onFault = (fault: WindowFault) => void faults.push(fault);
-  const window = new Window(slices, { shmid: 0, size: PAGES * PAGE, unmapped, onFault, ...more });
-  return { window, faults };
-}
-
-function wire(page: number, pages: number, more: Partial<WireMapping> = {}): WireMapping {
-  return { shmid: 0, shmOffset: page * PAGE, len: pages * PAGE, fdOffset: 0, writable: true, ...more };
-}
-
-/** A byte of the window, or the errno. */
-function read(window: Window, at: number): number {
-  const byte = new Uint8Array(1);
-  const result = window.read(at, byte);
-  return result < 0 ? result : byte[0]!;
-}
-
-function write(window: Window, at: number, byte: number): number {
-  return window.write(at, Uint8Array.of(byte));
-}
-
-/** The protection of a page of the window, as the kernel tells it. */
-function protection(window: Window, page: number): string {
-  const at = window.addr + page * PAGE;
-  for (const line of readFileSync('/proc/self/maps', 'utf8').split('\n')) {
-    const [range = '', flags = ''] = line.split(' ');
-    const [start = 0, end = 0] = range.split('-').map((text) => Number.parseInt(text, 16));
-    if (at >= start && at < end) {
-      return flags;
-    }
-  }
-  return 'hole';
-}
+import { makeWith, memfd, PAGE, PAGES, protection, read, sys, wire, write } from './window-helpers.ts';
 
 describe('the unmapped parts of a Window', () => {
   let leaks: LeakCheck;
@@ -73,13 +21,13 @@ describe('the unmapped parts of a Window', () => {
   ];
   for (const [policy, more, flags] of kinds) {
     it(`${policy} ${more.discardMeans ?? ''}: the pages before a map, after an unmap and after a clear`, () => {
-      const { window } = make(policy, more);
+      const { window } = makeWith(policy, more);
       expect(protection(window, 3)).to.equal(flags);
-      expect(window.map(wire(3, 2), memfd(2))).to.equal(0);
+      expect(window.map(wire(3, 2), memfd(2, 0x11))).to.equal(0);
       expect(protection(window, 3)).to.equal('rw-s');
       expect(window.unmap(wire(3, 2))).to.equal(0);
       expect(protection(window, 3)).to.equal(flags);
-      window.map(wire(3, 2), memfd(2));
+      window.map(wire(3, 2), memfd(2, 0x11));
       window.clear();
       expect(protection(window, 3)).to.equal(flags);
       window[Symbol.dispose]();
@@ -88,11 +36,11 @@ describe('the unmapped parts of a Window', () => {
   }
 
   it('is one of those that there are', () => {
-    expect(() => make('none' as UnmappedPolicy)).to.throw(RangeError);
+    expect(() => makeWith('none' as UnmappedPolicy)).to.throw(RangeError);
   });
 
   it('zero-ro: reads give zeros, writes -EFAULT', () => {
-    const { window, faults } = make('zero-ro');
+    const { window, faults } = makeWith('zero-ro');
     using _ = window;
     expect(read(window, 5)).to.equal(0);
     expect(write(window, 5, 1)).to.equal(-EFAULT);
@@ -102,9 +50,9 @@ describe('the unmapped parts of a Window', () => {
   });
 
   it('private: what was stored stays in its range, and is gone after a map, an unmap, a clear or a wipe', () => {
-    const { window } = make('private');
+    const { window } = makeWith('private');
     using _ = window;
-    using file = memfd(1);
+    using file = memfd(1, 0x11);
     const store = () => {
       expect(write(window, 0, 7)).to.equal(1);
       expect(write(window, PAGE, 8)).to.equal(1);
@@ -128,9 +76,9 @@ describe('the unmapped parts of a Window', () => {
 
   for (const discardMeans of ['slots', 'wiping'] as const) {
     it(`discard by ${discardMeans}: writes succeed and vanish, around mappings and across their edges`, () => {
-      const { window } = make('discard', { discardMeans });
+      const { window } = makeWith('discard', { discardMeans });
       using _ = window;
-      using file = memfd(2);
+      using file = memfd(2, 0x11);
       expect(window.map(wire(2, 2), file.dup())).to.equal(0);
       const long = new Uint8Array(PAGES * PAGE).fill(0x22);
       expect(window.write(0, long)).to.equal(long.length);
@@ -142,9 +90,9 @@ describe('the unmapped parts of a Window', () => {
   }
 
   it('discard by wiping: a store of the process stays until the wipe, which spares mappings', () => {
-    const { window } = make('discard');
+    const { window } = makeWith('discard');
     using _ = window;
-    using file = memfd(1);
+    using file = memfd(1, 0x11);
     window.map(wire(1, 1), file.dup());
     const bytes = new Uint8Array(sys.mem.view(window.addr, 2 * PAGE));
     bytes[0] = 9;
@@ -169,9 +117,9 @@ describe('the unmapped parts of a Window', () => {
           [false, readResult, load],
           [true, writeResult, store],
         ] as const) {
-          const { window, faults } = make(policy, { discardMeans: 'slots' });
+          const { window, faults } = makeWith(policy, { discardMeans: 'slots' });
           using _ = window;
-          using file = memfd(8);
+          using file = memfd(8, 0x11);
           window.map(wire(1, 8), file.dup());
           check(sys.file.ftruncate(file.fd, 3 * PAGE), 'ftruncate');
           const at = 6 * PAGE + 12;
@@ -191,9 +139,9 @@ describe('the unmapped parts of a Window', () => {
         ['fault', 0],
         ['zero-ro', 0],
       ] as const) {
-        const { window } = make(policy);
+        const { window } = makeWith(policy);
         using _ = window;
-        using file = memfd(2);
+        using file = memfd(2, 0x11);
         window.map(wire(0, 2), file.dup());
         check(sys.file.ftruncate(file.fd, PAGE), 'ftruncate');
         window.guestFault(PAGE, false);
@@ -206,10 +154,10 @@ describe('the unmapped parts of a Window', () => {
     });
 
     it('an access whose place nobody knows mends every file, once', () => {
-      const { window, faults } = make('private');
+      const { window, faults } = makeWith('private');
       using _ = window;
-      using short = memfd(4);
-      using whole = memfd(2);
+      using short = memfd(4, 0x11);
+      using whole = memfd(2, 0x11);
       window.map(wire(0, 4), short.dup());
       window.map(wire(8, 2), whole.dup());
       expect(window.guestFault(null, null)).to.equal('stop');
@@ -228,9 +176,9 @@ describe('the unmapped parts of a Window', () => {
 
     it('is not confused by a page that cannot be replaced', () => {
       const mock = mockSys();
-      const { window } = make('private', {}, mock);
+      const { window } = makeWith('private', {}, mock);
       using _ = window;
-      using file = memfd(2);
+      using file = memfd(2, 0x11);
       window.map(wire(0, 2), file.dup());
       check(sys.file.ftruncate(file.fd, PAGE), 'ftruncate');
       mock.failNext('mem.mmap', ENOMEM);
@@ -249,9 +197,9 @@ describe('the unmapped parts of a Window', () => {
       ['discard', 'drop'],
     ];
     for (const [policy, verdict] of verdicts) {
-      const { window, faults } = make(policy);
+      const { window, faults } = makeWith(policy);
       using _ = window;
-      window.map(wire(0, 1, { writable: false }), memfd(1));
+      window.map(wire(0, 1, { writable: false }), memfd(1, 0x11));
       expect(window.guestFault(8, true), policy).to.equal(verdict);
       expect(window.guestFault(0, null), 'with an address only').to.equal(verdict);
       expect(window.guestFault(0, false), 'a load that came before the map').to.equal('retry');
@@ -262,7 +210,7 @@ describe('the unmapped parts of a Window', () => {
   });
 
   it('refuses a fault outside, and after the end', () => {
-    const { window } = make('private');
+    const { window } = makeWith('private');
     for (const offset of [-1, 0.5, PAGES * PAGE, Number.NaN, 2 ** 60]) {
       expect(window.guestFault(offset, false)).to.equal('stop');
     }
@@ -274,96 +222,19 @@ describe('the unmapped parts of a Window', () => {
   describe('one system call', () => {
     it('for a map, a replacement, an unmap and a clear', () => {
       const mock = mockSys();
-      const { window } = make('private', { overlap: 'replace' }, mock);
+      const { window } = makeWith('private', { overlap: 'replace' }, mock);
       using _ = window;
       const calls = (act: () => unknown) => {
         const before = mock.calls.filter(({ name }) => name.startsWith('mem.')).length;
         act();
         return mock.calls.slice().filter(({ name }) => name.startsWith('mem.')).length - before;
       };
-      using file = memfd(2);
+      using file = memfd(2, 0x11);
       const copies = [file.dup(), file.dup()];
       expect(calls(() => window.map(wire(0, 2), copies[0]!))).to.equal(1);
       expect(calls(() => window.map(wire(0, 2), copies[1]!))).to.equal(1);
       expect(calls(() => window.unmap(wire(0, 2)))).to.equal(1);
       expect(calls(() => window.clear())).to.equal(1);
-    });
-  });
-
-  describe('replacement', () => {
-    it('puts another file over an equal range only', () => {
-      const { window } = make('fault', { overlap: 'replace' });
-      using _ = window;
-      expect(window.map(wire(2, 2), memfd(2, 1))).to.equal(0);
-      expect(window.map(wire(2, 2, { writable: false }), memfd(2, 2))).to.equal(0);
-      expect(read(window, 2 * PAGE)).to.equal(2);
-      expect(write(window, 2 * PAGE, 9)).to.equal(-EFAULT);
-      expect(window.entries()).to.have.length(1);
-      for (const [page, pages] of [
-        [2, 1],
-        [1, 3],
-        [3, 2],
-      ] as const) {
-        expect(window.map(wire(page, pages), memfd(4))).to.equal(-EEXIST);
-      }
-    });
-
-    it('counts no mapping more', () => {
-      const { window } = make('fault', { overlap: 'replace', maxMappings: 1 });
-      using _ = window;
-      expect(window.map(wire(0, 1), memfd(1, 1))).to.equal(0);
-      expect(window.map(wire(0, 1), memfd(1, 2))).to.equal(0);
-    });
-
-    it('keeps the old mapping when the kernel refuses and has not touched it', () => {
-      const mock = mockSys();
-      const { window } = make('zero-ro', { overlap: 'replace' }, mock);
-      using _ = window;
-      window.map(wire(0, 1), memfd(1, 1));
-      mock.failNext('mem.mmap', ENOMEM);
-      expect(window.map(wire(0, 1), memfd(1, 2))).to.equal(-ENOMEM);
-      expect(read(window, 0)).to.equal(1);
-      expect(window.entries()).to.have.length(1);
-    });
-
-    it('has unmapped pages where the kernel has unmapped before it refused', () => {
-      let fail = false;
-      const mmap: Sys['mem']['mmap'] = (addr, len, prot, flags, fd, offset) => {
-        if (!fail || fd < 0) {
-          return sys.mem.mmap(addr, len, prot, flags, fd, offset);
-        }
-        check(sys.mem.munmap(addr, len), 'munmap');
-        return -ENOMEM;
-      };
-      const { window } = make('zero-ro', { overlap: 'replace' }, mockSys({ mem: { mmap } }));
-      using _ = window;
-      window.map(wire(0, 1), memfd(1, 1));
-      fail = true;
-      expect(window.map(wire(0, 1), memfd(1, 2))).to.equal(-ENOMEM);
-      expect(read(window, 0)).to.equal(0);
-      expect(window.entries()).to.have.length(0);
-    });
-  });
-
-  describe("unmap: 'range'", () => {
-    it('takes all whole mappings of a range, and refuses to cut one', () => {
-      const { window } = make('zero-ro', { unmap: 'range' });
-      using _ = window;
-      window.map(wire(1, 2), memfd(2));
-      window.map(wire(3, 1), memfd(1));
-      window.map(wire(8, 2), memfd(2));
-      expect(window.gaps().map(({ shmOffset, len }) => [shmOffset / PAGE, len / PAGE])).to.deep.equal([
-        [0, 1],
-        [4, 4],
-        [10, 6],
-      ]);
-      expect(window.unmap(wire(2, 3))).to.equal(-ENOENT);
-      expect(window.unmap(wire(8, 1))).to.equal(-ENOENT);
-      expect(window.unmap(wire(5, 2))).to.equal(-ENOENT);
-      expect(window.unmap(wire(0, 17))).to.equal(-EINVAL);
-      expect(window.unmap(wire(0, 6))).to.equal(0);
-      expect(window.entries().map(({ shmOffset }) => shmOffset / PAGE)).to.deep.equal([8]);
-      expect(read(window, PAGE)).to.equal(0);
     });
   });
 });

@@ -2,54 +2,17 @@
  * One non-blocking stream socket as a sequence of messages: both the main and the back channel, at either end. Knows the
  * header and nothing of the payloads.
  */
-import {
-  EAGAIN,
-  ECONNRESET,
-  EINTR,
-  EPOLLERR,
-  EPOLLHUP,
-  EPOLLIN,
-  EPOLLOUT,
-  type EventLoop,
-  errnoName,
-  Fd,
-  type RecvResult,
-  type Sys,
-  type Watch,
-} from '@oriel/sys';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, type EventLoop, Fd, type Sys, type Watch } from '@oriel/sys';
 import { publishMessage, vhostUserChannel } from './diagnostics.ts';
-import type { VhostUserBlame, VhostUserErrorCode } from './errors.ts';
-import { VhostUserError } from './errors.ts';
-import {
-  VHOST_USER_NEED_REPLY_MASK,
-  VHOST_USER_REPLY_MASK,
-  VHOST_USER_VERSION,
-  VHOST_USER_VERSION_MASK,
-  VhostUserHeader,
-} from './layout.ts';
+import type { VhostUserBlame, VhostUserError } from './errors.ts';
+import { VhostUserHeader } from './layout.ts';
+import { type IncomingMessage, MessageReader, type ReceivedPart, socketError } from './message-reader.ts';
 import { MAX_PAYLOAD } from './protocol/payload.ts';
-import { ReceivedFds } from './received-fds.ts';
 import { SendQueue } from './send-queue.ts';
 
 const HEADER = VhostUserHeader.byteLength;
-const KNOWN_FLAGS = VHOST_USER_VERSION_MASK | VHOST_USER_REPLY_MASK | VHOST_USER_NEED_REPLY_MASK;
-/** More than any message may carry, so that a peer that sends too many is told so rather than cut off. */
-const RECEIVE_FDS = 32;
 /** Messages handled before the loop gets its turn: a flood on one socket starves nobody. */
 const MESSAGES_PER_TURN = 32;
-
-/** A message as read. The object and its buffer are the channel's: valid only during `onMessage`. */
-export interface IncomingMessage {
-  readonly id: number;
-  readonly flags: number;
-  /** Payload bytes. */
-  readonly size: number;
-  /** The payload is bytes [0, size); what stands behind it is older. */
-  readonly view: DataView;
-  /** The same memory as `view`. */
-  readonly bytes: Uint8Array;
-  readonly fds: ReceivedFds;
-}
 
 /** What a channel needs. */
 export interface ChannelOptions {
@@ -68,12 +31,6 @@ export interface ChannelOptions {
   readonly onClose: (error: VhostUserError | null) => void;
 }
 
-/** The first bytes of a message, and its descriptors, given away. */
-export interface ReceivedPart {
-  readonly bytes: Uint8Array;
-  readonly fds: readonly Fd[];
-}
-
 /** What is left of a channel that let go. */
 export interface ReleasedChannel {
   readonly socket: Fd;
@@ -85,29 +42,17 @@ export class Channel implements Disposable {
   readonly #options: ChannelOptions;
   readonly #watch: Watch;
   readonly #queue: SendQueue;
-  readonly #buffer = new Uint8Array(HEADER + MAX_PAYLOAD);
-  readonly #header = new DataView(this.#buffer.buffer, 0, HEADER);
-  readonly #received: RecvResult;
-  readonly #message: { -readonly [K in keyof IncomingMessage]: IncomingMessage[K] };
+  readonly #reader: MessageReader;
   readonly #out = new Uint8Array(HEADER + MAX_PAYLOAD);
   readonly #outHeader = new DataView(this.#out.buffer, 0, HEADER);
-  #have = 0;
   #paused = false;
   #closed = false;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
     const { sys, socket, loop } = options;
-    this.#received = sys.socket.makeRecvResult(RECEIVE_FDS);
     this.#queue = new SendQueue(sys, socket.fd);
-    this.#message = {
-      id: 0,
-      flags: 0,
-      size: 0,
-      view: new DataView(this.#buffer.buffer, HEADER),
-      bytes: this.#buffer.subarray(HEADER),
-      fds: new ReceivedFds(sys.fd),
-    };
+    this.#reader = new MessageReader(sys, socket, options.peer);
     try {
       sys.fd.setNonBlocking(socket.fd, true);
       this.#watch = loop.watch(socket.fd, EPOLLIN, (events) => this.#onReady(events));
@@ -180,7 +125,7 @@ export class Channel implements Disposable {
    * @returns the socket, and what was read of a message that is not complete, all given away
    */
   release(): ReleasedChannel {
-    const received = { bytes: this.#buffer.slice(0, this.#have), fds: this.#message.fds.takeAll() };
+    const received = this.#reader.takePart();
     const socket = new Fd(this.#options.sys.fd, this.#options.socket.take());
     this.#closed = true;
     this.#watch[Symbol.dispose]();
@@ -188,12 +133,8 @@ export class Channel implements Disposable {
   }
 
   /** Takes what another channel on this socket has read; before anything else is read. @throws RangeError for too much */
-  resumeWith({ bytes, fds }: ReceivedPart): void {
-    this.#buffer.set(bytes);
-    this.#have = bytes.length;
-    for (const fd of fds) {
-      this.#message.fds.push(fd.take());
-    }
+  resumeWith(part: ReceivedPart): void {
+    this.#reader.resumeWith(part);
   }
 
   /** Closes the socket and every descriptor at hand, without `onClose`. Harmless a second time. */
@@ -204,7 +145,7 @@ export class Channel implements Disposable {
     this.#closed = true;
     this.#watch[Symbol.dispose]();
     this.#queue.clear();
-    this.#message.fds.closeAll();
+    this.#reader.message.fds.closeAll();
     this.#options.socket.close();
   }
 
@@ -235,10 +176,26 @@ export class Channel implements Disposable {
   }
 
   #readTurn(): void {
-    for (let left = MESSAGES_PER_TURN; left > 0; left--) {
-      if (this.#closed || !this.#mayRead || !this.#readMessage()) {
-        return;
+    for (let left = MESSAGES_PER_TURN; left > 0 && !this.#closed && this.#mayRead; left--) {
+      if (this.#reader.read()) {
+        this.#handle(this.#reader.message);
+        continue;
       }
+      if (this.#reader.end !== undefined) {
+        this.#fail(this.#reader.end);
+      }
+      return;
+    }
+  }
+
+  #handle(message: IncomingMessage): void {
+    if (vhostUserChannel.hasSubscribers) {
+      publishMessage(this.#options.name, 'in', message.id, message.flags, message.size, message.fds.count);
+    }
+    try {
+      this.#options.onMessage(message);
+    } finally {
+      message.fds.closeAll();
     }
   }
 
@@ -249,93 +206,6 @@ export class Channel implements Disposable {
     this.#fail(socketError('sendmsg', result));
   }
 
-  /** @returns true when a message was complete and handled */
-  #readMessage(): boolean {
-    if (!this.#fillTo(HEADER)) {
-      return false;
-    }
-    const message = this.#message;
-    message.id = VhostUserHeader.request.get(this.#header, 0);
-    message.flags = VhostUserHeader.flags.get(this.#header, 0);
-    message.size = VhostUserHeader.size.get(this.#header, 0);
-    const refusal = checkHeader(message);
-    if (refusal !== null) {
-      this.#fail(
-        this.#error(refusal, `header ${message.id}, flags 0x${message.flags.toString(16)}, size ${message.size}`),
-      );
-      return false;
-    }
-    if (!this.#fillTo(HEADER + message.size)) {
-      return false;
-    }
-    this.#have = 0;
-    if (vhostUserChannel.hasSubscribers) {
-      publishMessage(this.#options.name, 'in', message.id, message.flags, message.size, message.fds.count);
-    }
-    try {
-      this.#options.onMessage(message);
-    } finally {
-      message.fds.closeAll();
-    }
-    return true;
-  }
-
-  /** Reads until `want` bytes of the message are there. @returns false when they are not (yet) */
-  #fillTo(want: number): boolean {
-    while (this.#have < want) {
-      const result = this.#receive(want);
-      if (result === -EINTR) {
-        continue;
-      }
-      if (result === -EAGAIN) {
-        return false;
-      }
-      // A peer that leaves without reading all of its answers gives ECONNRESET: it left, no more.
-      if (result < 0 && result !== -ECONNRESET) {
-        this.#fail(socketError('recvmsg', result));
-        return false;
-      }
-      if (result <= 0) {
-        this.#fail(this.#have === 0 ? null : this.#error('ERR_VU_EOF', `stream ended after ${this.#have} bytes`));
-        return false;
-      }
-      const first = this.#have === 0;
-      this.#have += result;
-      if (!this.#fdsAreGood(first)) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  #receive(want: number): number {
-    const received = this.#received;
-    received.fdCount = 0;
-    received.truncated = false;
-    const room = this.#buffer.subarray(this.#have, want);
-    const result = this.#options.sys.socket.recvmsg(this.#options.socket.fd, room, room.length, received);
-    for (let index = 0; index < received.fdCount; index++) {
-      this.#message.fds.push(received.fds[index]!);
-    }
-    return result;
-  }
-
-  #fdsAreGood(first: boolean): boolean {
-    if (this.#received.truncated) {
-      this.#fail(this.#error('ERR_VU_FDS_LOST', 'more descriptors than one message may carry, some were lost'));
-      return false;
-    }
-    if (!first && this.#received.fdCount > 0) {
-      this.#fail(this.#error('ERR_VU_FDS', 'descriptors came after the first byte of their message'));
-      return false;
-    }
-    return true;
-  }
-
-  #error(code: VhostUserErrorCode, detail: string): VhostUserError {
-    return new VhostUserError(code, this.#options.peer, detail);
-  }
-
   #fail(error: VhostUserError | null): void {
     if (this.#closed) {
       return;
@@ -343,18 +213,4 @@ export class Channel implements Disposable {
     this[Symbol.dispose]();
     this.#options.onClose(error);
   }
-}
-
-function checkHeader(message: IncomingMessage): VhostUserErrorCode | null {
-  if ((message.flags & VHOST_USER_VERSION_MASK) !== VHOST_USER_VERSION) {
-    return 'ERR_VU_VERSION';
-  }
-  if ((message.flags & ~KNOWN_FLAGS) !== 0) {
-    return 'ERR_VU_FLAGS';
-  }
-  return message.size > MAX_PAYLOAD ? 'ERR_VU_TOO_LARGE' : null;
-}
-
-function socketError(call: string, result: number): VhostUserError {
-  return new VhostUserError('ERR_VU_SOCKET', 'host', `${call}: ${errnoName(-result)}`);
 }

@@ -61,20 +61,54 @@ const MANY_MAPPINGS = 32768;
 
 const NO_ADVICE = Number.MAX_SAFE_INTEGER;
 
-/** The profiles by name. Limits stand for 4 KiB pages: `profileFor` puts in the host's. */
+/** The specification and nothing else, with the worst that it allows assumed. */
+const STRICT: FrontendProfile = {
+  name: 'strict',
+  dialect: 'shmem',
+  shmemBit: 22,
+  limits: CAREFUL,
+  maxRegions: 256,
+  maxMemSlots: MAX_MEM_SLOTS,
+  memorySlots: true,
+  visibility: 'reply',
+  fenceTimeoutMs: 0,
+  resetClears: true,
+  statusZeroResets: true,
+  stopsTogether: false,
+  unknownFeatures: 'refuse',
+  refusalIsFatal: true,
+  advisedWindow: NO_ADVICE,
+  powerOfTwoRegions: false,
+};
+
+/** One window of the front-end's own, in which it maps as the host's kernel does; it outlives a reset. */
+const OWN_WINDOW = {
+  limits: {
+    ...CAREFUL,
+    maxMappings: MANY_MAPPINGS,
+    insideFile: false,
+    needsWritableFd: false,
+    honoursReadOnly: true,
+    growsEmptyFile: false,
+  },
+  maxRegions: 1,
+  resetClears: false,
+} as const satisfies Partial<FrontendProfile>;
+
+/** As `OWN_WINDOW`; a mapping replaces what it covers, and any range can be unmapped. */
+const REPLACING_WINDOW = {
+  ...OWN_WINDOW,
+  limits: { ...OWN_WINDOW.limits, overlap: 'replace', unmap: 'range' },
+} as const satisfies Partial<FrontendProfile>;
+
+/** The profiles by name: what each has other than `strict`. Limits stand for 4 KiB pages: `profileFor` puts in the host's. */
 export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>> = Object.freeze({
   /** QEMU 11.1: 512 regions in all (an assertion), replies before the mapping is visible, shmid windows in one BAR. */
   qemu: {
+    ...STRICT,
     name: 'qemu',
-    dialect: 'shmem',
-    shmemBit: 22,
-    limits: CAREFUL,
-    maxRegions: 256,
-    maxMemSlots: MAX_MEM_SLOTS,
-    memorySlots: true,
     visibility: 'memory-update',
     fenceTimeoutMs: 100,
-    resetClears: true,
     statusZeroResets: false,
     stopsTogether: true,
     unknownFeatures: 'mask',
@@ -82,115 +116,24 @@ export const profiles: Readonly<Record<FrontendProfile['name'], FrontendProfile>
     advisedWindow: 256 * 1024 * 1024,
     powerOfTwoRegions: true,
   },
-  /** The specification and nothing else, with the worst that it allows assumed. */
-  strict: {
-    name: 'strict',
-    dialect: 'shmem',
-    shmemBit: 22,
-    limits: CAREFUL,
-    maxRegions: 256,
-    maxMemSlots: MAX_MEM_SLOTS,
-    memorySlots: true,
-    visibility: 'reply',
-    fenceTimeoutMs: 0,
-    resetClears: true,
-    statusZeroResets: true,
-    stopsTogether: false,
-    unknownFeatures: 'refuse',
-    refusalIsFatal: true,
-    advisedWindow: NO_ADVICE,
-    powerOfTwoRegions: false,
-  },
-  /** crosvm since August 2026: one region, a refused request ends the VM, reset keeps mappings. */
-  crosvm: {
-    name: 'crosvm',
-    dialect: 'shmem',
-    shmemBit: 22,
-    limits: {
-      pageSize: 4096,
-      maxMappings: MANY_MAPPINGS,
-      insideFile: false,
-      needsWritableFd: false,
-      honoursReadOnly: true,
-      growsEmptyFile: false,
-      // It replaces pages silently, but with a memory slot for each mapping it refuses, which ends the VM.
-      overlap: 'refuse',
-      unmap: 'exact',
-      maxInFlight: 1,
-    },
-    maxRegions: 1,
-    maxMemSlots: MAX_MEM_SLOTS,
-    memorySlots: true,
-    visibility: 'reply',
-    fenceTimeoutMs: 0,
-    resetClears: false,
-    statusZeroResets: true,
-    stopsTogether: false,
-    unknownFeatures: 'refuse',
-    refusalIsFatal: true,
-    advisedWindow: NO_ADVICE,
-    powerOfTwoRegions: false,
-  },
-  /** Alioth, August 2026: SHMEM is bit 21 there, any range can be unmapped. */
-  alioth: {
-    name: 'alioth',
-    dialect: 'shmem',
-    shmemBit: 21,
-    limits: {
-      pageSize: 4096,
-      maxMappings: MANY_MAPPINGS,
-      insideFile: false,
-      needsWritableFd: false,
-      honoursReadOnly: true,
-      growsEmptyFile: false,
-      overlap: 'replace',
-      unmap: 'range',
-      maxInFlight: 1,
-    },
-    maxRegions: 1,
-    maxMemSlots: MAX_MEM_SLOTS,
-    memorySlots: true,
-    visibility: 'reply',
-    fenceTimeoutMs: 0,
-    resetClears: false,
-    statusZeroResets: true,
-    stopsTogether: false,
-    unknownFeatures: 'refuse',
-    refusalIsFatal: true,
-    advisedWindow: NO_ADVICE,
-    powerOfTwoRegions: false,
-  },
+  strict: STRICT,
   /**
-   * The virtio-fs fork of QEMU and those that spoke its FS_MAP (Cloud Hypervisor up to 22, crosvm, Kata, before SHMEM): a
-   * mapping replaces what it covers, any range can be unmapped, and the window outlives a reset.
+   * crosvm since August 2026: a refused request ends the VM. It replaces pages silently, but with a memory slot for each
+   * mapping it refuses an overlap: so none is asked for.
    */
+  crosvm: { ...STRICT, name: 'crosvm', ...OWN_WINDOW },
+  /** Alioth, August 2026. */
+  alioth: { ...STRICT, name: 'alioth', shmemBit: 21, ...REPLACING_WINDOW },
+  /** The virtio-fs fork of QEMU and those that spoke its FS_MAP (Cloud Hypervisor up to 22, crosvm, Kata, before SHMEM). */
   'virtiofs-old': {
+    ...STRICT,
     name: 'virtiofs-old',
     dialect: 'fs-map',
-    shmemBit: 22,
-    limits: {
-      pageSize: 4096,
-      maxMappings: MANY_MAPPINGS,
-      insideFile: false,
-      needsWritableFd: false,
-      honoursReadOnly: true,
-      growsEmptyFile: false,
-      overlap: 'replace',
-      unmap: 'range',
-      maxInFlight: 1,
-    },
-    maxRegions: 1,
-    maxMemSlots: MAX_MEM_SLOTS,
-    memorySlots: true,
-    visibility: 'reply',
-    fenceTimeoutMs: 0,
-    resetClears: false,
+    ...REPLACING_WINDOW,
     statusZeroResets: false,
     stopsTogether: true,
     unknownFeatures: 'mask',
     refusalIsFatal: false,
-    advisedWindow: NO_ADVICE,
-    powerOfTwoRegions: false,
   },
 });
 

@@ -1,8 +1,9 @@
 import { BlockingLoop, EMFILE, EPIPE, type Fd, openSys, type Pointer, type RecvResult, type Sys } from '@oriel/sys';
 import { leakCheck, mockSys } from '@oriel/sys/testing';
 import { expect } from 'chai';
-import { Channel, type IncomingMessage } from '../src/channel.ts';
+import { Channel } from '../src/channel.ts';
 import type { VhostUserError } from '../src/index.ts';
+import type { IncomingMessage } from '../src/message-reader.ts';
 import { prelude, SentFds, u64s } from './support/prelude.ts';
 import { RawPeer } from './support/raw-peer.ts';
 import { MockSetup, RawSetup, socketPair } from './support/setup.ts';

@@ -2,7 +2,7 @@ import { EIO, silentLogger } from '@oriel/sys';
 import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { checkShmRegions, profiles } from '../src/index.ts';
-import { type Line, MEM_TABLE, SHMEM_MAP_HEX, SHMEM_UNMAP_HEX, StreamSetup, VRING_ADDR } from './support/stream.ts';
+import { type Line, MEM_TABLE, type Opening, StreamSetup, VRING_ADDR } from './support/stream.ts';
 
 /**
  * crosvm of August 2026: SET_OWNER first; accepts CONFIG, MQ, BACKEND_REQ, DEVICE_STATE, SHMEM, REPLY_ACK at most, never
@@ -34,15 +34,7 @@ const START: readonly Line[] = [
   ['12000000 01000000 08000000 00000000 01000000', 'null'],
 ];
 
-function started(setup: StreamSetup) {
-  const first = setup.play(NEGOTIATE);
-  expect(first.got).to.deep.equal(first.wanted);
-  const back = setup.openBack(1);
-  expect(setup.peer.receiveHex()).to.equal('null');
-  const rest = setup.play(START);
-  expect(rest.got).to.deep.equal(rest.wanted);
-  return back;
-}
+const OPENING: Opening = { negotiate: NEGOTIATE, back: [1, 'null'], start: START };
 
 describe('profile crosvm', () => {
   let leaks = leakCheck();
@@ -55,26 +47,20 @@ describe('profile crosvm', () => {
 
   it('may map without BACKEND_SEND_FD, which crosvm never accepts', () => {
     using setup = new StreamSetup({ profile });
-    started(setup);
+    setup.opens(OPENING);
     expect(setup.backend.running).to.equal(true);
     expect(setup.backend.mapTransport.ready).to.equal(true);
   });
 
   it('maps with NEED_REPLY, done at the answer, and unmaps', () => {
     using setup = new StreamSetup({ profile });
-    const back = started(setup);
-    setup.map();
-    expect(setup.take(back)).to.equal(SHMEM_MAP_HEX);
-    setup.answer(back, '09000000 05000000 08000000 0000000000000000');
-    setup.unmap();
-    expect(setup.take(back)).to.equal(SHMEM_UNMAP_HEX);
-    setup.answer(back, '0a000000 05000000 08000000 0000000000000000');
-    expect(setup.outcomes).to.deep.equal(['map = 0', 'unmap = 0']);
+    const back = setup.opens(OPENING);
+    setup.mapsAndUnmaps(back);
   });
 
   it('fails a request refused with an errno, and the next when the worker has gone', () => {
     using setup = new StreamSetup({ profile });
-    const back = started(setup);
+    const back = setup.opens(OPENING);
     setup.map();
     setup.take(back);
     setup.answer(back, '09000000 05000000 08000000 eaffffffffffffff');

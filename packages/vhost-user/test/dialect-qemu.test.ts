@@ -3,7 +3,15 @@ import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { profiles } from '../src/index.ts';
 import { bare } from './support/golden.ts';
-import { type Line, SHMEM_MAP_HEX, SHMEM_UNMAP_HEX, StreamSetup, VRING_ADDR } from './support/stream.ts';
+import {
+  ack,
+  type Line,
+  type Opening,
+  SHMEM_MAP_HEX,
+  SHMEM_UNMAP_HEX,
+  StreamSetup,
+  VRING_ADDR,
+} from './support/stream.ts';
 
 /** QEMU 11.1, vhost-user-test-device: no NEED_REPLY until REPLY_ACK is accepted, then where it waits; memory by slots. */
 const REALIZE: readonly Line[] = [
@@ -24,26 +32,17 @@ const OWNER: readonly Line[] = [
 const RAM = '0000000000000000 0000004000000000 0000010000000000 0000000000700000 0000000000000000';
 const START: readonly Line[] = [
   ['02000000 01000000 08000000 0100004001000000', 'null'],
-  [`25000000 09000000 28000000 ${RAM}`, '25000000 05000000 08000000 0000000000000000', ['memory']],
+  [`25000000 09000000 28000000 ${RAM}`, ack('25'), ['memory']],
   ['08000000 01000000 08000000 00000000 10000000', 'null'],
   ['0a000000 01000000 08000000 00000000 00000000', 'null'],
   [`09000000 01000000 28000000 ${VRING_ADDR}`, 'null'],
   ['0c000000 01000000 08000000 0000000000000000', 'null', ['event']],
   ['0d000000 01000000 08000000 0001000000000000', 'null'],
-  ['12000000 09000000 08000000 00000000 01000000', '12000000 05000000 08000000 0000000000000000'],
-  ['12000000 09000000 08000000 01000000 01000000', '12000000 05000000 08000000 0000000000000000'],
+  ['12000000 09000000 08000000 00000000 01000000', ack('12')],
+  ['12000000 09000000 08000000 01000000 01000000', ack('12')],
 ];
 
-function started(setup: StreamSetup) {
-  const realize = setup.play(REALIZE);
-  expect(realize.got).to.deep.equal(realize.wanted);
-  const back = setup.openBack(9);
-  expect(setup.peer.receiveHex()).to.equal(bare('15000000 05000000 08000000 0000000000000000'));
-  const rest = setup.play([...OWNER, ...START]);
-  expect(rest.got).to.deep.equal(rest.wanted);
-  expect(setup.backend.running).to.equal(true);
-  return back;
-}
+const OPENING: Opening = { negotiate: REALIZE, back: [9, ack('15')], start: [...OWNER, ...START] };
 
 describe('profile qemu', () => {
   let leaks = leakCheck();
@@ -56,34 +55,35 @@ describe('profile qemu', () => {
 
   it('offers bits 0 3 5 9 10 13 15 16 22 in the order in which QEMU asks, and starts', () => {
     using setup = new StreamSetup({ profile });
-    started(setup);
+    setup.opens(OPENING);
+    expect(setup.backend.running).to.equal(true);
     expect(setup.backend.mapTransport.ready).to.equal(true);
   });
 
   it('maps: the answer alone is not enough, ADD_MEM_REG of the same file is', () => {
     using setup = new StreamSetup({ profile });
-    const back = started(setup);
+    const back = setup.opens(OPENING);
     setup.map();
     expect(setup.take(back)).to.equal(SHMEM_MAP_HEX);
-    setup.answer(back, '09000000 05000000 08000000 0000000000000000');
+    setup.answer(back, ack('09'));
     expect(setup.outcomes).to.deep.equal([]);
     const region = '0000000000000000 002000f000000000 0020000000000000 0020000000710000 0010000000000000';
     setup.peer.sendHex(bare(`25000000 09000000 28000000 ${region}`), [setup.file.fd]);
-    expect(setup.peer.receiveHex()).to.equal(bare('25000000 05000000 08000000 0000000000000000'));
+    expect(setup.peer.receiveHex()).to.equal(bare(ack('25')));
     expect(setup.outcomes).to.deep.equal(['map = 0']);
     setup.unmap();
     expect(setup.take(back)).to.equal(SHMEM_UNMAP_HEX);
-    setup.answer(back, '0a000000 05000000 08000000 0000000000000000');
+    setup.answer(back, ack('0a'));
     expect(setup.outcomes).to.deep.equal(['map = 0']);
     const gone = '0000000000000000 002000f000000000 0020000000000000 0020000000710000 0000000000000000';
     setup.peer.sendHex(bare(`26000000 09000000 28000000 ${gone}`));
-    expect(setup.peer.receiveHex()).to.equal(bare('26000000 05000000 08000000 0000000000000000'));
+    expect(setup.peer.receiveHex()).to.equal(bare(ack('26')));
     expect(setup.outcomes).to.deep.equal(['map = 0', 'unmap = 0']);
   });
 
   it('lives with a refusal, which is 1, and asks again', () => {
     using setup = new StreamSetup({ profile });
-    const back = started(setup);
+    const back = setup.opens(OPENING);
     setup.map();
     setup.take(back);
     setup.answer(back, '09000000 05000000 08000000 0100000000000000');
@@ -94,13 +94,12 @@ describe('profile qemu', () => {
 
   it('masks device features that were never offered, and answers SET_STATUS 0 without a reset', () => {
     using setup = new StreamSetup({ profile });
-    started(setup);
-    const { got, wanted } = setup.play([
-      ['27000000 09000000 08000000 0000000000000000', '27000000 05000000 08000000 0000000000000000'],
-      ['12000000 09000000 08000000 00000000 00000000', '12000000 05000000 08000000 0000000000000000'],
-      ['02000000 09000000 08000000 030000c001000000', '02000000 05000000 08000000 0000000000000000'],
+    setup.opens(OPENING);
+    setup.plays([
+      ['27000000 09000000 08000000 0000000000000000', ack('27')],
+      ['12000000 09000000 08000000 00000000 00000000', ack('12')],
+      ['02000000 09000000 08000000 030000c001000000', ack('02')],
     ]);
-    expect(got).to.deep.equal(wanted);
     expect(setup.handler.calls).to.not.include('reset');
     expect(String(setup.backend.acceptedFeatures)).to.equal('0x100000001');
   });

@@ -3,11 +3,9 @@ import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { checkShmRegions, type FrontendProfile, profiles } from '../src/index.ts';
 import { bare } from './support/golden.ts';
-import type { RawPeer } from './support/raw-peer.ts';
-import { type Line, MEM_TABLE, StreamSetup, VRING_ADDR } from './support/stream.ts';
+import { ack, type Line, MEM_TABLE, type Opening, StreamSetup, VRING_ADDR } from './support/stream.ts';
 
 /** QEMU's virtio-fs fork: SLAVE_REQ and SLAVE_SEND_FD beside MQ and REPLY_ACK; cache-size is its own option. */
-const ack = (id: string, value = '00'.repeat(8)) => `${id}000000 05000000 08000000 ${value}`;
 const NEGOTIATE: readonly Line[] = [
   ['01000000 01000000 00000000', '01000000 05000000 08000000 0100006001000000'],
   ['0f000000 01000000 00000000', '0f000000 05000000 08000000 29a6010000000000'],
@@ -29,15 +27,7 @@ const START: readonly Line[] = [
 /** Four columns of eight u64, the first of each in use. */
 const columns = (...first: string[]) => bare(first.map((value) => `${value} ${'00'.repeat(56)}`).join(''));
 
-function started(setup: StreamSetup): RawPeer {
-  const first = setup.play(NEGOTIATE);
-  expect(first.got).to.deep.equal(first.wanted);
-  const back = setup.openBack(9);
-  expect(setup.peer.receiveHex()).to.equal(bare(ack('15')));
-  const rest = setup.play(START);
-  expect(rest.got).to.deep.equal(rest.wanted);
-  return back;
-}
+const OPENING: Opening = { negotiate: NEGOTIATE, back: [9, ack('15')], start: START };
 
 describe('profile virtiofs-old', () => {
   let leaks = leakCheck();
@@ -51,7 +41,7 @@ describe('profile virtiofs-old', () => {
 
   it('offers no SHMEM, and refuses to accept it or to tell regions', () => {
     using setup = new StreamSetup({ profile });
-    started(setup);
+    setup.opens(OPENING);
     expect(setup.backend.mapTransport.ready).to.equal(true);
     setup.play([['12000000 01000000 08000000 00000000 00000000', 'null']]);
     const refused = setup.play([
@@ -72,7 +62,7 @@ describe('profile virtiofs-old', () => {
 
   it('maps by FS_MAP: 256 bytes, one descriptor, read and write flags; done at the answer', () => {
     using setup = new StreamSetup({ profile });
-    const back = started(setup);
+    const back = setup.opens(OPENING);
     setup.map();
     const range = ['0010000000000000', '0020000000000000', '0020000000000000'];
     expect(setup.take(back)).to.equal(`060000000900000000010000${columns(...range, '0300000000000000')} +1`);
@@ -85,7 +75,7 @@ describe('profile virtiofs-old', () => {
 
   it('unmaps by FS_UNMAP, without a descriptor', () => {
     using setup = new StreamSetup({ profile });
-    const back = started(setup);
+    const back = setup.opens(OPENING);
     setup.unmap();
     const zero = '0000000000000000';
     const range = columns(zero, '0020000000000000', '0020000000000000', zero);
@@ -96,7 +86,7 @@ describe('profile virtiofs-old', () => {
 
   it('lives with a refusal, which is an errno, and asks again', () => {
     using setup = new StreamSetup({ profile });
-    const back = started(setup);
+    const back = setup.opens(OPENING);
     setup.map();
     setup.take(back);
     setup.answer(back, ack('06', 'f4ffffffffffffff'));
@@ -109,7 +99,7 @@ describe('profile virtiofs-old', () => {
 
   it('syncs by FS_SYNC and does I/O by FS_IO, which answers with bytes', () => {
     using setup = new StreamSetup({ profile });
-    const back = started(setup);
+    const back = setup.opens(OPENING);
     const fs = setup.backend.fsRequests!;
     const zero = '0000000000000000';
     fs.sync(0x3000, 0x1000, (error) => setup.outcomes.push(`sync = ${error}`));
@@ -133,7 +123,7 @@ describe('profile virtiofs-old', () => {
   ] as const) {
     it(`reads an FS_IO answer with ${what}`, () => {
       using setup = new StreamSetup({ profile });
-      const back = started(setup);
+      const back = setup.opens(OPENING);
       const range = { fdOffset: 0, cOffset: 0, len: 0x800, access: 'read' } as const;
       setup.backend.fsRequests!.io(range, setup.file.fd, (result) => setup.outcomes.push(`io = ${result}`));
       setup.take(back);
@@ -144,7 +134,7 @@ describe('profile virtiofs-old', () => {
 
   it('speaks the form of 2021 as an option: rows, IO in the place of SYNC', () => {
     using setup = new StreamSetup({ profile: form2 });
-    const back = started(setup);
+    const back = setup.opens(OPENING);
     setup.map();
     const row = bare('0010000000000000 0020000000000000 0020000000000000 0300000000000000');
     expect(setup.take(back)).to.equal(`0600000009000000280000000000000001000000${row} +1`);
@@ -161,7 +151,7 @@ describe('profile virtiofs-old', () => {
 
   it('sends nothing once rings stop', () => {
     using setup = new StreamSetup({ profile });
-    const back = started(setup);
+    const back = setup.opens(OPENING);
     setup.play([['12000000 01000000 08000000 00000000 00000000', 'null']]);
     const fs = setup.backend.fsRequests!;
     setup.map();

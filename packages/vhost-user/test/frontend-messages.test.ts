@@ -1,24 +1,16 @@
-import { EACCES, Fd } from '@oriel/sys';
+import { EACCES, type Fd } from '@oriel/sys';
 import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
-import { DirtyBitmap, type FrontendConnection, type InflightArea, VhostUserError } from '../src/index.ts';
+import { type FrontendConnection, type InflightArea, VhostUserError } from '../src/index.ts';
+import { everything } from './support/everything.ts';
 import { FrontendSetup } from './support/frontend-setup.ts';
 import { bytesOf, FRONTEND_GOLDEN } from './support/golden.ts';
 import { memfd, SentFds, u32s, u64s } from './support/prelude.ts';
 
-/** Every protocol feature but XEN_MMAP; with LOG_ALL and ACCESS_PLATFORM among the device features. */
-const EVERYTHING = 0xfdffff;
-const DEVICE_FEATURES = 0x3_4400_0001;
 const UUID = bytesOf('000102030405060708090a0b0c0d0e0f');
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 const code = (error: Error | null) => (error === null ? 'none' : (error as VhostUserError).code);
-
-function everything(): FrontendSetup {
-  const setup = new FrontendSetup();
-  setup.negotiate(EVERYTHING, [0x10000], DEVICE_FEATURES);
-  return setup;
-}
 
 describe('FrontendConnection, each message', () => {
   let leaks = leakCheck();
@@ -296,165 +288,5 @@ describe('FrontendConnection, each message', () => {
     setup.reply(u64s(0));
     expect(got).to.include('ERR_VU_FEATURES').and.include('0x400000000');
     expect(setup.peer.next()).to.equal(null);
-  });
-});
-
-describe('FrontendConnection, dirty logging', () => {
-  let leaks = leakCheck();
-  beforeEach(() => {
-    leaks = leakCheck();
-  });
-  afterEach(() => leaks.check());
-
-  for (const [what, answer] of [
-    ['a u64', u64s(0)],
-    ['nothing', new Uint8Array(0)],
-    ['the request', u64s(8, 0)],
-  ] as const) {
-    it(`starts with ${what} as the answer, and stops`, () => {
-      using setup = everything();
-      using bitmap = new DirtyBitmap(setup.sys, 0x20_0000);
-      const outcomes: string[] = [];
-      setup.frontend.startLog(bitmap, (error) => outcomes.push(code(error)));
-      const base = setup.peer.receive();
-      expect([base.id, hex(base.payload), base.fds.length]).to.deep.equal([6, hex(u64s(64, 0)), 1]);
-      setup.sys.fd.close(base.fds[0]!);
-      setup.peer.send(6, 5, answer);
-      const on = setup.peer.receive();
-      expect([on.id, hex(on.payload)]).to.deep.equal([2, hex(u64s(0x3_4400_0001))]);
-      setup.peer.send(2, 5, u64s(0));
-      setup.frontend.stopLog((error) => outcomes.push(code(error)));
-      const off = setup.peer.receive();
-      expect([off.id, hex(off.payload)]).to.deep.equal([2, hex(u64s(0x3_4000_0001))]);
-      setup.peer.send(2, 5, u64s(0));
-      setup.settle();
-      expect(outcomes).to.deep.equal(['none', 'none']);
-    });
-  }
-
-  it('does not start when the back-end refuses the log, or offers no LOG_ALL', () => {
-    using setup = everything();
-    using bitmap = new DirtyBitmap(setup.sys, 0x1000);
-    const outcomes: string[] = [];
-    setup.frontend.startLog(bitmap, (error) => outcomes.push(code(error)));
-    setup.reply(u64s(1));
-    expect(setup.peer.next()).to.equal(null);
-    using plain = new FrontendSetup();
-    plain.negotiate(EVERYTHING);
-    plain.frontend.startLog(bitmap, (error) => outcomes.push(code(error)));
-    plain.settle();
-    expect(plain.peer.next()).to.equal(null);
-    expect(outcomes).to.deep.equal(['ERR_VU_REFUSED', 'ERR_VU_GATE']);
-  });
-
-  it("names the log of a running ring's used part", () => {
-    using setup = everything();
-    const ring = { index: 2, size: 16, base: 0, desc: 0x1000, avail: 0x2000, used: 0x3000, kickFd: -1, callFd: -1 };
-    setup.frontend.setRingAddresses({ ...ring, log: 0x4000_3000 }, () => {});
-    expect(hex(setup.peer.receive().payload)).to.equal(
-      hex(new Uint8Array([...u32s(2, 1), ...u64s(0x1000, 0x3000, 0x2000, 0x4000_3000)])),
-    );
-    setup.peer.send(9, 5, u64s(0));
-    setup.frontend.setRingAddresses(ring, () => {});
-    expect(hex(setup.peer.receive().payload)).to.equal(
-      hex(new Uint8Array([...u32s(2, 0), ...u64s(0x1000, 0x3000, 0x2000, 0)])),
-    );
-  });
-});
-
-describe('FrontendConnection, device state', () => {
-  let leaks = leakCheck();
-  beforeEach(() => {
-    leaks = leakCheck();
-  });
-  afterEach(() => leaks.check());
-
-  /** Takes SET_DEVICE_STATE_FD, and answers that its descriptor is used. */
-  function accept(setup: FrontendSetup, payload: string): Fd {
-    const request = setup.peer.receive();
-    expect([request.id, hex(request.payload)]).to.deep.equal([42, payload]);
-    setup.peer.send(42, 5, u64s(0x100));
-    setup.settle();
-    return new Fd(setup.sys.fd, request.fds[0]!);
-  }
-
-  it('saves to the end of the stream, then checks', () => {
-    using setup = everything();
-    let saved: Uint8Array | undefined;
-    setup.frontend.saveState((_error, bytes) => {
-      saved = bytes;
-    });
-    using end = accept(setup, '0000000000000000');
-    expect(setup.sys.fd.write(end.fd, Uint8Array.of(1, 2, 3), 3)).to.equal(3);
-    setup.settle();
-    expect(setup.sys.fd.write(end.fd, Uint8Array.of(4), 1)).to.equal(1);
-    setup.settle();
-    expect(setup.peer.next()).to.equal(null);
-    end.close();
-    expect(setup.reply(u64s(0))).to.equal(43);
-    expect([...saved!]).to.deep.equal([1, 2, 3, 4]);
-  });
-
-  it('loads more than a socket takes, closes, then checks', () => {
-    using setup = everything();
-    const state = Uint8Array.from({ length: 1_000_000 }, (_, index) => index % 251);
-    let outcome = 'pending';
-    setup.frontend.loadState(state, (error) => {
-      outcome = code(error);
-    });
-    using end = accept(setup, '0100000000000000');
-    setup.sys.fd.setNonBlocking(end.fd, true);
-    const got: Buffer[] = [];
-    for (;;) {
-      setup.settle();
-      const chunk = Buffer.alloc(100_000);
-      const read = setup.sys.fd.read(end.fd, chunk, chunk.length);
-      if (read === 0) {
-        break;
-      }
-      got.push(chunk.subarray(0, Math.max(read, 0)));
-    }
-    expect(Buffer.compare(Buffer.concat(got), state)).to.equal(0);
-    expect(setup.reply(u64s(1))).to.equal(43);
-    expect(outcome).to.equal('ERR_VU_REFUSED');
-  });
-
-  it('takes no more than the limit', () => {
-    using setup = everything();
-    let outcome = 'pending';
-    setup.frontend.saveState((error) => {
-      outcome = code(error);
-    }, 3);
-    using end = accept(setup, '0000000000000000');
-    setup.sys.fd.write(end.fd, Uint8Array.of(1, 2, 3, 4), 4);
-    setup.settle();
-    expect(outcome).to.equal('ERR_VU_TOO_LARGE');
-  });
-
-  it('ends with the connection, and is one at a time', () => {
-    using setup = everything();
-    const outcomes: string[] = [];
-    setup.frontend.saveState((error) => outcomes.push(code(error)));
-    using end = accept(setup, '0000000000000000');
-    setup.frontend.loadState(Uint8Array.of(1), (error) => outcomes.push(code(error)));
-    setup.settle();
-    setup.peer.close();
-    setup.settle();
-    expect(outcomes).to.deep.equal(['ERR_VU_STATE', 'ERR_VU_CLOSED']);
-    expect(setup.sys.fd.write(end.fd, Uint8Array.of(1), 1)).to.be.lessThan(0);
-  });
-});
-
-describe('DirtyBitmap', () => {
-  it('takes bits and clears them, by rising address', () => {
-    using setup = new FrontendSetup();
-    using bitmap = new DirtyBitmap(setup.sys, 0x100_0000);
-    expect(bitmap.size).to.equal(512);
-    setup.sys.fd.pwrite(bitmap.fd, Uint8Array.of(0b1000_0001), 1, 0);
-    setup.sys.fd.pwrite(bitmap.fd, Uint8Array.of(0b1000_0000), 1, 511);
-    const pages: number[] = [];
-    expect(bitmap.take((gpa) => pages.push(gpa))).to.equal(3);
-    expect(pages).to.deep.equal([0, 0x7000, 0xff_f000]);
-    expect(bitmap.take(() => {})).to.equal(0);
   });
 });

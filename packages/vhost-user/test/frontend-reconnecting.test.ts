@@ -1,103 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import {
-  BlockingLoop,
-  check,
-  ECONNREFUSED,
-  EPOLLIN,
-  F_SEAL_SHRINK,
-  Fd,
-  Mapping,
-  MFD_ALLOW_SEALING,
-  MFD_CLOEXEC,
-  openSys,
-  PROT_READ,
-  PROT_WRITE,
-} from '@oriel/sys';
-import { leakCheck, tempDir } from '@oriel/sys/testing';
-import { layoutPackedRing, layoutSplitRing, PACKED_RING_START, PackedDriver, SplitDriver } from '@oriel/virtqueue';
+import { ECONNREFUSED } from '@oriel/sys';
+import { leakCheck } from '@oriel/sys/testing';
+import { layoutSplitRing } from '@oriel/virtqueue';
 import { expect } from 'chai';
-import {
-  FeatureSet,
-  FRONTEND_PROTOCOL_FEATURES,
-  ReconnectingFrontend,
-  type ReconnectingOptions,
-  VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
-  type VhostUserError,
-} from '../src/index.ts';
-import { SentFds, u32s, u64s } from './support/prelude.ts';
-import { RawPeer } from './support/raw-peer.ts';
-import { socketPair } from './support/setup.ts';
+import { ReconnectingFrontend, type ReconnectingOptions, type VhostUserError } from '../src/index.ts';
+import { u32s, u64s } from './support/prelude.ts';
+import { RawBackends } from './support/raw-backends.ts';
+import { GPA, Guest, RAM, SIZE, USER } from './support/reconnecting-guest.ts';
 
-const GPA = 0x4000_0000;
-const USER = 0x7000_0000_0000;
-const RAM = 0x10000;
-const SIZE = 16;
-const BUFFERS = 0x8000;
-const WISH = {
-  features: FeatureSet.of(0, 32, 34),
-  protocolFeatures: FRONTEND_PROTOCOL_FEATURES.with(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD),
-};
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 const code = (error: Error) => (error as VhostUserError).code;
-
-/** A driver with one ring over RAM of its own, on a front-end whose back-end can be replaced. */
-class Guest implements Disposable {
-  readonly sys = openSys();
-  readonly loop = new BlockingLoop(this.sys);
-  readonly ram: Mapping;
-  readonly view: DataView;
-  readonly kick: Fd;
-  readonly call: Fd;
-  readonly #memfd: Fd;
-
-  constructor() {
-    const { sys } = this;
-    this.#memfd = new Fd(sys.fd, check(sys.mem.memfdCreate('ram', MFD_CLOEXEC | MFD_ALLOW_SEALING), 'memfd_create'));
-    check(sys.file.ftruncate(this.#memfd.fd, RAM), 'ftruncate');
-    check(sys.mem.addSeals(this.#memfd.fd, F_SEAL_SHRINK), 'fcntl');
-    this.ram = Mapping.shared(sys.mem, this.#memfd.fd, RAM, 0, PROT_READ | PROT_WRITE);
-    this.view = new DataView(this.ram.u8.buffer, this.ram.u8.byteOffset);
-    this.kick = new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd'));
-    this.call = new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd'));
-  }
-
-  options(connect: () => number): ReconnectingOptions {
-    const region = { gpa: GPA, size: RAM, userAddr: USER, mmapOffset: 0, fd: this.#memfd.fd };
-    return {
-      sys: this.sys,
-      loop: this.loop,
-      connect,
-      want: WISH,
-      memory: [region],
-      inflight: { queueCount: 1, queueSize: SIZE },
-      retryMs: 5,
-    };
-  }
-
-  /** Ring 0 with these parts, bytes from the start of RAM. */
-  ring(parts: { desc: number; avail: number; used: number }, base: () => number) {
-    return {
-      index: 0,
-      size: SIZE,
-      desc: USER + parts.desc,
-      avail: USER + parts.avail,
-      used: USER + parts.used,
-      kickFd: this.kick.fd,
-      callFd: this.call.fd,
-      base,
-    };
-  }
-
-  [Symbol.dispose](): void {
-    this.kick.close();
-    this.call.close();
-    this.ram[Symbol.dispose]();
-    this.#memfd.close();
-    this.loop[Symbol.dispose]();
-  }
-}
 
 describe('ReconnectingFrontend', () => {
   let leaks = leakCheck();
@@ -106,95 +17,27 @@ describe('ReconnectingFrontend', () => {
   });
   afterEach(() => leaks.check());
 
-  /** The back-end's end of one connection after the other, answering by itself. */
-  class RawBackends implements Disposable {
-    /** What came, by connection: 'id:payload'. */
-    readonly seen: string[][] = [];
-    readonly #guest: Guest;
-    readonly #inflight: SentFds;
-    readonly #sockets: Fd[] = [];
-    #current: { peer: RawPeer; features: number; silent: boolean; refuses: number } | null = null;
-    features = 0x1_4000_0001;
-    queues = 2;
-    /** Connections are refused while false. */
-    there = true;
-    /** Answers nothing. */
-    silent = false;
-    /** Number of the message that is refused; 0: none. */
-    refuses = 0;
-
-    constructor(guest: Guest) {
-      this.#guest = guest;
-      this.#inflight = new SentFds(guest.sys, ['memory']);
-    }
-
-    readonly connect = (): number => {
-      if (!this.there) {
-        return -ECONNREFUSED;
-      }
-      const [ours, theirs] = socketPair(this.#guest.sys);
-      this.#sockets.push(theirs);
-      const { features, silent, refuses } = this;
-      const peer = new RawPeer(this.#guest.sys, theirs, () => {});
-      this.#current = { peer, features, silent, refuses };
-      this.seen.push([]);
-      return ours.take();
-    };
-
-    /** The back-end dies. */
-    kill(): void {
-      this.#current = null;
-      this.#sockets.at(-1)!.close();
-    }
-
-    /** Answers what came, as long as `condition` does not hold. */
-    serveUntil(condition: () => boolean): void {
-      for (let turn = 0; !condition(); turn++) {
-        if (turn > 2000) {
-          throw new Error(`nothing came: ${JSON.stringify(this.seen)}`);
-        }
-        this.#guest.loop.runOnce(5);
-        this.#answer();
-      }
-    }
-
-    #answer(): void {
-      const current = this.#current;
-      if (current === null || current.silent) {
-        return;
-      }
-      const { peer } = current;
-      for (let request = peer.next(); request !== null && request !== 'eof'; request = peer.next()) {
-        this.seen.at(-1)!.push(`${request.id}:${hex(request.payload)}`);
-        for (const fd of request.fds) {
-          this.#guest.sys.fd.close(fd);
-        }
-        const answers: Record<number, Uint8Array> = {
-          1: u64s(current.features),
-          15: u64s(0x1009),
-          17: u64s(this.queues),
-        };
-        const ack = u64s(request.id === current.refuses ? 1 : 0);
-        if (request.id === 31) {
-          const area = new Uint8Array([...u64s(0x1000, 0), ...u32s(0x10_0001, 0)]);
-          peer.send(31, 5, area, this.#inflight.numbers);
-        } else if (answers[request.id] !== undefined || (request.flags & 8) !== 0) {
-          peer.send(request.id, 5, answers[request.id] ?? ack);
-        }
-      }
-    }
-
-    [Symbol.dispose](): void {
-      this.#inflight[Symbol.dispose]();
-      for (const socket of this.#sockets) {
-        socket.close();
-      }
-    }
-  }
-
   const parts = layoutSplitRing(SIZE);
   const table = `5:${hex(new Uint8Array([...u32s(1, 0), ...u64s(GPA, RAM, USER, 0)]))}`;
   const inflightMessage = `${hex(u64s(0x1000, 0))}0100100000000000`;
+
+  /** A front-end that is to lose its back-ends, started; and why it lost each. */
+  function started(guest: Guest, backends: RawBackends, more: Partial<ReconnectingOptions> = {}) {
+    const downs: string[] = [];
+    const down = (error: Error): unknown => downs.push(code(error));
+    const frontend = new ReconnectingFrontend({ ...guest.options(backends.connect), down, ...more });
+    frontend.start();
+    return { frontend, downs, [Symbol.dispose]: () => frontend[Symbol.dispose]() };
+  }
+
+  /** The back-end is killed, and the one in its place is one that the front-end refuses. */
+  function replaced({ frontend, downs }: ReturnType<typeof started>, backends: RawBackends, change: () => void): void {
+    backends.serveUntil(() => frontend.connections === 1);
+    change();
+    backends.kill();
+    backends.serveUntil(() => downs.length === 2);
+    expect(downs).to.deep.equal(['ERR_VU_CLOSED', 'ERR_VU_FEATURES']);
+  }
 
   it('does it all again on each connection: features, in-flight area, memory, rings from their used index', () => {
     using guest = new Guest();
@@ -235,17 +78,11 @@ describe('ReconnectingFrontend', () => {
   it('refuses a back-end that lacks a feature of the first, before it accepts any, and waits for another', () => {
     using guest = new Guest();
     using backends = new RawBackends(guest);
-    const downs: string[] = [];
-    using frontend = new ReconnectingFrontend({
-      ...guest.options(backends.connect),
-      down: (error) => downs.push(code(error)),
+    using session = started(guest, backends);
+    const { frontend } = session;
+    replaced(session, backends, () => {
+      backends.features = 0x1_4000_0000;
     });
-    frontend.start();
-    backends.serveUntil(() => frontend.connections === 1);
-    backends.features = 0x1_4000_0000;
-    backends.kill();
-    backends.serveUntil(() => downs.length === 2);
-    expect(downs).to.deep.equal(['ERR_VU_CLOSED', 'ERR_VU_FEATURES']);
     expect(backends.seen[1]).to.deep.equal(['3:', '1:', '15:']);
     backends.features = 0x1_c000_0001;
     backends.serveUntil(() => frontend.connections === 2);
@@ -255,17 +92,11 @@ describe('ReconnectingFrontend', () => {
   it('refuses a back-end with fewer queues', () => {
     using guest = new Guest();
     using backends = new RawBackends(guest);
-    const downs: string[] = [];
-    using frontend = new ReconnectingFrontend({
-      ...guest.options(backends.connect),
-      down: (error) => downs.push(code(error)),
+    using session = started(guest, backends);
+    const { frontend } = session;
+    replaced(session, backends, () => {
+      backends.queues = 1;
     });
-    frontend.start();
-    backends.serveUntil(() => frontend.connections === 1);
-    backends.queues = 1;
-    backends.kill();
-    backends.serveUntil(() => downs.length === 2);
-    expect(downs).to.deep.equal(['ERR_VU_CLOSED', 'ERR_VU_FEATURES']);
     backends.queues = 3;
     backends.serveUntil(() => frontend.connections === 2);
   });
@@ -312,13 +143,8 @@ describe('ReconnectingFrontend', () => {
     using guest = new Guest();
     using backends = new RawBackends(guest);
     backends.silent = true;
-    const downs: string[] = [];
-    using frontend = new ReconnectingFrontend({
-      ...guest.options(backends.connect),
-      attemptMs: 1,
-      down: (error) => downs.push(code(error)),
-    });
-    frontend.start();
+    using session = started(guest, backends, { attemptMs: 1 });
+    const { frontend, downs } = session;
     frontend.waitUntil(() => downs.length > 0);
     expect(downs).to.deep.equal(['ERR_VU_TIMEOUT']);
   });
@@ -369,119 +195,4 @@ describe('ReconnectingFrontend', () => {
     }
     expect(outcomes).to.deep.equal(['ERR_VU_CLOSED']);
   });
-});
-
-describe('ReconnectingFrontend and a back-end that is killed', function () {
-  this.timeout(60_000);
-  const program = join(import.meta.dirname, 'support', 'triple-backend.ts');
-
-  for (const packed of [false, true]) {
-    it(`answers each request once, ${packed ? 'packed' : 'split'} ring`, () => {
-      using dir = tempDir();
-      const socket = join(dir.path, 'vu.sock');
-      const log = join(dir.path, 'log');
-      writeFileSync(log, '');
-      using guest = new Guest();
-      const children: ChildProcess[] = [];
-      const deaths = [
-        ['5', 'before'],
-        ['3', 'after'],
-        ['6', 'before'],
-        ['1', 'before'],
-        ['0', 'from outside'],
-        ['0', 'never'],
-      ] as const;
-      const launch = () => {
-        const [requests, point] = deaths[children.length] ?? ['0', 'never'];
-        const args = ['--conditions=@oriel/source', program, socket, log, requests, point, packed ? '32,34' : '32'];
-        children.push(spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] }));
-      };
-      using frontend = new ReconnectingFrontend({
-        ...guest.options(() => guest.sys.socket.connectUnix(socket)),
-        down: launch,
-      });
-      try {
-        launch();
-        frontend.start();
-        frontend.waitUntil(() => frontend.connection !== null);
-        const parts = packed ? layoutPackedRing(SIZE) : layoutSplitRing(SIZE);
-        const config = {
-          memory: guest.ram.u8,
-          memoryGpa: GPA,
-          size: SIZE,
-          desc: GPA + parts.desc,
-          avail: GPA + parts.avail,
-          used: GPA + parts.used,
-          eventIdx: false,
-          indirectTables: -1,
-          maxIndirect: 1,
-          kick: () => {
-            guest.sys.loop.eventfdSignal(guest.kick.fd);
-          },
-        };
-        const driver = packed ? new PackedDriver(config) : new SplitDriver(config);
-        const base = () => (packed ? PACKED_RING_START : guest.view.getUint16(parts.used + 2, true));
-        let running = false;
-        frontend.startRing(guest.ring(parts, base), (error) => {
-          running = error === null;
-        });
-        frontend.waitUntil(() => running);
-        const total = 60;
-        const answers: number[] = [];
-        const values = new Map<number, { value: number; slot: number }>();
-        const free = Array.from({ length: SIZE / 2 }, (_, slot) => slot);
-        let sent = 0;
-        const fill = () => {
-          while (sent < total && free.length > 0) {
-            const slot = free.pop()!;
-            const at = BUFFERS + 32 * slot;
-            guest.view.setBigUint64(at, BigInt(sent), true);
-            const head = driver.add([
-              { gpa: GPA + at, len: 8, writable: false },
-              { gpa: GPA + at + 16, len: 8, writable: true },
-            ]);
-            values.set(head, { value: sent++, slot });
-          }
-          driver.publish();
-        };
-        fill();
-        using _calls = guest.loop.watch(guest.call.fd, EPOLLIN, () => guest.sys.loop.eventfdDrain(guest.call.fd));
-        frontend.waitUntil(() => {
-          while (driver.takeUsed()) {
-            const { value, slot } = values.get(driver.usedHead)!;
-            values.delete(driver.usedHead);
-            expect([driver.usedLen, guest.view.getBigUint64(BUFFERS + 32 * slot + 16, true)]).to.deep.equal([
-              8,
-              BigInt(3 * value),
-            ]);
-            answers.push(value);
-            free.push(slot);
-          }
-          fill();
-          if (answers.length > total / 2 && children.length === deaths.length - 1) {
-            children.at(-1)!.kill('SIGKILL');
-          }
-          return answers.length === total;
-        }, 30_000);
-        expect(answers.toSorted((a, b) => a - b)).to.deep.equal(Array.from({ length: total }, (_, value) => value));
-        expect(frontend.connections).to.equal(deaths.length);
-        const runs = readFileSync(log, 'utf8').trim().split('\n');
-        const seen = new Set<string>();
-        for (const run of runs) {
-          const [value, how] = run.split(' ') as [string, string];
-          if (seen.has(value)) {
-            expect(how).to.equal('again');
-          }
-          seen.add(value);
-        }
-        // One more where the kill from outside came between the work and its answer.
-        const before = deaths.filter(([, point]) => point === 'before').length;
-        expect(runs.length - total).to.be.within(before, before + 1);
-      } finally {
-        for (const child of children) {
-          child.kill('SIGKILL');
-        }
-      }
-    });
-  }
 });

@@ -1,19 +1,10 @@
 import { EACCES } from '@oriel/sys';
 import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
-import {
-  BACKEND_MESSAGES,
-  FRONTEND_MESSAGES,
-  type FrontendConnection,
-  type ShmemRequest,
-  VhostUserError,
-} from '../src/index.ts';
+import { FRONTEND_MESSAGES, type FrontendConnection, VhostUserError } from '../src/index.ts';
 import { FrontendSetup } from './support/frontend-setup.ts';
-import { BACKEND_GOLDEN, bare, bytesOf, FRONTEND_GOLDEN, payloadOf } from './support/golden.ts';
-import { memfd, SentFds, u32s, u64s } from './support/prelude.ts';
-
-/** All bits that a test needs: 0 3 5 9 10 13 15 16 22. */
-const ALL_OURS = 0x41a629;
+import { bare, FRONTEND_GOLDEN, payloadOf } from './support/golden.ts';
+import { memfd, PROTOCOL_FEATURES, SentFds, u32s, u64s } from './support/prelude.ts';
 
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
@@ -30,7 +21,7 @@ describe('FrontendConnection', () => {
     for (const spec of FRONTEND_MESSAGES) {
       it(`${spec.name} as the specification has it`, () => {
         using setup = new FrontendSetup();
-        setup.negotiate(ALL_OURS);
+        setup.negotiate(PROTOCOL_FEATURES);
         const golden = FRONTEND_GOLDEN[spec.name];
         using fds = new SentFds(setup.sys, golden.fds ?? []);
         setup.frontend.request(spec.name, payloadOf(golden), fds.numbers, () => {});
@@ -78,7 +69,7 @@ describe('FrontendConnection', () => {
     for (const [name, call] of typed) {
       it(`the arguments of ${name}`, () => {
         using setup = new FrontendSetup();
-        setup.negotiate(ALL_OURS);
+        setup.negotiate(PROTOCOL_FEATURES);
         using fd = memfd(setup.sys, 4096);
         call(setup.frontend, fd.fd);
         const got = setup.peer.receive();
@@ -93,7 +84,7 @@ describe('FrontendConnection', () => {
 
   it('sets up a ring in an order that every back-end takes, and stops it', () => {
     using setup = new FrontendSetup();
-    setup.negotiate(ALL_OURS);
+    setup.negotiate(PROTOCOL_FEATURES);
     using kick = new SentFds(setup.sys, ['event']);
     const outcomes: unknown[] = [];
     setup.frontend.startRing(
@@ -126,7 +117,7 @@ describe('FrontendConnection', () => {
 
   it('pairs pipelined requests with their answers in order, and reads refusals', () => {
     using setup = new FrontendSetup();
-    setup.negotiate(ALL_OURS);
+    setup.negotiate(PROTOCOL_FEATURES);
     const outcomes: string[] = [];
     setup.frontend.setStatus(1, (error) => outcomes.push(String(error)));
     setup.frontend.getStatus((error, status) => outcomes.push(`${error} ${status}`));
@@ -142,7 +133,7 @@ describe('FrontendConnection', () => {
 
   it('takes both ways of failing GET_CONFIG', () => {
     using setup = new FrontendSetup();
-    setup.negotiate(ALL_OURS);
+    setup.negotiate(PROTOCOL_FEATURES);
     const codes: string[] = [];
     for (const failure of [new Uint8Array(0), u32s(0, 0, 0)]) {
       setup.frontend.getConfig(0, 4, (error) => codes.push((error as VhostUserError).code));
@@ -155,7 +146,7 @@ describe('FrontendConnection', () => {
 
   it('gives descriptors of a reply to the caller', () => {
     using setup = new FrontendSetup();
-    setup.negotiate(ALL_OURS);
+    setup.negotiate(PROTOCOL_FEATURES);
     let got = -1;
     setup.frontend.request('GET_INFLIGHT_FD', payloadOf(FRONTEND_GOLDEN.GET_INFLIGHT_FD), [], (_error, reply) => {
       got = reply!.fds.length;
@@ -177,7 +168,7 @@ describe('FrontendConnection', () => {
     it(`ends at a reply ${what}`, () => {
       let reason = '';
       using setup = new FrontendSetup({ handlers: { disconnected: (text) => (reason = text) } });
-      setup.negotiate(ALL_OURS);
+      setup.negotiate(PROTOCOL_FEATURES);
       const codes: string[] = [];
       setup.frontend.getStatus((error) => codes.push((error as VhostUserError).code));
       setup.frontend.getStatus((error) => codes.push((error as VhostUserError).code));
@@ -196,7 +187,7 @@ describe('FrontendConnection', () => {
 
   it('ends what is unanswered when the back-end goes, and refuses requests from then on', () => {
     using setup = new FrontendSetup();
-    setup.negotiate(ALL_OURS);
+    setup.negotiate(PROTOCOL_FEATURES);
     const codes: string[] = [];
     const note = (error: Error | null) => codes.push((error as VhostUserError).code);
     setup.frontend.getStatus(note);
@@ -210,7 +201,7 @@ describe('FrontendConnection', () => {
 
   it('gives up waiting in time', () => {
     using setup = new FrontendSetup();
-    setup.negotiate(ALL_OURS);
+    setup.negotiate(PROTOCOL_FEATURES);
     expect(() => setup.frontend.wait<number>((done) => setup.frontend.getStatus(done), 1))
       .to.throw(VhostUserError)
       .with.property('code', 'ERR_VU_TIMEOUT');
@@ -218,7 +209,7 @@ describe('FrontendConnection', () => {
 
   it('refuses a region size that no number holds', () => {
     using setup = new FrontendSetup();
-    expect(() => setup.negotiate(ALL_OURS, [2 ** 60]))
+    expect(() => setup.negotiate(PROTOCOL_FEATURES, [2 ** 60]))
       .to.throw(VhostUserError)
       .with.property('code', 'ERR_VU_REPLY');
   });
@@ -232,138 +223,5 @@ describe('FrontendConnection', () => {
     setup.settle();
     expect(sent).to.equal(true);
     expect(setup.frontend.queueCount).to.equal(1);
-  });
-});
-
-describe('FrontendConnection, back channel', () => {
-  let leaks = leakCheck();
-  beforeEach(() => {
-    leaks = leakCheck();
-  });
-  afterEach(() => leaks.check());
-
-  const requests: (ShmemRequest | string)[] = [];
-  const handlers = {
-    shmemMap: (request: ShmemRequest, fd: { close(): void }) => {
-      requests.push(request);
-      fd.close();
-      return 0;
-    },
-    shmemUnmap: (request: ShmemRequest) => {
-      requests.push(request);
-      return 0;
-    },
-    configChange: () => {
-      requests.push('config');
-    },
-  };
-  beforeEach(() => {
-    requests.length = 0;
-  });
-
-  for (const spec of BACKEND_MESSAGES) {
-    const golden = BACKEND_GOLDEN[spec.name];
-    it(`answers ${spec.name} with the bytes of the specification`, () => {
-      using setup = new FrontendSetup({ handlers });
-      setup.negotiate(ALL_OURS);
-      using fds = new SentFds(setup.sys, golden.fds ?? []);
-      setup.back!.sendBytes(bytesOf(golden.request), fds.numbers);
-      expect(setup.back!.receiveHex()).to.equal(bare(golden.answer));
-    });
-  }
-
-  it('decodes a mapping', () => {
-    using setup = new FrontendSetup({ handlers });
-    setup.negotiate(ALL_OURS);
-    using fds = new SentFds(setup.sys, ['memory']);
-    setup.back!.sendBytes(bytesOf(BACKEND_GOLDEN.SHMEM_MAP.request), fds.numbers);
-    setup.back!.sendBytes(bytesOf(BACKEND_GOLDEN.SHMEM_UNMAP.request));
-    setup.back!.sendBytes(bytesOf(BACKEND_GOLDEN.CONFIG_CHANGE_MSG.request));
-    setup.settle();
-    const mapping = { shmid: 0, fdOffset: 0x1000, shmOffset: 0x2000, len: 0x3000, writable: true };
-    expect(requests).to.deep.equal([mapping, mapping, 'config']);
-  });
-
-  const mmap = (
-    shmid: number,
-    fdOffset: number | bigint,
-    shmOffset: number | bigint,
-    len: number | bigint,
-    flags = 1,
-  ) => new Uint8Array([...u64s(shmid), ...u64s(fdOffset, shmOffset, len, flags)]);
-  const MAX = 0xffff_ffff_ffff_ffffn;
-  for (const [what, payload, fds] of [
-    ['another region', mmap(1, 0, 0, 0x1000), 1],
-    ['no bytes', mmap(0, 0, 0, 0), 1],
-    ['a range past the region', mmap(0, 0, 0xf000, 0x2000), 1],
-    ['an offset past the region', mmap(0, 0, 0x11000, 0x1000), 1],
-    ['a range that wraps', mmap(0, 0, 0x1000, MAX - 0xfffn), 1],
-    ['a file range that wraps', mmap(0, MAX - 0xfffn, 0, 0x1000), 1],
-    ['a file offset beyond 2^53', mmap(0, 2 ** 60, 0, 0x1000), 1],
-    ['a file range that ends at 2^53', mmap(0, 2 ** 53 - 0x1000, 0, 0x1000), 1],
-    ['unknown flags', mmap(0, 0, 0, 0x1000, 3), 1],
-    ['no descriptor', mmap(0, 0, 0, 0x1000), 0],
-    ['two descriptors', mmap(0, 0, 0, 0x1000), 2],
-    ['a short payload', mmap(0, 0, 0, 0x1000).subarray(0, 34), 1],
-  ] as const) {
-    it(`refuses a mapping with ${what} and stays`, () => {
-      using setup = new FrontendSetup({ handlers });
-      setup.negotiate(ALL_OURS);
-      using sent = new SentFds(
-        setup.sys,
-        Array.from({ length: fds }, () => 'memory' as const),
-      );
-      expect(setup.back!.ask(9, payload, sent.numbers)).to.be.greaterThan(0);
-      expect(requests).to.deep.equal([]);
-      expect(setup.back!.ask(2)).to.equal(0);
-    });
-  }
-
-  it('answers only requests that want it, unknown ones too', () => {
-    using setup = new FrontendSetup({ handlers });
-    setup.negotiate(ALL_OURS);
-    setup.back!.send(2, 1);
-    setup.back!.send(77, 1, u64s(1));
-    expect(setup.back!.receiveHex()).to.equal('null');
-    expect(setup.back!.ask(77, u64s(1))).to.be.greaterThan(0);
-    expect(setup.back!.ask(2)).to.equal(0);
-  });
-
-  it('answers with the errno of the embedder, and EOPNOTSUPP without one', () => {
-    using setup = new FrontendSetup({ handlers: { shmemUnmap: () => -2 } });
-    setup.negotiate(ALL_OURS);
-    using fds = new SentFds(setup.sys, ['memory']);
-    setup.back!.send(10, 9, mmap(0, 0, 0, 0x1000));
-    expect(hex(setup.back!.receive().payload)).to.equal('feffffffffffffff');
-    setup.back!.send(9, 9, mmap(0, 0, 0, 0x1000), fds.numbers);
-    expect(hex(setup.back!.receive().payload)).to.equal('a1ffffffffffffff');
-  });
-
-  it('refuses mappings where SHMEM was not negotiated', () => {
-    using setup = new FrontendSetup({ handlers });
-    setup.negotiate(ALL_OURS & ~(1 << 22));
-    using fds = new SentFds(setup.sys, ['memory']);
-    expect(setup.back!.ask(9, mmap(0, 0, 0, 0x1000), fds.numbers)).to.be.greaterThan(0);
-  });
-
-  it('answers first, and tells of the mapping by the memory table after', () => {
-    using setup = new FrontendSetup({
-      handlers,
-      announce: () => ({ gpa: 0xf000_0000, userAddr: 0x7100_0000_0000 }),
-    });
-    setup.negotiate(ALL_OURS);
-    using fds = new SentFds(setup.sys, ['memory']);
-    setup.back!.send(9, 9, mmap(0, 0x1000, 0x2000, 0x3000), fds.numbers);
-    expect(setup.back!.receiveHex()).to.equal(bare(BACKEND_GOLDEN.SHMEM_MAP.answer));
-    const added = setup.peer.receive();
-    expect([added.id, added.flags, added.fds.length]).to.deep.equal([37, 9, 1]);
-    expect(hex(added.payload)).to.equal(hex(u64s(0, 0xf000_2000, 0x3000, 0x7100_0000_2000, 0x1000)));
-    setup.sys.fd.close(added.fds[0]!);
-    setup.peer.send(37, 5, u64s(0));
-    setup.back!.send(10, 9, mmap(0, 0, 0x2000, 0x3000));
-    expect(setup.back!.receiveHex()).to.equal(bare(BACKEND_GOLDEN.SHMEM_UNMAP.answer));
-    const removed = setup.peer.receive();
-    expect([removed.id, removed.flags, removed.fds.length]).to.deep.equal([38, 9, 0]);
-    expect(hex(removed.payload)).to.equal(hex(u64s(0, 0xf000_2000, 0x3000, 0x7100_0000_2000, 0)));
   });
 });

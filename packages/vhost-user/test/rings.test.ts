@@ -1,6 +1,5 @@
 import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
-import { FeatureSet } from '../src/index.ts';
 import {
   configureRaw,
   negotiateRaw,
@@ -14,7 +13,6 @@ import {
   u64s,
   vringAddr,
 } from './support/prelude.ts';
-import { RecordingHandler } from './support/recording-handler.ts';
 import { RawSetup } from './support/setup.ts';
 
 const NUM = 8;
@@ -298,156 +296,5 @@ describe('BackendConnection, rings', () => {
     expect(setup.handler.take()).to.deep.equal(['stop 0', 'suspended']);
     setup.peer.ask(ENABLE, u32s(0, 1));
     expect(setup.handler.take()).to.deep.equal(['resumed', 'start 0 base 5']);
-  });
-
-  describe('refuses', () => {
-    const MAX = 0xffff_ffff_ffff_ffffn;
-    const cases: [string, number, Uint8Array, string][] = [
-      ['NUM 0', NUM, u32s(0, 0), 'ERR_VU_RING'],
-      ['NUM that is no power of two', NUM, u32s(0, 48), 'ERR_VU_RING'],
-      ['NUM above the device', NUM, u32s(0, 512), 'ERR_VU_RING'],
-      ['NUM of 2^31', NUM, u32s(0, 0x8000_0000), 'ERR_VU_RING'],
-      ['NUM of 2^32 - 1', NUM, u32s(0, 0xffff_ffff), 'ERR_VU_RING'],
-      ['NUM for ring 2', NUM, u32s(2, 16), 'ERR_VU_INDEX'],
-      ['NUM for ring 256, whose low byte is 0', NUM, u32s(256, 16), 'ERR_VU_INDEX'],
-      ['NUM for ring 2^32 - 1', NUM, u32s(0xffff_ffff, 16), 'ERR_VU_INDEX'],
-      ['BASE for ring 256', BASE, u32s(256, 0), 'ERR_VU_INDEX'],
-      ['BASE of 17 bits', BASE, u32s(0, 0x10000), 'ERR_VU_RING'],
-      ['ADDR for ring 256', ADDR, vringAddr(256, USER, USER, USER), 'ERR_VU_INDEX'],
-      ['ADDR with desc off 16 bytes', ADDR, vringAddr(0, USER + 8, USER + 0x200, USER + 0x100), 'ERR_VU_RING'],
-      ['ADDR with used off 4 bytes', ADDR, vringAddr(0, USER, USER + 0x202, USER + 0x100), 'ERR_VU_RING'],
-      ['ADDR with avail off 2 bytes', ADDR, vringAddr(0, USER, USER + 0x200, USER + 0x101), 'ERR_VU_RING'],
-      ['ADDR outside memory', ADDR, vringAddr(0, USER - 0x1000, USER + 0x200, USER + 0x100), 'ERR_VU_RING'],
-      ['ADDR whose desc leaves its region', ADDR, vringAddr(0, USER + 0xff10, USER, USER), 'ERR_VU_RING'],
-      ['ADDR whose used leaves its region', ADDR, vringAddr(0, USER, USER + 0xff7c, USER), 'ERR_VU_RING'],
-      [
-        'ADDR whose avail leaves its region by its event word',
-        ADDR,
-        vringAddr(0, USER, USER, USER + 0xffdc),
-        'ERR_VU_RING',
-      ],
-      ['ADDR at 0', ADDR, vringAddr(0, 0, 0, 0), 'ERR_VU_RING'],
-      ['ADDR at the end of the address space', ADDR, vringAddr(0, MAX - 15n, MAX - 3n, MAX - 1n), 'ERR_VU_RING'],
-      ['ADDR beyond 2^53', ADDR, vringAddr(0, 2 ** 60, USER, USER), 'ERR_VU_RING'],
-      ['ADDR with flags', ADDR, vringAddr(0, USER, USER + 0x200, USER + 0x100, 2), 'ERR_VU_RING'],
-      ['ENABLE 2', ENABLE, u32s(0, 2), 'ERR_VU_RING'],
-      ['ENABLE for ring 256', ENABLE, u32s(256, 1), 'ERR_VU_INDEX'],
-      ['KICK for ring 2', KICK, u64s(0x102), 'ERR_VU_INDEX'],
-      ['KICK with bit 9', KICK, u64s(0x300), 'ERR_VU_INDEX'],
-      ['KICK with bit 32', KICK, u64s(0x1_0000_0100), 'ERR_VU_INDEX'],
-      ['CALL for ring 255', CALL, u64s(0x1ff), 'ERR_VU_INDEX'],
-      ['ERR for ring 2', ERR, u64s(0x102), 'ERR_VU_INDEX'],
-      ['KICK before size and addresses', KICK, u64s(0x101), 'ERR_VU_STATE'],
-    ];
-    for (const [what, id, payload, code] of cases) {
-      it(what, () => {
-        using setup = new RawSetup();
-        prelude(setup);
-        expect(setup.peer.ask(id, payload)).to.equal(1);
-        expect(setup.lines.at(-1)).to.include(code);
-        expect(setup.backend.closed).to.equal(false);
-      });
-    }
-
-    it('ADDR beyond 2^53, also before the size is known', () => {
-      using setup = new RawSetup();
-      negotiateRaw(setup);
-      shareRaw(setup);
-      expect(setup.peer.ask(ADDR, vringAddr(0, 2 ** 60, USER, USER))).to.equal(1);
-      expect(setup.peer.ask(ADDR, vringAddr(0, USER, USER, USER))).to.equal(0);
-    });
-
-    it('ADDR before any memory', () => {
-      using setup = new RawSetup();
-      negotiateRaw(setup);
-      expect(setup.peer.ask(ADDR, vringAddr(0, USER, USER + 0x200, USER + 0x100))).to.equal(1);
-      expect(setup.lines.at(-1)).to.include('ERR_VU_STATE');
-    });
-
-    it('GET_VRING_BASE for a ring that is not there, by closing', () => {
-      using setup = new RawSetup();
-      prelude(setup);
-      setup.peer.send(GET_BASE, 9, u32s(256, 0));
-      expect(setup.peer.receiveHex()).to.equal('eof');
-      expect(setup.handler.calls.at(-1)).to.include('ERR_VU_INDEX');
-    });
-  });
-
-  it('takes packed rings as they are: any size, 32-bit base, areas of 4 bytes', () => {
-    const handler = new RecordingHandler();
-    handler.features = FeatureSet.of(32, 34);
-    using setup = new RawSetup({ handler });
-    setup.peer.send(16, 1, u64s(0x41a629));
-    setup.peer.send(2, 1, u64s(0x5_4000_0000));
-    shareRaw(setup);
-    expect(setup.peer.ask(NUM, u32s(0, 48))).to.equal(0);
-    expect(setup.peer.ask(BASE, u32s(0, 0x8000_8000))).to.equal(0);
-    expect(setup.peer.ask(ADDR, vringAddr(0, USER, USER + 0xfffc, USER + 0xfff8))).to.equal(0);
-    expect(setup.peer.ask(ADDR, vringAddr(0, USER, USER + 0xfffe, USER + 0xfff8))).to.equal(1);
-    startRaw(setup);
-    setup.settle();
-    expect(handler.rings.get(0)?.base).to.equal(0x8000_8000);
-  });
-
-  describe('packed rings', () => {
-    function packedSetup(): { setup: RawSetup; handler: RecordingHandler } {
-      const handler = new RecordingHandler();
-      handler.features = FeatureSet.of(32, 34);
-      const setup = new RawSetup({ handler });
-      setup.peer.send(16, 1, u64s(0x41a629));
-      setup.peer.send(2, 1, u64s(0x5_4000_0000));
-      shareRaw(setup);
-      return { setup, handler };
-    }
-
-    it('start at their start where no base was set, and say so when asked', () => {
-      const { setup: owned, handler } = packedSetup();
-      using setup = owned;
-      expect(setup.peer.ask(NUM, u32s(0, 48))).to.equal(0);
-      expect(setup.peer.ask(ADDR, vringAddr(0, USER, USER + 0x1004, USER + 0x1000))).to.equal(0);
-      startRaw(setup);
-      setup.settle();
-      expect(handler.rings.get(0)?.base).to.equal(0x8000_8000);
-      setup.peer.send(GET_BASE, 1, u32s(1, 0));
-      setup.settle();
-      expect(setup.peer.receiveHex()).to.include('0100000000800080');
-    });
-
-    it('keep the base that the device stopped at, both places of it', () => {
-      const { setup: owned, handler } = packedSetup();
-      using setup = owned;
-      setup.peer.ask(NUM, u32s(0, 48));
-      setup.peer.ask(BASE, u32s(0, 0x802f_0003));
-      setup.peer.ask(ADDR, vringAddr(0, USER, USER + 0x1004, USER + 0x1000));
-      startRaw(setup);
-      setup.settle();
-      expect(handler.rings.get(0)?.base).to.equal(0x802f_0003);
-      handler.bases.set(0, 0x8004_0004);
-      setup.peer.send(GET_BASE, 1, u32s(0, 0));
-      setup.settle();
-      expect(setup.peer.receiveHex()).to.include('0000000004000480');
-    });
-
-    for (const base of [0x8030_8000, 0x8000_8030, 0x8002_8001, 0x8000_0001]) {
-      it(`refuse the base 0x${base.toString(16)} of a ring of 48`, () => {
-        const { setup: owned } = packedSetup();
-        using setup = owned;
-        setup.peer.ask(NUM, u32s(0, 48));
-        expect(setup.peer.ask(BASE, u32s(0, base))).to.equal(1);
-        expect(setup.lines.at(-1)).to.include('ERR_VU_RING');
-      });
-    }
-
-    it('refuse a start whose base does not fit the size that came behind it', () => {
-      const { setup: owned, handler } = packedSetup();
-      using setup = owned;
-      expect(setup.peer.ask(BASE, u32s(0, 0x8028_8028))).to.equal(0);
-      setup.peer.ask(NUM, u32s(0, 32));
-      setup.peer.ask(ADDR, vringAddr(0, USER, USER + 0x1004, USER + 0x1000));
-      startRaw(setup);
-      setup.settle();
-      expect(handler.rings.get(0)).to.equal(undefined);
-      expect(setup.lines.at(-1)).to.include('ERR_VU_RING');
-    });
   });
 });

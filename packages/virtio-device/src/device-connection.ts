@@ -200,6 +200,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
   suspended(): void {
     this.#poller?.[Symbol.dispose]();
     this.#poller = null;
+    this.#rings.endLooks();
     this.#session.suspended();
     this.#options.onRunning(false);
     if (virtioChannel.hasSubscribers) {

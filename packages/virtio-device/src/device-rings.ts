@@ -37,6 +37,7 @@ export class DeviceRings {
   readonly #states: (QueueState | null)[];
   readonly #callFds: Int32Array;
   readonly #logLimit: RateLimit;
+  readonly #looks = { underWay: false, around: () => void this.#look(false) };
 
   constructor(options: DeviceRingsOptions) {
     const { queueCount } = options.device;
@@ -74,6 +75,7 @@ export class DeviceRings {
       eventIdx: accepted.has(VIRTIO_RING_F_EVENT_IDX),
       indirect: accepted.has(VIRTIO_RING_F_INDIRECT_DESC),
       callFds: this.#callFds,
+      looks: this.#looks,
       ringError,
     };
     return new Ring(context, setup, state?.base === setup.base ? state.kept : []);
@@ -152,6 +154,16 @@ export class DeviceRings {
 
   /** Turns for rings with work and no kick taken yet: the loop asks while it spins, and once before it sleeps. */
   readonly poll = (sleeping: boolean): boolean => {
+    this.#looks.underWay = !sleeping;
+    return this.#look(sleeping);
+  };
+
+  /** The loop looks no more: each ring asks for kicks again. */
+  endLooks(): void {
+    this.#looks.underWay = false;
+  }
+
+  #look(sleeping: boolean): boolean {
     let found = false;
     for (let index = 0; index < this.#rings.length; index++) {
       if (this.#rings[index]?.poll(sleeping) === true) {
@@ -159,5 +171,5 @@ export class DeviceRings {
       }
     }
     return found;
-  };
+  }
 }

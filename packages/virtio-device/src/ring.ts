@@ -35,8 +35,18 @@ export interface RingContext {
   readonly indirect: boolean;
   /** Call eventfd of a ring now, -1 for none; the front-end may swap it at any time. */
   readonly callFds: Int32Array;
+  /** How the loop looks at the rings by itself. */
+  readonly looks: RingLooks;
   /** The ring broke: the front-end is to know. */
   ringError(index: number): void;
+}
+
+/** Looks at all rings of a connection, without kicks. */
+export interface RingLooks {
+  /** The loop spins, or is between two spins: it looks once more before it sleeps, so that no kick is needed till then. */
+  readonly underWay: boolean;
+  /** Looks now. */
+  around(): void;
 }
 
 /** A queue between its start and its stop. Its device sees it only as a `DeviceQueue`. */
@@ -94,7 +104,7 @@ export class Ring {
       // Edge-triggered and never read: one wake a kick, no system call to take the count away.
       this.#watch = this.#context.loop.watch(this.#kickFd, EPOLLIN | EPOLLET, () => {
         this.#context.counters.kicks++;
-        this.turn();
+        this.turn(this.#context.looks.underWay);
       });
     } else {
       this.#armTimer();
@@ -223,8 +233,13 @@ export class Ring {
   }
 
   readonly #deferred = (): void => {
+    const { looks } = this.#context;
     this.#scheduled = false;
-    this.turn();
+    this.turn(looks.underWay);
+    // With a ring that is never empty the loop comes to no look of its own.
+    if (looks.underWay) {
+      looks.around();
+    }
   };
 
   #armTimer(): void {

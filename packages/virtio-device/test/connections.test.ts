@@ -6,8 +6,9 @@ import { profileFor } from '@oriel/vhost-user';
 import type { MockFrontend } from '@oriel/vhost-user/testing';
 import { expect } from 'chai';
 import { type DeviceServer, type ServeOptions, serve } from '../src/index.ts';
+import { driverOn, startRing } from '../src/testing/driver-on.ts';
 import { ECHO, EchoDevice, HOLD } from './echo-device.ts';
-import { driverOn, frontendOn, socketPair, startRing, sys } from './machine.ts';
+import { frontendOn, socketPair, sys } from './machine.ts';
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const profile = profileFor('qemu', sys.mem.pageSize);

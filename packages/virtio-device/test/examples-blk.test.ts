@@ -7,10 +7,16 @@ import { expect } from 'chai';
 import { BlkDevice } from '../examples/blk/device.ts';
 import { Image } from '../examples/blk/image.ts';
 import * as blk from '../examples/blk/layout.ts';
-import { deviceConformance, type MockDriver, type SampleRequest } from '../src/testing/index.ts';
+import {
+  ConnectedMachine,
+  deviceConformance,
+  type MockDriver,
+  type SampleRequest,
+  ServedProgram,
+} from '../src/testing/index.ts';
 import { dice } from './dice.ts';
+import { example } from './examples.ts';
 import { header, range, refusals } from './examples-blk-requests.ts';
-import { ConnectedMachine, ExampleProgram } from './examples-program.ts';
 import { sys } from './machine.ts';
 
 const SIZE = 1 << 20;
@@ -19,16 +25,16 @@ const ALL = new FeatureSet(0xffff_ffff, 0xffff_ffff);
 
 class Disk implements AsyncDisposable {
   readonly #dir: TempDir;
-  readonly #program: ExampleProgram;
+  readonly #program: ServedProgram;
   readonly machine: ConnectedMachine;
   readonly path: string;
   readonly drivers: readonly MockDriver[];
 
-  private constructor(dir: TempDir, path: string, program: ExampleProgram, features: FeatureSet) {
+  private constructor(dir: TempDir, path: string, program: ServedProgram, features: FeatureSet) {
     this.#dir = dir;
     this.path = path;
     this.#program = program;
-    this.machine = new ConnectedMachine(join(dir.path, 'blk.sock'), { features });
+    this.machine = new ConnectedMachine({ sys, socketPath: join(dir.path, 'blk.sock'), features });
     this.drivers = [0, 1].map((index) => this.machine.start(index, 128));
   }
 
@@ -37,7 +43,7 @@ class Disk implements AsyncDisposable {
     const path = join(dir.path, 'image');
     writeFileSync(path, '');
     truncateSync(path, SIZE);
-    const program = await ExampleProgram.start('serve-blk.ts', path, join(dir.path, 'blk.sock'), ...args);
+    const program = await ServedProgram.start(example('serve-blk.ts'), path, join(dir.path, 'blk.sock'), ...args);
     return new Disk(dir, path, program, features);
   }
 
@@ -184,9 +190,9 @@ describe('the blk example, as a program', () => {
       using dir = tempDir();
       const [path, socketPath] = [join(dir.path, 'image'), join(dir.path, 'blk.sock')];
       writeFileSync(path, new Uint8Array(SIZE));
-      await using program = await ExampleProgram.start('serve-blk.ts', ...flags, path, socketPath);
+      await using program = await ServedProgram.start(example('serve-blk.ts'), ...flags, path, socketPath);
       {
-        using machine = new ConnectedMachine(socketPath, { sys: unsealed });
+        using machine = new ConnectedMachine({ sys: unsealed, socketPath });
         if (flags.length === 0) {
           expect(() => machine.start(0)).to.throw(/refused|ERR_VU/);
         } else {

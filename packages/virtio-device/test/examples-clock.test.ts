@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { BlockingLoop, type Fd, Mapping, NodeLoop, PROT_READ } from '@oriel/sys';
+import { BlockingLoop, Mapping, NodeLoop, PROT_READ } from '@oriel/sys';
 import { leakCheck, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { ClockConfig, ClockDevice, ClockPage, ClockReply } from '../examples/clock-device.ts';
-import { deviceConformance, MockHost } from '../src/testing/index.ts';
-import { ConnectedMachine, ExampleProgram } from './examples-program.ts';
+import { ConnectedMachine, deviceConformance, MockHost, ServedProgram } from '../src/testing/index.ts';
+import { example } from './examples.ts';
 import { sys } from './machine.ts';
 
 const tick = (bytes: Uint8Array): number => ClockReply.ticks.get(new DataView(bytes.buffer, bytes.byteOffset), 0);
@@ -13,29 +13,17 @@ describe('the clock example, as a program', () => {
   it('puts a page into the guest that goes on while nobody asks, and wakes who waits', async () => {
     using dir = tempDir();
     const socketPath = join(dir.path, 'clock.sock');
-    await using program = await ExampleProgram.start('serve-clock.ts', socketPath);
+    await using program = await ServedProgram.start(example('serve-clock.ts'), socketPath);
     using _leaks = leakCheck();
     {
-      const mapped: { fd: Fd; len: number; shmOffset: number }[] = [];
-      using machine = new ConnectedMachine(socketPath, {
-        announce: () => ({ gpa: 0x2_0000_0000, userAddr: 0x7e00_0000_0000 }),
-        handlers: {
-          shmemMap: ({ len, shmOffset }, fd) => {
-            mapped.push({ fd, len, shmOffset });
-            return 0;
-          },
-          shmemUnmap: () => 0,
-        },
-      });
+      using machine = new ConnectedMachine({ sys, socketPath });
       const driver = machine.start(0);
       const config = machine.config(ClockConfig.byteLength);
       expect([...config]).to.deep.equal([10, 0, 0, 0]);
-      machine.mock.runUntil(() => mapped.length > 0);
-      expect(mapped).to.have.length(1);
-      const [{ fd, len, shmOffset }] = mapped as [(typeof mapped)[0]];
-      using file = fd;
-      expect([shmOffset, len]).to.deep.equal([0, sys.mem.pageSize]);
-      using page = Mapping.shared(sys.mem, file.fd, len, 0, PROT_READ);
+      machine.mock.runUntil(() => machine.window.size > 0);
+      expect([...machine.window].map(([at, { len }]) => [at, len])).to.deep.equal([[0, sys.mem.pageSize]]);
+      const { fd, len } = machine.window.get(0)!;
+      using page = Mapping.shared(sys.mem, fd.fd, len, 0, PROT_READ);
       const view = new DataView(page.u8.buffer);
       const first = tick(machine.ask(driver, [], [8]).bytes);
       const second = tick(machine.ask(driver, [], [8]).bytes);

@@ -3,8 +3,8 @@ import { BlockingLoop, check, Fd, NodeLoop } from '@oriel/sys';
 import { leakCheck, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { ConsoleDevice } from '../examples/console-device.ts';
-import { deviceConformance, MockHost } from '../src/testing/index.ts';
-import { ConnectedMachine, ExampleProgram } from './examples-program.ts';
+import { ConnectedMachine, deviceConformance, MockHost, ServedProgram } from '../src/testing/index.ts';
+import { example } from './examples.ts';
 import { socketPair, sys } from './machine.ts';
 
 const text = (words: string): Uint8Array => new TextEncoder().encode(words);
@@ -13,9 +13,9 @@ describe('the console example, as a program', () => {
   it('prints what the guest says, and gives the guest what is typed', async () => {
     using dir = tempDir();
     const socketPath = join(dir.path, 'con.sock');
-    await using program = await ExampleProgram.start('serve-console.ts', socketPath);
+    await using program = await ServedProgram.start(example('serve-console.ts'), socketPath);
     {
-      using machine = new ConnectedMachine(socketPath);
+      using machine = new ConnectedMachine({ sys, socketPath });
       const [receive, transmit] = [machine.start(0), machine.start(1)];
       const { written } = machine.ask(transmit, [text('login'), text(': ')], []);
       expect(written).to.equal(0);

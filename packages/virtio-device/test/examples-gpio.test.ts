@@ -4,8 +4,14 @@ import { tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { GpioDevice, LAMPS } from '../examples/gpio/device.ts';
 import * as gpio from '../examples/gpio/layout.ts';
-import { deviceConformance, type HeldRequest, type SampleRequest } from '../src/testing/index.ts';
-import { ConnectedMachine, ExampleProgram } from './examples-program.ts';
+import {
+  ConnectedMachine,
+  deviceConformance,
+  type HeldRequest,
+  type SampleRequest,
+  ServedProgram,
+} from '../src/testing/index.ts';
+import { example } from './examples.ts';
 import { sys } from './machine.ts';
 
 const { VIRTIO_GPIO_STATUS_OK: OK, VIRTIO_GPIO_STATUS_ERR: ERR } = gpio;
@@ -32,9 +38,9 @@ describe('the gpio example, as a program', () => {
   it('lights lamps, reads keys and interrupts', async () => {
     using dir = tempDir();
     const socketPath = join(dir.path, 'gpio.sock');
-    await using program = await ExampleProgram.start('serve-gpio.ts', socketPath);
+    await using program = await ServedProgram.start(example('serve-gpio.ts'), socketPath);
     {
-      using machine = new ConnectedMachine(socketPath);
+      using machine = new ConnectedMachine({ sys, socketPath });
       const [requests, events] = [machine.start(0), machine.start(1)];
       const ask = (type: number, line: number, value = 0): number[] => [
         ...machine.ask(requests, [request(type, line, value)], [2]).bytes,
@@ -76,9 +82,9 @@ describe('the gpio example, as a program', () => {
   it('refuses what no line can do', async () => {
     using dir = tempDir();
     const socketPath = join(dir.path, 'gpio.sock');
-    await using program = await ExampleProgram.start('serve-gpio.ts', socketPath);
+    await using program = await ServedProgram.start(example('serve-gpio.ts'), socketPath);
     {
-      using machine = new ConnectedMachine(socketPath);
+      using machine = new ConnectedMachine({ sys, socketPath });
       const driver = machine.start(0);
       const wrong: readonly (readonly [number, number, number])[] = [
         [SET, 5, 1],

@@ -2,10 +2,11 @@
 import { check, Fd } from '@oriel/sys';
 import { type LeakCheck, leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
+import { driverOn, startRing } from '../src/testing/driver-on.ts';
 import type { MockDriver } from '../src/testing/index.ts';
 import { DisplayDevice, GREETING, heard } from './display-device.ts';
 import { ECHO, HOLD } from './echo-device.ts';
-import { driverOn, Machine, socketPair, startRing, sys } from './machine.ts';
+import { Machine, socketPair, sys } from './machine.ts';
 
 const QUEUES = [0, 1];
 /** The device's bit 0, INDIRECT_DESC, EVENT_IDX, bit 30, VERSION_1, and RING_RESET, which nobody offered. */

@@ -9,9 +9,10 @@ import { BlkDevice } from '../examples/blk/device.ts';
 import { Image } from '../examples/blk/image.ts';
 import { RngDevice } from '../examples/rng-device.ts';
 import { type DeviceServer, LocalStore, serve, type VirtioDevice } from '../src/index.ts';
+import { driverOn, startRing } from '../src/testing/driver-on.ts';
 import { dice } from './dice.ts';
 import { ECHO, EchoDevice } from './echo-device.ts';
-import { driverOn, frontendOn, startRing, sys } from './machine.ts';
+import { frontendOn, sys } from './machine.ts';
 import { Survivor } from './survivor.ts';
 
 const profile = profileFor('qemu', sys.mem.pageSize);

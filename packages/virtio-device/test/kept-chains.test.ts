@@ -2,9 +2,10 @@ import { type LeakCheck, leakCheck } from '@oriel/sys/testing';
 import { FeatureSet } from '@oriel/vhost-user';
 import { VIRTIO_F_RING_PACKED } from '@oriel/virtqueue';
 import { expect } from 'chai';
+import { startRing } from '../src/testing/driver-on.ts';
 import type { MockDriver } from '../src/testing/index.ts';
 import { ECHO, EchoDevice, HOLD } from './echo-device.ts';
-import { Machine, startRing } from './machine.ts';
+import { Machine } from './machine.ts';
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const RING = 16;

@@ -1,14 +1,12 @@
 /** A device on a real socketpair with a front-end and drivers on the same loop. */
 import { BlockingLoop, check, Fd, openSys, type Sys } from '@oriel/sys';
 import { profileFor } from '@oriel/vhost-user';
-import { MockFrontend, type MockFrontendOptions, type MockRing } from '@oriel/vhost-user/testing';
-import { VIRTIO_F_IN_ORDER, VIRTIO_F_RING_PACKED } from '@oriel/virtqueue';
+import { MockFrontend, type MockFrontendOptions } from '@oriel/vhost-user/testing';
 import { type DeviceServer, type ServeOptions, serve, type VirtioDevice } from '../src/index.ts';
-import { MockDriver } from '../src/testing/index.ts';
+import { driverOn, startRing } from '../src/testing/driver-on.ts';
+import type { MockDriver } from '../src/testing/index.ts';
 
 export const sys: Sys = openSys();
-const QUEUE_BYTES = 0x2_0000;
-const RAM_BYTES = 0x10_0000;
 
 /** A connected pair of sockets: the server's and the front-end's. */
 export function socketPair(): [number, Fd] {
@@ -24,30 +22,9 @@ export function frontendOn(
   options: Partial<MockFrontendOptions> = {},
   connect = (mock: MockFrontend): void => mock.connect(),
 ): MockFrontend {
-  const mock = new MockFrontend({ sys, loop, socket, ramSize: RAM_BYTES, ...options });
+  const mock = new MockFrontend({ sys, loop, socket, ...options });
   connect(mock);
   return mock;
-}
-
-/** A driver for a queue of a front-end; it starts afresh, in a place of its own. */
-export function driverOn(mock: MockFrontend, index: number, size = 16, kick = () => mock.kick(index)): MockDriver {
-  const { features } = mock.frontend;
-  return new MockDriver({
-    memory: { u8: mock.ram.u8, gpa: MockFrontend.RAM_GPA },
-    gpa: MockFrontend.RAM_GPA + index * QUEUE_BYTES,
-    len: QUEUE_BYTES,
-    size,
-    eventIdx: true,
-    packed: features.has(VIRTIO_F_RING_PACKED),
-    inOrder: features.has(VIRTIO_F_IN_ORDER),
-    kick,
-  });
-}
-
-/** Starts the ring of a driver. */
-export function startRing(mock: MockFrontend, index: number, driver: MockDriver, base = driver.start): MockRing {
-  const { size, desc, avail, used } = driver;
-  return mock.startRing(index, { size, desc, avail, used, base });
 }
 
 /** Everything together. */

@@ -11,8 +11,9 @@ import { MockFrontend } from '@oriel/vhost-user/testing';
 import { VIRTIO_F_RING_PACKED } from '@oriel/virtqueue';
 import { expect } from 'chai';
 import { receiveState, type ServeOptions, sendState } from '../src/index.ts';
+import { startRing } from '../src/testing/driver-on.ts';
 import { ECHO, EchoDevice, HOLD } from './echo-device.ts';
-import { Machine, startRing, sys } from './machine.ts';
+import { Machine, sys } from './machine.ts';
 
 const PAGE = 4096;
 const STATE_LEN = 300_000;

@@ -4,8 +4,9 @@ import { check, EIO, Fd, MFD_CLOEXEC } from '@oriel/sys';
 import { type LeakCheck, leakCheck } from '@oriel/sys/testing';
 import { type FrontendHandlers, profileFor } from '@oriel/vhost-user';
 import { expect } from 'chai';
+import { startRing } from '../src/testing/driver-on.ts';
 import { EchoDevice, MAP } from './echo-device.ts';
-import { Machine, startRing, sys } from './machine.ts';
+import { Machine, sys } from './machine.ts';
 
 const WINDOW_GPA = 0x2_0000_0000;
 const WINDOW_USER = 0x7e00_0000_0000;

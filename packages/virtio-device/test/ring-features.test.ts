@@ -5,9 +5,10 @@ import { FeatureSet, profiles } from '@oriel/vhost-user';
 import { VIRTIO_F_IN_ORDER, VIRTIO_F_RING_PACKED, VIRTIO_F_RING_RESET } from '@oriel/virtqueue';
 import { expect } from 'chai';
 import { DeviceError, serve } from '../src/index.ts';
+import { driverOn, startRing } from '../src/testing/driver-on.ts';
 import type { MockDriver } from '../src/testing/index.ts';
 import { ECHO, EchoDevice, HOLD } from './echo-device.ts';
-import { driverOn, Machine, startRing, sys } from './machine.ts';
+import { Machine, sys } from './machine.ts';
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 

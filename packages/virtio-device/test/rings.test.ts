@@ -2,8 +2,9 @@ import { check, F_SEAL_SHRINK, Fd, MFD_ALLOW_SEALING, MFD_CLOEXEC, type Sys } fr
 import { type LeakCheck, leakCheck } from '@oriel/sys/testing';
 import type { Chain, DeviceQueue } from '@oriel/virtqueue';
 import { expect } from 'chai';
+import { driverOn, startRing } from '../src/testing/driver-on.ts';
 import { ECHO, EchoDevice } from './echo-device.ts';
-import { driverOn, Machine, startRing, sys } from './machine.ts';
+import { Machine, sys } from './machine.ts';
 
 const MORE_GPA = 0x8000_0000;
 const MORE_USER = 0x7f55_0000_0000;

@@ -10,8 +10,9 @@ import {
   type VirtioEvent,
   virtioChannel,
 } from '../src/index.ts';
+import { driverOn, startRing } from '../src/testing/driver-on.ts';
 import { ECHO, EchoDevice, HOLD } from './echo-device.ts';
-import { driverOn, Machine, startRing, sys } from './machine.ts';
+import { Machine, sys } from './machine.ts';
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 

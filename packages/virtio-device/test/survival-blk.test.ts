@@ -2,8 +2,9 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
+import { ServedProgram } from '../src/testing/index.ts';
 import { dice } from './dice.ts';
-import { ExampleProgram } from './examples-program.ts';
+import { example } from './examples.ts';
 import { Survivor } from './survivor.ts';
 
 const SIZE = 4 << 20;
@@ -19,7 +20,7 @@ for (const packed of [false, true]) {
       const [path, socketPath] = [join(dir.path, 'image'), join(dir.path, 'blk.sock')];
       writeFileSync(path, '');
       truncateSync(path, SIZE);
-      const start = () => ExampleProgram.start('serve-blk.ts', '--survive', path, socketPath);
+      const start = () => ServedProgram.start(example('serve-blk.ts'), '--survive', path, socketPath);
       const roll = dice(packed ? 815 : 4711);
       let program = await start();
       try {

@@ -1,7 +1,6 @@
-import { fstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { TestMemory } from '@oriel/guest-memory/testing';
-import { BlockingLoop, check, Fd, MFD_CLOEXEC, silentLogger } from '@oriel/sys';
+import { BlockingLoop, check, Fd, silentLogger } from '@oriel/sys';
 import { leakCheck, type TempDir, tempDir } from '@oriel/sys/testing';
 import {
   FeatureSet,
@@ -11,15 +10,12 @@ import {
   VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,
 } from '@oriel/vhost-user';
 import { expect } from 'chai';
-import { type DeviceServer, LocalStore, launcherTerms, openNotifyStore, serve } from '../src/index.ts';
-import { readFrozenRings } from '../src/survival/frozen-device.ts';
-import { SessionState } from '../src/survival/session-state.ts';
+import { type DeviceServer, LocalStore, serve } from '../src/index.ts';
 import { deviceConformance, MockDriver, MockHost } from '../src/testing/index.ts';
 import { CountingDevice } from './counting-device.ts';
 import { sys } from './machine.ts';
 
 const count = (bytes: Uint8Array): number => new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-const memfd = (): Fd => new Fd(sys.fd, check(sys.mem.memfdCreate('kept', MFD_CLOEXEC), 'memfd_create'));
 
 describe('a device with a state', () => {
   let leaks = leakCheck();
@@ -207,191 +203,5 @@ describe('the state of a served device', () => {
     using _server = serve(device, { sys, loop, profile, socketPath, survive: { store }, log });
     expect(guest.ask()).to.equal(1);
     expect(said.some((text) => text.includes('state of the session is lost'))).to.equal(true);
-  });
-});
-
-describe('SessionState', () => {
-  const open = (store: LocalStore, size = 64, log = silentLogger) =>
-    new SessionState({ sys, store, prefix: 'dev', size, log });
-
-  it('is zero at the start of a session, and forgets what the one before kept', () => {
-    const leaks = leakCheck();
-    {
-      using store = new LocalStore(sys.fd);
-      using state = open(store);
-      using fd = memfd();
-      expect(state.keep('a', fd)).to.equal(true);
-      state.bytes.fill(7);
-      state.clear();
-      expect([...new Set(state.bytes)]).to.deep.equal([0]);
-      expect(state.take('a')).to.equal(null);
-    }
-    leaks.check();
-  });
-
-  it('takes up what is held, unless it is of another size', () => {
-    using store = new LocalStore(sys.fd);
-    {
-      using state = open(store);
-      state.bytes[3] = 9;
-    }
-    {
-      using state = open(store);
-      expect(state.bytes[3]).to.equal(9);
-    }
-    const said: string[] = [];
-    using other = open(store, 128, { ...silentLogger, warn: (text: string) => said.push(text) });
-    expect(other.bytes[3]).to.equal(0);
-    expect(said.length).to.equal(1);
-  });
-
-  it('keeps so many descriptors and no more: a guest has a say in how many', () => {
-    using store = new LocalStore(sys.fd);
-    using fd = memfd();
-    {
-      using state = open(store);
-      for (let name = 0; name < 1024; name++) expect(state.keep(`${name}`, fd)).to.equal(true);
-      expect(state.keep('one-more', fd)).to.equal(false);
-      expect(state.keep('7', fd), 'in the place of another').to.equal(true);
-      state.forget('7');
-      expect(state.keep('one-more', fd)).to.equal(true);
-    }
-    using next = open(store);
-    expect(next.keep('and-another', fd)).to.equal(false);
-    expect(store.names.length).to.equal(1025);
-    next.clear();
-    expect(store.names).to.deep.equal(['dev.state']);
-    expect(next.keep('and-another', fd)).to.equal(true);
-  });
-
-  it('takes memory only for what was written, and gives it back', () => {
-    const size = 64 << 20;
-    using store = new LocalStore(sys.fd);
-    using state = open(store, size);
-    using other = new LocalStore(sys.fd);
-    using copy = open(other, size);
-    using file = store.take('dev.state')!;
-    using copied = other.take('dev.state')!;
-    const blocks = (fd: Fd): number => fstatSync(fd.fd).blocks * 512;
-    state.bytes[size - 1] = 7;
-    state.bytes[1 << 20] = 8;
-    state.copyTo(copy);
-    expect([copy.bytes[1 << 20], copy.bytes[size - 1]]).to.deep.equal([8, 7]);
-    expect([blocks(file), blocks(copied)].every((bytes) => bytes > 0 && bytes < 1 << 20)).to.equal(true);
-    copy.bytes[5] = 5;
-    state.copyTo(copy);
-    expect(copy.bytes[5], 'what was there').to.equal(0);
-    state.clear();
-    expect(blocks(file)).to.equal(0);
-    expect([state.bytes[1 << 20], state.bytes[size - 1]]).to.deep.equal([0, 0]);
-  });
-
-  it('refuses names that no store can hold', () => {
-    using store = new LocalStore(sys.fd);
-    using state = open(store);
-    using fd = memfd();
-    for (const name of ['', 'a:b', 'a\nb', 'x'.repeat(65)]) {
-      expect(() => state.keep(name, fd)).to.throw(RangeError);
-      expect(() => state.take(name)).to.throw(RangeError);
-    }
-  });
-});
-
-describe('what a launcher says', () => {
-  it('is taken out of the environment, and counts only for this process', () => {
-    const env: NodeJS.ProcessEnv = {
-      NOTIFY_SOCKET: '@x',
-      LISTEN_FDS: '2',
-      LISTEN_FDNAMES: 'a.state',
-      LISTEN_PID: '7',
-      HOME: '/',
-    };
-    expect(launcherTerms({ ...env }, 8).received).to.deep.equal([]);
-    expect(launcherTerms(env, 7)).to.deep.equal({
-      notifySocket: '@x',
-      received: [
-        { name: 'a.state', fd: 3 },
-        { name: 'unknown', fd: 4 },
-      ],
-    });
-    expect(env).to.deep.equal({ HOME: '/' });
-    expect(launcherTerms({ LISTEN_FDS: '-1', LISTEN_PID: '7' }, 7)).to.deep.equal({
-      notifySocket: undefined,
-      received: [],
-    });
-  });
-
-  it('waits once for a launcher that hears nothing, and says so now and then', () => {
-    using dir = tempDir();
-    const path = join(dir.path, 'notify');
-    using receiver = new Fd(sys.fd, check(sys.socket.bindDatagram(path, 0o600), 'bind'));
-    const said: string[] = [];
-    const log = { ...silentLogger, warn: (text: string) => said.push(text) };
-    using store = openNotifyStore({ notifySocket: path, received: [] }, { sys, log })!;
-    using fd = memfd();
-    let held = 0;
-    while (store.put(`${held}`, fd.fd)) held++;
-    const begun = performance.now();
-    for (let more = 0; more < 100; more++) expect(store.put(`more${more}`, fd.fd)).to.equal(false);
-    expect(performance.now() - begun, 'ms').to.be.below(900);
-    expect(said.length).to.be.within(1, 8);
-    expect(store.names.length).to.equal(held);
-    // It hears again: so does whoever asks.
-    const result = sys.socket.makeRecvResult(4);
-    while (sys.socket.recvmsg(receiver.fd, new Uint8Array(256), 256, result) > 0) {
-      for (const one of result.fds.subarray(0, result.fdCount)) sys.fd.close(one);
-    }
-    expect(store.put('again', fd.fd)).to.equal(true);
-  });
-
-  it('is answered in the words of systemd', () => {
-    using dir = tempDir();
-    const path = join(dir.path, 'notify');
-    using receiver = new Fd(sys.fd, check(sys.socket.bindDatagram(path, 0o600), 'bind'));
-    using store = openNotifyStore({ notifySocket: path, received: [] }, { sys })!;
-    const bytes = new Uint8Array(256);
-    const result = sys.socket.makeRecvResult(4);
-    const heard = (): string => {
-      const len = check(sys.socket.recvmsg(receiver.fd, bytes, 256, result), 'recvmsg');
-      for (const fd of result.fds.subarray(0, result.fdCount)) sys.fd.close(fd);
-      return `${new TextDecoder().decode(bytes.subarray(0, len))} +${result.fdCount}`;
-    };
-    using fd = memfd();
-    expect(store.put('dev.kept.a', fd.fd)).to.equal(true);
-    expect(heard()).to.equal('FDSTORE=1\nFDNAME=dev.kept.a\nFDPOLL=0 +1');
-    store.put('dev.kept.a', fd.fd);
-    expect([heard(), heard()][0]).to.equal('FDSTOREREMOVE=1\nFDNAME=dev.kept.a +0');
-    expect(store.names).to.deep.equal(['dev.kept.a']);
-    store.take('dev.kept.a')!.close();
-    expect(openNotifyStore({ notifySocket: undefined, received: [] }, { sys })).to.equal(null);
-    expect(() => openNotifyStore({ notifySocket: join(dir.path, 'no'), received: [] }, { sys })).to.throw('ENOENT');
-  });
-});
-
-describe('the rings of a process before', () => {
-  const good = {
-    queues: [{ base: 3, kept: [{ head: 1, written: -1, slots: 2, buffers: [{ gpa: 4096, len: 8, writable: true }] }] }],
-    history: { bases: [3], outstanding: [1], moved: [1] },
-  };
-
-  it('are read back', () => {
-    expect(readFrozenRings(JSON.parse(JSON.stringify(good)), 1)).to.deep.equal(good);
-  });
-
-  it('are refused where a number cannot be', () => {
-    const bad: unknown[] = [
-      null,
-      {},
-      { ...good, queues: [] },
-      { ...good, queues: 7 },
-      { ...good, queues: [{ base: -1, kept: [] }] },
-      { ...good, queues: [{ base: 1, kept: [{ ...good.queues[0]!.kept[0], head: 65536 }] }] },
-      { ...good, queues: [{ base: 1, kept: [{ ...good.queues[0]!.kept[0], buffers: [{ gpa: 0.5, len: 1 }] }] }] },
-      { ...good, history: { ...good.history, bases: [1, 2] } },
-      { ...good, history: { ...good.history, moved: [2] } },
-    ];
-    for (const one of bad) {
-      expect(() => readFrozenRings(one, 1), JSON.stringify(one)).to.throw('ERR_DEVICE_HANDOVER');
-    }
   });
 });

@@ -1,12 +1,10 @@
 /** Blobs in the host-visible region: the life of a mapping from MAP_BLOB to UNMAP_BLOB, and of its memory beyond that. */
-import { type FileIdentity, fileIdentity } from '@oriel/guest-memory';
-import type { MapRequest, ShmRegion } from '@oriel/shm-region';
+import type { ShmRegion } from '@oriel/shm-region';
 import { ECANCELED, EINVAL, ENOSPC, errnoName, type Sys } from '@oriel/sys';
 import type { Complaints } from '../complaints.ts';
 import type { HostBlob } from '../contexts/context-type.ts';
 import { forAll } from '../for-all.ts';
 import {
-  type GpuStatus,
   VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
   VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
   VIRTIO_GPU_RESP_ERR_UNSPEC,
@@ -15,30 +13,9 @@ import {
 import type { Resource } from '../resources/resource.ts';
 import { fileFault } from './blob-file.ts';
 import { Leftovers } from './leftovers.ts';
+import { type Done, lengthOf, type Mapping, mapRequest, newMapping } from './mapping.ts';
+import { MappingLimit } from './mapping-limit.ts';
 import { isFree } from './place.ts';
-
-/** Comes once with the answer. */
-type Done = (status: GpuStatus) => void;
-
-interface Mapping {
-  readonly resource: Resource;
-  readonly host: HostBlob;
-  readonly shmOffset: number;
-  readonly len: number;
-  /** The blob's file, as the front-end will announce it. */
-  readonly file: FileIdentity | null;
-  /** What was wrong with the file when the request was about to be sent. */
-  fault: string | null;
-  state: 'mapping' | 'live' | 'unmapping';
-  /** Waits for the answer of the map. */
-  mapped: Done | null;
-  /** Wait for the end of the mapping. */
-  readonly unmapped: Done[];
-  /** The resource was given away: it is disposed at the end of the mapping. */
-  dropped: boolean;
-  /** A stop came first: the region is to be asked again when it may send. */
-  due: boolean;
-}
 
 /** Settings. */
 export interface BlobMappingsOptions {
@@ -57,6 +34,7 @@ export class BlobMappings {
   readonly #options: BlobMappingsOptions;
   readonly #mappings = new Map<Resource, Mapping>();
   readonly #leftovers: Leftovers;
+  readonly #limit: MappingLimit;
   /** Resources whose last map failed: Linux unmaps them all the same. */
   readonly #failed = new WeakSet<Resource>();
   #region: ShmRegion | null = null;
@@ -64,6 +42,7 @@ export class BlobMappings {
   constructor(options: BlobMappingsOptions) {
     this.#options = options;
     this.#leftovers = new Leftovers(options.onDue);
+    this.#limit = new MappingLimit(options.maxMappings, options.complaints);
   }
 
   /** Mappings that exist or are under way. */
@@ -116,8 +95,8 @@ export class BlobMappings {
       done(VIRTIO_GPU_RESP_ERR_UNSPEC);
       return;
     }
-    if (this.#isFull(region)) {
-      this.#sayFull(region);
+    if (this.#limit.reached(region, this.#mappings)) {
+      this.#limit.say(region, this.#mappings.size);
       this.#failed.add(resource);
       done(VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
       return;
@@ -224,19 +203,7 @@ export class BlobMappings {
   }
 
   #add(resource: Resource, host: HostBlob, shmOffset: number, len: number): Mapping {
-    const mapping: Mapping = {
-      resource,
-      host,
-      shmOffset,
-      len,
-      file: fileIdentity(this.#options.sys, host.fd),
-      fault: null,
-      state: 'mapping',
-      mapped: null,
-      unmapped: [],
-      dropped: false,
-      due: false,
-    };
+    const mapping = newMapping(this.#options.sys, resource, host, { shmOffset, len });
     this.#mappings.set(resource, mapping);
     return mapping;
   }
@@ -261,7 +228,7 @@ export class BlobMappings {
     if (error !== -ECANCELED) {
       this.#sayFault(resource, mapping.shmOffset, mapping.len, mapping.fault ?? errnoName(-error));
     }
-    if (error === -ENOSPC && this.#region !== null) this.#sayFull(this.#region);
+    if (error === -ENOSPC && this.#region !== null) this.#limit.say(this.#region, this.#mappings.size);
     mapped?.(error === -ENOSPC ? VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY : VIRTIO_GPU_RESP_ERR_UNSPEC);
   }
 
@@ -304,35 +271,4 @@ export class BlobMappings {
     mapped?.(VIRTIO_GPU_RESP_ERR_UNSPEC);
     for (const done of mapping.unmapped) done(VIRTIO_GPU_RESP_OK_NODATA);
   }
-
-  /** Mappings on their way out make room: the region sends what comes behind them later. */
-  #isFull(region: ShmRegion): boolean {
-    const most = this.#most(region);
-    if (this.#mappings.size < most) return false;
-    let staying = 0;
-    for (const { state } of this.#mappings.values()) if (state !== 'unmapping') staying++;
-    return staying >= most;
-  }
-
-  #most(region: ShmRegion): number {
-    return Math.min(this.#options.maxMappings, region.limits.maxMappings);
-  }
-
-  /** Says what to do about the limit. */
-  #sayFull(region: ShmRegion): void {
-    this.#options.complaints.say(
-      `${this.#mappings.size} blobs are mapped, and ${this.#most(region)} is the most (the front-end bears ` +
-        `${region.limits.maxMappings} in this region): let the guest map fewer, or give this device a larger share`,
-    );
-  }
-}
-
-/** Bytes in the window: whole pages. */
-function lengthOf({ size }: Resource, { limits: { pageSize } }: ShmRegion): number {
-  return Math.ceil(size / pageSize) * pageSize;
-}
-
-function mapRequest({ resource, host, shmOffset, len }: Mapping): MapRequest {
-  const { fd, fdOffset, label } = host;
-  return { fd, fdOffset, shmOffset, len, writable: true, owner: resource, label: `${label}, resource ${resource.id}` };
 }

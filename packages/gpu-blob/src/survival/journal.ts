@@ -7,10 +7,9 @@ import type { Logger, Sys } from '@oriel/sys';
 import type { StateMemory } from '@oriel/virtio-device';
 import type { ContextMemo } from '../contexts/contexts.ts';
 import type { Request } from '../control/request.ts';
-import type { OutputSize } from '../options.ts';
 import type { Resource } from '../resources/resource.ts';
-import type { CursorShown } from '../scanouts/cursor.ts';
 import { Answers } from './answers.ts';
+import { DisplayNotes } from './display-notes.ts';
 import { KeptFiles } from './kept-files.ts';
 import * as R from './records.ts';
 
@@ -40,23 +39,15 @@ interface ContextNote {
   readonly attached: Map<number, number>;
 }
 
-interface ScanoutNote {
-  readonly record: number;
-  /** The serial number of what it shows. */
-  readonly shows: number;
-}
-
 /** One session's journal. */
 export class Journal implements ContextMemo {
   readonly records: R.Records;
   readonly files: KeptFiles;
   readonly answers: Answers;
+  readonly displays: DisplayNotes;
   readonly #log: Logger;
   readonly #resources = new Map<Resource, ResourceNote>();
   readonly #contexts = new Map<number, ContextNote>();
-  readonly #scanouts = new Map<number, ScanoutNote>();
-  readonly #cursors = new Map<number, number>();
-  #outputs = NO_RECORD;
   /** Records that are of no account behind the next commit. */
   #orphans: number[] = [];
   #told = false;
@@ -65,6 +56,7 @@ export class Journal implements ContextMemo {
     this.records = new R.Records(state.bytes);
     this.files = new KeptFiles(state, this.records, sys.fd);
     this.answers = new Answers(this.records);
+    this.displays = new DisplayNotes(this.records, () => this.commit());
     this.#log = log;
   }
 
@@ -226,64 +218,6 @@ export class Journal implements ContextMemo {
     this.records.stageEnd(record);
   }
 
-  /** @param resource - null: the scanout is off */
-  scanoutShows(scanout: number, resource: Resource | null, command: Uint8Array): void {
-    const before = this.#scanouts.get(scanout);
-    if (before !== undefined) this.records.stageEnd(before.record);
-    this.#scanouts.delete(scanout);
-    const shown = resource === null ? undefined : this.#resources.get(resource);
-    if (shown === undefined) return;
-    const record = this.records.add({ kind: R.SCANOUT, key: scanout, parent: shown.serial, data: command });
-    this.takeUpScanout(scanout, record, shown.serial);
-  }
-
-  takeUpScanout(scanout: number, record: number, shows: number): void {
-    this.#scanouts.set(scanout, { record, shows });
-  }
-
-  /** A cursor has a new image, or is hidden (null); or it moved. */
-  cursorIs(scanout: number, shown: CursorShown | null, moved: boolean): void {
-    const { records } = this;
-    const before = this.#cursors.get(scanout);
-    if (moved && shown !== null && before !== undefined) {
-      // A kill between the two stores: the move is carried out once more.
-      records.set(before, R.VALUE, shown.x);
-      records.set(before, R.VALUE + 1, shown.y);
-      return;
-    }
-    if (before !== undefined) records.stageEnd(before);
-    this.#cursors.delete(scanout);
-    if (shown !== null) {
-      const values = [shown.x, shown.y, shown.hotX, shown.hotY];
-      this.takeUpCursor(scanout, records.add({ kind: R.CURSOR, key: scanout, values, data: shown.image }));
-    }
-    this.commit();
-  }
-
-  /** The host plugged displays. */
-  outputsSet(sizes: readonly OutputSize[]): void {
-    const words = sizes.flatMap(({ width, height, enabled = true }) => [width, height, enabled ? 1 : 0]);
-    const data = new Uint8Array(Uint32Array.from(words).buffer);
-    if (this.#outputs !== NO_RECORD) this.records.stageEnd(this.#outputs);
-    this.#outputs = this.records.add({ kind: R.OUTPUTS, key: 0, data });
-    this.commit();
-  }
-
-  /** @returns what `outputsSet` was told by a process before */
-  takeUpOutputs(record: number): readonly OutputSize[] {
-    this.#outputs = record;
-    const words = new Uint32Array(this.records.data(record).slice().buffer);
-    const sizes: OutputSize[] = [];
-    for (let at = 0; at + 2 < words.length; at += 3) {
-      sizes.push({ width: words[at]!, height: words[at + 1]!, enabled: words[at + 2] !== 0 });
-    }
-    return sizes;
-  }
-
-  takeUpCursor(scanout: number, record: number): void {
-    this.#cursors.set(scanout, record);
-  }
-
   #child(kind: number, { serial }: ResourceNote, data?: Uint8Array, values: readonly number[] = []): number {
     return this.records.add({ kind, key: 0, parent: serial, values, ...(data === undefined ? {} : { data }) });
   }
@@ -307,11 +241,7 @@ export class Journal implements ContextMemo {
 
   /** A resource has no id any more: nothing shows it, no context has it. */
   #forget(serial: number): void {
-    for (const [scanout, { record, shows }] of this.#scanouts) {
-      if (shows !== serial) continue;
-      this.#scanouts.delete(scanout);
-      this.#orphans.push(record);
-    }
+    this.#orphans.push(...this.displays.forget(serial));
     for (const { attached } of this.#contexts.values()) {
       const record = attached.get(serial);
       if (record === undefined) continue;

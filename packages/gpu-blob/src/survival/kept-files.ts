@@ -51,7 +51,6 @@ export class KeptFiles {
   /** The file of a record is not wanted any more: notes it for the next commit, behind which `dropped` is to be called. */
   stageDrop(record: number): void {
     this.#records.stageSpare(record + 1);
-    this.#kept.delete(record);
   }
 
   /** Forgets what `stageDrop` named. */
@@ -74,6 +73,7 @@ export class KeptFiles {
     const { spare } = this.#records;
     if (spare === 0) return;
     this.#store.forget(name(spare - 1));
+    this.#kept.delete(spare - 1);
     this.#records.spare = 0;
   }
 }

@@ -34,7 +34,8 @@ const scanoutSet: Note = (journal, gpu, request, view) => {
   const isBlob = request.type === V.VIRTIO_GPU_CMD_SET_SCANOUT_BLOB;
   const resource = gpu.resources.get(SetScanout.resourceId.get(view, 0)) ?? null;
   const length = isBlob ? SetScanoutBlob.byteLength : SetScanout.byteLength;
-  journal.scanoutShows(SetScanout.scanoutId.get(view, 0), resource, bytes(gpu, 0, length));
+  const serial = resource === null ? 0 : (journal.resource(resource)?.serial ?? 0);
+  journal.displays.scanoutShows(SetScanout.scanoutId.get(view, 0), serial, bytes(gpu, 0, length));
 };
 
 /** Of a request that is answered late: its resource may have no id any more. */

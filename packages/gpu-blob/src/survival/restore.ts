@@ -76,7 +76,8 @@ class Restoration {
     for (const found of this.#of(R.SCANOUT)) this.#scanout(found);
     for (const found of this.#of(R.CURSOR)) this.#cursor(found);
     for (const kind of [R.MEMORY, R.BACKING]) for (const found of this.#of(kind)) this.#needsResource(found);
-    for (const { record } of this.#of(R.OUTPUTS)) this.#unfinished.outputs = this.#journal.takeUpOutputs(record);
+    for (const { record } of this.#of(R.OUTPUTS))
+      this.#unfinished.outputs = this.#journal.displays.takeUpOutputs(record);
     for (const { record, key } of this.#of(R.KEPT)) {
       this.#unfinished.kept.push({ queueIndex: this.#journal.records.get(record, R.VALUE), head: key });
       this.#journal.records.end(record);
@@ -200,7 +201,8 @@ class Restoration {
   #scanout(found: R.Found): void {
     const { record, key, parent } = found;
     if (this.#needsResource(found) === undefined) return;
-    if (this.#carryOut(null, 0, this.#journal.records.data(record))) this.#journal.takeUpScanout(key, record, parent);
+    if (this.#carryOut(null, 0, this.#journal.records.data(record)))
+      this.#journal.displays.takeUpScanout(key, record, parent);
     else this.#journal.records.end(record);
   }
 
@@ -208,7 +210,7 @@ class Restoration {
     const { records } = this.#journal;
     const value = (index: number): number => records.get(record, R.VALUE + index);
     const shown = { x: value(0), y: value(1), hotX: value(2), hotY: value(3), image: records.data(record) };
-    if (this.#gpu.displays.cursors.takeUp(key, shown)) this.#journal.takeUpCursor(key, record);
+    if (this.#gpu.displays.cursors.takeUp(key, shown)) this.#journal.displays.takeUpCursor(key, record);
     else records.end(record);
   }
 

@@ -47,7 +47,7 @@ export class Survival {
     if (journal === null) return;
     journal.records.begin();
     this.#use(journal);
-    if (this.#outputs !== null) journal.outputsSet(this.#outputs);
+    if (this.#outputs !== null) journal.displays.outputsSet(this.#outputs);
   }
 
   /** The process hands over. */
@@ -115,13 +115,13 @@ export class Survival {
     if (this.#journal === null) return;
     const scanout = UpdateCursor.scanoutId.get(view, 0);
     const shown = this.#gpu.displays.cursors.shown(scanout);
-    this.#journal.cursorIs(scanout, shown, type === VIRTIO_GPU_CMD_MOVE_CURSOR);
+    this.#journal.displays.cursorIs(scanout, shown, type === VIRTIO_GPU_CMD_MOVE_CURSOR);
   }
 
   /** The host plugged displays. */
   outputsSet(sizes: readonly OutputSize[]): void {
     this.#outputs = sizes;
-    this.#journal?.outputsSet(sizes);
+    this.#journal?.displays.outputsSet(sizes);
   }
 
   /** What `outputsSet` was told in a process before; null: nothing, or it was asked for before. */

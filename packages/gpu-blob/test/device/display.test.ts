@@ -1,10 +1,8 @@
 import { expect } from 'chai';
 import {
   CURSOR_QUEUE,
-  type DisplaySink,
   GpuError,
   HeadlessSink,
-  type PixelSource,
   VIRTIO_GPU_BLOB_MEM_GUEST,
   VIRTIO_GPU_EVENT_DISPLAY,
   VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM,
@@ -33,6 +31,7 @@ import {
   encodeTransferToHost2d,
   encodeUpdateCursor,
 } from '../../src/testing/index.ts';
+import { SlowSink } from '../support/slow-sink.ts';
 import { GpuRig, PAGE } from './rig.ts';
 
 const OK = VIRTIO_GPU_RESP_OK_NODATA;
@@ -44,23 +43,6 @@ const WIDTH = 32;
 const HEIGHT = 16;
 const BYTES = WIDTH * HEIGHT * 4;
 const whole = { x: 0, y: 0, width: WIDTH, height: HEIGHT };
-
-/** Keeps updates until the test is done with them. */
-class SlowSink implements DisplaySink {
-  readonly name = 'slow';
-  readonly updates: { source: PixelSource; done: () => void }[] = [];
-  readonly scanouts: string[] = [];
-  setScanout(scanout: number, width: number, height: number): void {
-    this.scanouts.push(`${scanout}: ${width}x${height}`);
-  }
-  update(_scanout: number, _x: number, _y: number, source: PixelSource, done: () => void): void {
-    this.updates.push({ source, done });
-  }
-  updateCursor(): void {}
-  moveCursor(): void {}
-  hideCursor(): void {}
-  [Symbol.dispose](): void {}
-}
 
 describe('displays', () => {
   let sink: HeadlessSink;

@@ -83,3 +83,26 @@ export function sourceOf(width: number, height: number, pixels: Uint8Array, kind
     },
   };
 }
+
+/** More than a socket holds. */
+export const LARGE = { width: 1024, height: 800 } as const;
+export const LARGE_BYTES = LARGE.width * LARGE.height * 4;
+export const PART = { x: 0, y: 0, width: 64, height: 64 };
+/** A frame that needs no modifier. */
+export const FRAME = {
+  width: 64,
+  height: 64,
+  stride: 256,
+  fourcc: 0x34325258,
+  modifierLo: 0,
+  modifierHi: 0,
+  bottomUp: false,
+};
+
+/** A channel whose large scanout waits for pixels. */
+export function largeScanout(setup: ChannelSetup): ChannelSetup {
+  setup.agree();
+  setup.channel.setScanout(0, LARGE.width, LARGE.height);
+  setup.peer.receiveHex();
+  return setup;
+}

@@ -1,11 +1,11 @@
 /** A device that is handed over to another process, under a front-end that notices nothing. */
 import { join } from 'node:path';
-import { BlockingLoop, check, Fd } from '@oriel/sys';
+import { BlockingLoop } from '@oriel/sys';
 import { leakCheck, tempDir } from '@oriel/sys/testing';
 import { profileFor } from '@oriel/vhost-user';
 import { LocalStore, serve } from '@oriel/virtio-device';
+import { ConnectedMachine } from '@oriel/virtio-device/testing';
 import { expect } from 'chai';
-import { driverOn, frontendOn, startRing } from '../../../virtio-device/test/machine.ts';
 import {
   type ContextHost,
   type ContextType,
@@ -51,27 +51,13 @@ describe('a hand-over', () => {
         };
       };
       const old = begin();
-      const window = new Map<number, Fd>();
-      const handlers = {
-        shmemMap: ({ shmOffset }: { shmOffset: number }, fd: Fd): number => {
-          window.set(shmOffset, fd);
-          return 0;
-        },
-        shmemUnmap: ({ shmOffset }: { shmOffset: number }): number => {
-          window.get(shmOffset)!.close();
-          window.delete(shmOffset);
-          return 0;
-        },
-      };
-      const socket = new Fd(sys.fd, check(sys.socket.connectUnix(join(dir.path, 's')), 'connect'));
-      using mock = frontendOn(loop, socket, { handlers });
-      const driver = driverOn(mock, 0);
-      startRing(mock, 0, driver);
+      using machine = new ConnectedMachine({ sys, socketPath: join(dir.path, 's'), loop });
+      const { mock, window } = machine;
+      const driver = machine.start(0);
       const send = (command: Uint8Array): number => driver.send([command], [encode.replySize(encode.typeOf(command))]);
       const answer = (): { head: number; type: number } => {
-        let reply = driver.take();
-        mock.runUntil(() => (reply ??= driver.take()) !== null);
-        return { head: reply!.head, type: encode.decodeReply(reply!.bytes).type };
+        const { head, bytes } = machine.answer(driver);
+        return { head, type: encode.decodeReply(bytes).type };
       };
       const ask = (command: Uint8Array): number => {
         send(command);

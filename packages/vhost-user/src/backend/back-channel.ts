@@ -3,10 +3,10 @@
  * answer belongs to the request that is out.
  */
 import { ECANCELED, EIO, type EventLoop, type Fd, type Logger, type Sys } from '@oriel/sys';
-import type { IncomingMessage } from '../channel.ts';
 import { Channel, type ReleasedChannel } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import { VHOST_USER_NEED_REPLY_MASK, VHOST_USER_REPLY_FLAGS, VHOST_USER_VERSION, VhostUserU64 } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import type { MessageSpec } from '../protocol/messages.ts';
 
 /** One request to the front-end. */

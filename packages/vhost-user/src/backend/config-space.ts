@@ -1,7 +1,8 @@
 /** The device's configuration space on the main channel (messages 24 and 25). */
-import type { IncomingMessage } from '../channel.ts';
+
 import { asProtocolError, VhostUserError } from '../errors.ts';
 import { VhostUserConfig } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import { encodeConfig } from '../protocol/encode.ts';
 import type { RefusalLog } from '../refusal-log.ts';
 import type { BackendHandler } from './handler.ts';

@@ -7,9 +7,9 @@ import { asProtocolError } from '../errors.ts';
 import { VHOST_USER_PROTOCOL_F_CONFIG, VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS } from '../features.ts';
 import { hasProtocolFeature } from '../protocol/check.ts';
 import { RefusalLog } from '../refusal-log.ts';
+import { allHandlers } from './all-handlers.ts';
 import { BackChannel } from './back-channel.ts';
 import { ConfigChange } from './config-change.ts';
-import { ConfigSpace } from './config-space.ts';
 import { DeviceState } from './device-state.ts';
 import { type ConnectionModules, tellDevice } from './freezer.ts';
 import { FrontRequests } from './front-requests.ts';
@@ -21,13 +21,10 @@ import { MemoryTable } from './memory-table.ts';
 import { checkOfferedFeatures, Negotiation } from './negotiation.ts';
 import { Notifications } from './notifications.ts';
 import type { BackendOptions } from './options.ts';
-import type { RequestHandlers } from './requests.ts';
-import { resetRequests } from './reset-requests.ts';
 import { Rings } from './rings.ts';
 import { BackendSharedObjects } from './shared-objects.ts';
-import { checkShmRegions, shmConfigRequests } from './shm-config.ts';
+import { checkShmRegions } from './shm-config.ts';
 import { ShmemTransport } from './shmem-transport.ts';
-import { socketRequests } from './socket-requests.ts';
 
 /** All modules of one connection. `BackendConnection` is what the outside sees of it. */
 export class ConnectionCore {
@@ -126,7 +123,7 @@ export class ConnectionCore {
       sys,
       loop,
       socket,
-      handlers: this.#allHandlers(),
+      handlers: allHandlers(options, this, this.#refusals, reset),
       negotiated: this.negotiation,
       replyAck: () => this.negotiation.replyAck,
       refusals: this.#refusals,
@@ -202,23 +199,6 @@ export class ConnectionCore {
         this.close(error.message);
       },
     });
-  }
-
-  #allHandlers(): RequestHandlers {
-    const { sys, handler } = this.#options;
-    return {
-      ...this.negotiation.handlers,
-      ...this.table.handlers,
-      ...this.inflight.handlers,
-      ...(handler.dirtyLog === true ? this.logging.memory.handlers : {}),
-      ...this.deviceState.handlers,
-      ...this.sharedObjects.handlers,
-      ...this.rings.handlers,
-      ...socketRequests(sys, handler, this.backChannel),
-      ...shmConfigRequests(handler.shmRegions),
-      ...new ConfigSpace(handler, this.#refusals).handlers,
-      ...resetRequests({ owner: () => this.rings.disableAll(), device: () => this.#reset() }),
-    };
   }
 
   #featuresAccepted(enablesRings: boolean): void {

@@ -12,7 +12,6 @@ import {
   Statx,
   type Sys,
 } from '@oriel/sys';
-import type { IncomingMessage } from '../channel.ts';
 import { VhostUserError, type VhostUserErrorCode } from '../errors.ts';
 import {
   VHOST_TRANSFER_STATE_DIRECTION_LOAD,
@@ -21,6 +20,7 @@ import {
   VHOST_USER_VRING_NOFD_MASK,
   VhostUserTransferDeviceState,
 } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import { encodeU64 } from '../protocol/encode.ts';
 import type { BackendHandler } from './handler.ts';
 import { PendingAnswer, type RequestHandlers } from './requests.ts';

@@ -1,9 +1,9 @@
 /** Writes a connection down and reads one back: the modules' states as plain data, their descriptors in a row. */
 import type { MemoryRegion } from '@oriel/guest-memory';
 import { check, type Fd, Fd as FdOwner, MFD_CLOEXEC, type Sys } from '@oriel/sys';
-import type { ReceivedPart } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import { FeatureSet } from '../features.ts';
+import type { ReceivedPart } from '../message-reader.ts';
 import type { FrontendProfile } from '../profiles.ts';
 import type { BackChannel } from './back-channel.ts';
 import type { ConfigChange } from './config-change.ts';

@@ -14,10 +14,10 @@ import {
   type Sys,
 } from '@oriel/sys';
 import { inflightBytes } from '@oriel/virtqueue';
-import type { IncomingMessage } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import { VIRTIO_F_RING_PACKED } from '../features.ts';
 import { VhostUserInflight } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import type { Negotiated } from '../protocol/check.ts';
 import { encodeInflight, type WireInflight } from '../protocol/encode.ts';
 import type { BackendHandler } from './handler.ts';

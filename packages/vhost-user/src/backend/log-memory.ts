@@ -4,10 +4,10 @@
  */
 import type { EventLoop, Fd, Logger, Mapping, Sys } from '@oriel/sys';
 import type { DirtyLog } from '@oriel/virtqueue';
-import type { IncomingMessage } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import { VHOST_F_LOG_ALL } from '../features.ts';
 import { VHOST_LOG_PAGE, VhostUserLog } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import type { Negotiated } from '../protocol/check.ts';
 import { encodeU64 } from '../protocol/encode.ts';
 import { isEventfd } from './event-fd.ts';

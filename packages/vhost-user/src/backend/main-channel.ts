@@ -3,9 +3,10 @@
  * and answered.
  */
 import type { EventLoop, Fd, Sys } from '@oriel/sys';
-import { Channel, type IncomingMessage } from '../channel.ts';
+import { Channel } from '../channel.ts';
 import { asProtocolError, isProtocolViolation, VhostUserError } from '../errors.ts';
 import { VHOST_USER_NEED_REPLY_MASK, VHOST_USER_REPLY_FLAGS, VHOST_USER_REPLY_MASK } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import { checkGate, checkShape, type Negotiated } from '../protocol/check.ts';
 import { encodeU64 } from '../protocol/encode.ts';
 import { type FrontendMessageName, frontendMessage, type MessageSpec } from '../protocol/messages.ts';

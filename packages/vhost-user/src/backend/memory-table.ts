@@ -1,9 +1,9 @@
 /** The memory table (messages 5, 36, 37, 38) over guest-memory, and word of its changes to the fences. */
 import { GuestMemory, GuestMemoryError, type RegionDescription, type RegionFile } from '@oriel/guest-memory';
 import type { Fd, Sys } from '@oriel/sys';
-import type { IncomingMessage } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import { VhostUserMemory, VhostUserMemoryRegion, VhostUserMemRegMsg } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import { encodeU64 } from '../protocol/encode.ts';
 import type { RequestHandlers } from './requests.ts';
 

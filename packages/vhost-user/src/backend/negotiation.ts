@@ -1,6 +1,5 @@
 /** Feature negotiation, queue number and status (messages 1, 2, 3, 15, 16, 17, 39, 40). */
 import type { Logger } from '@oriel/sys';
-import type { IncomingMessage } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import {
   FeatureSet,
@@ -25,6 +24,7 @@ import {
   VIRTIO_F_ACCESS_PLATFORM,
 } from '../features.ts';
 import { VhostUserU64 } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import type { FrontendProfile } from '../profiles.ts';
 import type { Negotiated } from '../protocol/check.ts';
 import { encodeU64, encodeWords } from '../protocol/encode.ts';

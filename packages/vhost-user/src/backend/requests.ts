@@ -1,6 +1,6 @@
 /** How the modules of the back-end plug into the connection. */
 import type { Fd } from '@oriel/sys';
-import type { IncomingMessage } from '../channel.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import type { FrontendMessageName } from '../protocol/messages.ts';
 
 /** A reply that bears a descriptor, which is closed once it is sent. */

@@ -1,7 +1,7 @@
 /** Set-up of rings (messages 8, 9, 10, 13 and 14): what neither starts nor stops them. */
 import type { GuestMemory } from '@oriel/guest-memory';
-import type { IncomingMessage } from '../channel.ts';
 import { VHOST_VRING_F_LOG, VhostVringAddr, VhostVringState } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import type { Negotiated } from '../protocol/check.ts';
 import type { BackendHandler } from './handler.ts';
 import type { RequestHandlers } from './requests.ts';

@@ -1,8 +1,8 @@
 /** The rings of a device, found by what messages say. */
 import type { Fd, Sys } from '@oriel/sys';
-import type { IncomingMessage } from '../channel.ts';
 import { VhostUserError, type VhostUserErrorCode } from '../errors.ts';
 import { VHOST_USER_VRING_IDX_MASK, VHOST_USER_VRING_NOFD_MASK, VhostUserU64 } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import { isEventfd } from './event-fd.ts';
 import { Ring } from './ring.ts';
 

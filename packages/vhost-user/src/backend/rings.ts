@@ -1,11 +1,11 @@
 /** Start and stop of rings (messages 11, 12, 18, 35 and 45), and all rings together. */
 import type { Sys } from '@oriel/sys';
-import type { IncomingMessage } from '../channel.ts';
 import {
   VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT,
   VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
 } from '../features.ts';
 import { VhostVringState } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import { hasProtocolFeature } from '../protocol/check.ts';
 import { encodeVringState } from '../protocol/encode.ts';
 import { type Answer, PendingAnswer, type RequestHandlers } from './requests.ts';

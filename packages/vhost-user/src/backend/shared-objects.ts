@@ -1,7 +1,7 @@
 /** Objects shared with other devices of the VM by UUID (message 41, back-end messages 6 to 8). */
 import type { Fd } from '@oriel/sys';
-import type { IncomingMessage } from '../channel.ts';
 import { VhostUserShared } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import type { BackendMessageName } from '../protocol/messages.ts';
 import type { FrontRequests } from './front-requests.ts';
 import type { BackendHandler } from './handler.ts';

@@ -1,7 +1,7 @@
 /** Messages that hand over a connected socket: the back channel (21) and the display channel (33). */
 import type { Fd, Sys } from '@oriel/sys';
-import type { IncomingMessage } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import type { BackChannel } from './back-channel.ts';
 import type { BackendHandler } from './handler.ts';
 import type { RequestHandlers } from './requests.ts';

@@ -1,8 +1,9 @@
 /** The back channel from the front-end's side: every request is checked, served and, where wanted, answered. */
 import { EINVAL, ENOENT, ENOSYS, EOPNOTSUPP, EPERM, type EventLoop, Fd, type Logger, type Sys } from '@oriel/sys';
-import { Channel, type IncomingMessage } from '../channel.ts';
+import { Channel } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import { VHOST_USER_NEED_REPLY_MASK, VHOST_USER_REPLY_FLAGS, VHOST_USER_REPLY_MASK } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import { checkGate, checkShape, type Negotiated } from '../protocol/check.ts';
 import { encodeU64 } from '../protocol/encode.ts';
 import { type BackendMessageName, backendMessage, type MessageSpec } from '../protocol/messages.ts';

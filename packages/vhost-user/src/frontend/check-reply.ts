@@ -4,7 +4,6 @@
  */
 import { isSafeUnsigned } from '@oriel/layout';
 import { errnoName, type Fd } from '@oriel/sys';
-import type { IncomingMessage } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import { FeatureSet } from '../features.ts';
 import {
@@ -16,6 +15,7 @@ import {
   VhostUserU64,
   VhostVringState,
 } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import type { MessageSpec } from '../protocol/messages.ts';
 import { U64_PAYLOAD } from '../protocol/payload.ts';
 import type { ShmRegion } from './negotiate.ts';

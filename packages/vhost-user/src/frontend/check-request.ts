@@ -3,7 +3,6 @@
  * and gate were checked against the message table.
  */
 import { isSafeUnsigned, rangeFits } from '@oriel/layout';
-import type { IncomingMessage } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import {
   VHOST_ACCESS_RW,
@@ -18,6 +17,7 @@ import {
   VhostUserVringArea,
   VhostVringState,
 } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import type { IotlbMessage } from '../protocol/encode.ts';
 import type { HostNotifier, ShmemRequest } from './handlers.ts';
 import type { ShmRegion } from './negotiate.ts';

@@ -1,8 +1,9 @@
 /** The main channel from the front-end's side: requests go out in order, and their answers come back in that order. */
 import type { EventLoop, Fd, Logger, Sys } from '@oriel/sys';
-import { Channel, type IncomingMessage } from '../channel.ts';
+import { Channel } from '../channel.ts';
 import { VhostUserError } from '../errors.ts';
 import { VHOST_USER_NEED_REPLY_MASK, VHOST_USER_VERSION } from '../layout.ts';
+import type { IncomingMessage } from '../message-reader.ts';
 import { frontendMessageNamed, type MessageSpec } from '../protocol/messages.ts';
 import { frameError, type Reply, refusal } from './check-reply.ts';
 

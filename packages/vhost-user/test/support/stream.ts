@@ -1,5 +1,6 @@
 /** A front-end as a stream of bytes written by hand, against a back-end with one of the profiles. */
 import { check, Fd } from '@oriel/sys';
+import { expect } from 'chai';
 import { mmapPayload } from './back-peer.ts';
 import { bare } from './golden.ts';
 import { type FdKind, memfd, SentFds } from './prelude.ts';
@@ -8,6 +9,19 @@ import { RawSetup, type SetupOptions } from './setup.ts';
 
 /** What the front-end sends, and all that comes back: hex, blanks do not count; 'null' for nothing, 'eof' for the end. */
 export type Line = readonly [request: string, answer: string, fds?: readonly FdKind[]];
+
+/** How a front-end comes to running rings. */
+export interface Opening {
+  readonly negotiate: readonly Line[];
+  /** Of SET_BACKEND_REQ_FD, which comes next: its flags, and the answer. */
+  readonly back: readonly [flags: number, answer: string];
+  readonly start: readonly Line[];
+}
+
+/** An answer of success to a request, by the hex of its number. */
+export function ack(id: string, value = '00'.repeat(8)): string {
+  return `${id}000000 05000000 08000000 ${value}`;
+}
 
 /** The memory table of the streams, as SET_MEM_TABLE has it: 64 KiB at GPA 0x4000_0000, user address 0x7000_0000_0000. */
 export const MEM_TABLE = `01000000 00000000
@@ -38,6 +52,32 @@ export class StreamSetup extends RawSetup {
       return this.peer.receiveHex();
     });
     return { got, wanted: lines.map(([, answer]) => bare(answer)) };
+  }
+
+  /** As `play`, and demands that all came back as it should. */
+  plays(lines: readonly Line[]): void {
+    const { got, wanted } = this.play(lines);
+    expect(got).to.deep.equal(wanted);
+  }
+
+  /** Plays an opening. @returns the front-end's end of the back channel */
+  opens({ negotiate, back: [flags, answer], start }: Opening): RawPeer {
+    this.plays(negotiate);
+    const back = this.openBack(flags);
+    expect(this.peer.receiveHex()).to.equal(bare(answer));
+    this.plays(start);
+    return back;
+  }
+
+  /** Maps and unmaps; each is done at its answer. */
+  mapsAndUnmaps(back: RawPeer): void {
+    this.map();
+    expect(this.take(back)).to.equal(SHMEM_MAP_HEX);
+    this.answer(back, ack('09'));
+    this.unmap();
+    expect(this.take(back)).to.equal(SHMEM_UNMAP_HEX);
+    this.answer(back, ack('0a'));
+    expect(this.outcomes).to.deep.equal(['map = 0', 'unmap = 0']);
   }
 
   /** Sends SET_BACKEND_REQ_FD with these flags. @returns the front-end's end of the back channel */

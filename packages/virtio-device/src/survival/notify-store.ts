@@ -20,6 +20,8 @@ export class NotifyStore implements FdStore, Disposable {
   readonly #socket: Fd;
   readonly #local: LocalStore;
   readonly #encoder = new TextEncoder();
+  /** Names that the launcher was not heard to let go of: it holds them until it hears. */
+  readonly #owed = new Set<string>();
   /** Messages that nobody heard, and whether the last one was such. */
   #unheard = 0;
   #deaf = false;
@@ -50,12 +52,16 @@ export class NotifyStore implements FdStore, Disposable {
       this.remove(name);
     }
     // FDPOLL=0: systemd lets go of what hangs up otherwise, which a front-end's socket does while it restarts.
-    return this.tell(`FDSTORE=1\nFDNAME=${name}\nFDPOLL=0`, fd) && this.#local.put(name, fd);
+    if (!this.tell(`FDSTORE=1\nFDNAME=${name}\nFDPOLL=0`, fd)) return false;
+    if (this.#local.put(name, fd)) return true;
+    this.remove(name);
+    return false;
   }
 
   remove(name: string): void {
-    this.tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
     this.#local.remove(name);
+    this.#owed.add(name);
+    this.#sayOwed();
   }
 
   take(name: string): Fd | null {
@@ -63,11 +69,30 @@ export class NotifyStore implements FdStore, Disposable {
   }
 
   /**
-   * Tells the launcher something else: `READY=1`, `STATUS=...`.
+   * Tells the launcher something else: `READY=1`, `STATUS=...`. What it did not hear of names to let go of comes first.
    * @param fd - lent, -1 for none
    * @returns false when nobody hears it; said in the log, now and then
    */
   tell(text: string, fd = -1): boolean {
+    return this.#sayOwed() && this.#say(text, fd);
+  }
+
+  /** Lets go of the duplicates; the launcher holds what it holds. */
+  [Symbol.dispose](): void {
+    this.#socket.close();
+    this.#local[Symbol.dispose]();
+  }
+
+  /** @returns false when the launcher does not hear */
+  #sayOwed(): boolean {
+    for (const name of this.#owed) {
+      if (!this.#say(`FDSTOREREMOVE=1\nFDNAME=${name}`, -1)) return false;
+      this.#owed.delete(name);
+    }
+    return true;
+  }
+
+  #say(text: string, fd: number): boolean {
     const bytes = this.#encoder.encode(text);
     const fds = fd < 0 ? null : Int32Array.of(fd);
     const send = (): number => this.#sys.socket.sendmsg(this.#socket.fd, bytes, bytes.length, fds, fd < 0 ? 0 : 1);
@@ -81,12 +106,6 @@ export class NotifyStore implements FdStore, Disposable {
       this.#log.warn(`the launcher does not hear: ${errnoName(-sent)}`, { text, unheard: this.#unheard });
     }
     return !this.#deaf;
-  }
-
-  /** Lets go of the duplicates; the launcher holds what it holds. */
-  [Symbol.dispose](): void {
-    this.#socket.close();
-    this.#local[Symbol.dispose]();
   }
 
   /** Its queue is full: waits until it has read. @returns false when it does not */

@@ -1,7 +1,6 @@
 /** The bench of the conformance kit: one device in one machine, the requests that it is tried with, and what a check is. */
 import type { EventLoop, Sys } from '@oriel/sys';
 import type { VirtioDevice } from '../device.ts';
-import type { DriverReply } from './mock-driver.ts';
 import { MockHost, type MockHostOptions } from './mock-host.ts';
 
 /** A request that the device answers with success. */
@@ -76,12 +75,24 @@ export class Bench implements Disposable {
     return this.#devices.at(-1)!;
   }
 
+  /** A front-end comes, and its driver starts all queues. */
+  begin(): void {
+    this.host.attach();
+    this.host.start();
+  }
+
+  /** The driver resets the device, and another one is answered. */
+  async beginsAnew(): Promise<void> {
+    this.host.reset();
+    this.host.start();
+    await this.exercise();
+  }
+
   /** The process of the device is killed and started again, and the front-end comes back. */
   killAndRecover(): void {
     this.#devices.push(this.#makeDevice());
     this.host.kill(this.device);
-    this.host.attach();
-    this.host.start();
+    this.begin();
   }
 
   /** Sends the sample requests and judges the answers. */
@@ -98,12 +109,35 @@ export class Bench implements Disposable {
     await this.turns(1);
   }
 
-  /** Waits for the only chain that a queue has out. */
-  async answered({ queue }: SampleRequest): Promise<DriverReply> {
+  /** Sends a request that is held, and those that are answered meanwhile. */
+  async hold(held: HeldRequest): Promise<void> {
+    await this.exercise();
+    await this.send(held);
+    await this.exercise();
+  }
+
+  /** Waits for the only chain that a queue has out, and judges the answer. */
+  async answered({ queue, verify }: SampleRequest): Promise<void> {
     const driver = this.host.driver(queue);
     let reply = driver.take();
     await this.host.until(() => (reply ??= driver.take()) !== null);
-    return reply!;
+    verify?.(reply!);
+  }
+
+  /** A held request is not answered before it is released, and then is. */
+  async answersReleased(held: HeldRequest): Promise<void> {
+    await this.turns(2);
+    expect(this.host.driver(held.queue).take() === null, 'it came back by itself');
+    held.release();
+    await this.answered(held);
+  }
+
+  /** All was answered once. */
+  nothingMore(): void {
+    for (let index = 0; index < this.device.queueCount; index++) {
+      expect(this.host.driver(index).take() === null, `queue ${index}: answered twice`);
+    }
+    expect(this.host.brokenQueues.length === 0, 'a queue broke');
   }
 
   async turns(count: number): Promise<void> {

@@ -39,9 +39,9 @@ const checks: readonly BenchCheck[] = [
   },
   {
     name: 'starts and stops every queue, twice',
-    async check({ host }) {
-      host.attach();
-      host.start();
+    async check(bench) {
+      const { host } = bench;
+      bench.begin();
       host.pause();
       host.start();
       host.pause();
@@ -50,8 +50,7 @@ const checks: readonly BenchCheck[] = [
   {
     name: 'answers its driver',
     async check(bench) {
-      bench.host.attach();
-      bench.host.start();
+      bench.begin();
       await bench.exercise();
       expect(bench.host.brokenQueues.length === 0, 'a queue broke');
     },
@@ -60,25 +59,21 @@ const checks: readonly BenchCheck[] = [
     name: 'goes on after a pause',
     async check(bench) {
       const { host } = bench;
-      host.attach();
-      host.start();
+      bench.begin();
       await bench.exercise();
       host.pause();
       await bench.turns(2);
       host.start();
       expect(host.running, 'no queue runs');
       await bench.turns(2);
-      host.reset();
-      host.start();
-      await bench.exercise();
+      await bench.beginsAnew();
     },
   },
   {
     name: 'answers once what a pause came between',
     async check(bench) {
       const { host } = bench;
-      host.attach();
-      host.start();
+      bench.begin();
       for (const request of bench.requests) {
         await bench.send(request);
         host.pause();
@@ -87,17 +82,14 @@ const checks: readonly BenchCheck[] = [
         await bench.answered(request);
       }
       await bench.turns(2);
-      for (const { queue } of bench.requests) {
-        expect(host.driver(queue).take() === null, `queue ${queue}: answered twice`);
-      }
+      bench.nothingMore();
     },
   },
   {
     name: 'touches nothing while its queues are stopped',
     async check(bench) {
       const { host, device } = bench;
-      host.attach();
-      host.start();
+      bench.begin();
       await bench.exercise();
       for (let index = 0; index < device.queueCount; index++) {
         host.driver(index).send([new Uint8Array(8)], [8]);
@@ -115,8 +107,7 @@ const checks: readonly BenchCheck[] = [
     async check(bench) {
       const { host, device } = bench;
       const initial = device.config.slice();
-      host.attach();
-      host.start();
+      bench.begin();
       await bench.exercise();
       host.reset();
       expect(sameBytes(initial, device.config), 'the configuration space kept a change');
@@ -128,15 +119,13 @@ const checks: readonly BenchCheck[] = [
     name: 'serves the next front-end after one left in the middle of a request',
     async check(bench) {
       const { host, device } = bench;
-      host.attach();
-      host.start();
+      bench.begin();
       for (let index = 0; index < device.queueCount; index++) {
         host.driver(index).send([new Uint8Array(64)], [64]);
       }
       host.detach();
       await bench.turns(2);
-      host.attach();
-      host.start();
+      bench.begin();
       await bench.exercise();
     },
   },
@@ -144,25 +133,21 @@ const checks: readonly BenchCheck[] = [
     name: 'bears requests that it does not know',
     async check(bench) {
       const { host, device } = bench;
-      host.attach();
-      host.start();
+      bench.begin();
       for (let index = 0; index < device.queueCount; index++) {
         for (const fill of [0x00, 0xff, 0x5a]) {
           host.driver(index).send([new Uint8Array(128).fill(fill)], [64]);
         }
       }
       await bench.turns(PATIENT_TURNS);
-      host.reset();
-      host.start();
-      await bench.exercise();
+      await bench.beginsAnew();
     },
   },
   {
     name: 'bears chains of any shape',
     async check(bench) {
       const { host, device } = bench;
-      host.attach();
-      host.start();
+      bench.begin();
       const { gpa } = host.ram;
       for (let index = 0; index < device.queueCount; index++) {
         const driver = host.driver(index);
@@ -175,32 +160,26 @@ const checks: readonly BenchCheck[] = [
         driver.sendRaw([{ gpa: gpa + host.ram.size - 8, len: 64, writable: true }]);
       }
       await bench.turns(PATIENT_TURNS);
-      host.reset();
-      host.start();
-      await bench.exercise();
+      await bench.beginsAnew();
     },
   },
   {
     name: 'lives with a ring that breaks',
     async check(bench) {
       const { host, device } = bench;
-      host.attach();
-      host.start();
+      bench.begin();
       for (let index = 0; index < device.queueCount; index++) {
         host.driver(index).breakRing();
       }
       await bench.turns(PATIENT_TURNS);
-      host.reset();
-      host.start();
-      await bench.exercise();
+      await bench.beginsAnew();
     },
   },
   {
     name: 'bears a front-end that refuses every mapping',
     async check(bench) {
       bench.host.transport.behaviour.answer = () => -5;
-      bench.host.attach();
-      bench.host.start();
+      bench.begin();
       await bench.exercise();
     },
   },
@@ -209,8 +188,7 @@ const checks: readonly BenchCheck[] = [
     async check(bench) {
       const { host, device } = bench;
       host.transport.behaviour.delayMs = 20;
-      host.attach();
-      host.start();
+      bench.begin();
       await bench.exercise();
       for (let index = 0; index < device.queueCount; index++) {
         host.driver(index).send([new Uint8Array(64)], [64]);

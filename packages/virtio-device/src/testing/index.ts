@@ -5,7 +5,9 @@
  */
 export type { ConformanceOptions, HeldRequest, SampleRequest } from './bench.ts';
 export { type ConformanceCheck, deviceConformance } from './conformance.ts';
+export { ConnectedMachine, type ConnectedMachineOptions, type WindowPiece } from './connected-machine.ts';
 export { type DriverMemory, type DriverPlace, type DriverReply, MockDriver } from './mock-driver.ts';
 export { MockHost, type MockHostOptions } from './mock-host.ts';
 export { ReconnectingMachine, type ReconnectingMachineOptions } from './reconnecting-machine.ts';
+export { ServedProgram } from './served-program.ts';
 export { TimedTransport, type TransportBehaviour } from './timed-transport.ts';

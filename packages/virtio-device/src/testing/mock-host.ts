@@ -2,26 +2,22 @@
 import { GuestMemory } from '@oriel/guest-memory';
 import { TestMemory } from '@oriel/guest-memory/testing';
 import type { BackendRegion, RegionLimits } from '@oriel/shm-region';
-import { check, type EventLoop, Fd, type HelperThreads, type Logger, type Sys, silentLogger } from '@oriel/sys';
+import { check, Fd, type HelperThreads, silentLogger } from '@oriel/sys';
 import { profiles } from '@oriel/vhost-user';
 import { ConnectionHost } from '../connection-host.ts';
-import { Counters } from '../counters.ts';
+import type { Counters } from '../counters.ts';
 import { checkDefinition } from '../definition.ts';
 import type { VirtioDevice } from '../device.ts';
 import { DeviceRegions } from '../device-regions.ts';
-import { DeviceRings } from '../device-rings.ts';
 import { LazyOffload } from '../lazy-offload.ts';
-import { FoundArea } from '../survival/inflight-area.ts';
 import type { MockDriver } from './mock-driver.ts';
 import { MockQueues } from './mock-queues.ts';
+import { MockRings, type MockRingsOptions } from './mock-rings.ts';
 import { MockState } from './mock-state.ts';
 import { TimedTransport } from './timed-transport.ts';
 
 /** How a `MockHost` is set up. */
-export interface MockHostOptions {
-  readonly sys: Sys;
-  readonly loop: EventLoop;
-  readonly log?: Logger;
+export interface MockHostOptions extends MockRingsOptions {
   readonly offload?: HelperThreads;
   /** Entries of each ring; default 64, or the device's maximum where that is less. */
   readonly queueSize?: number;
@@ -37,13 +33,10 @@ export interface MockHostOptions {
   readonly survive?: boolean;
   /** Limits of the regions; default: those of the strict profile. */
   readonly limits?: RegionLimits;
-  /** Chains per process() call; default 64. */
-  readonly batch?: number;
 }
 
 const DEFAULT_QUEUE_SIZE = 64;
 const DEFAULT_BYTES_PER_QUEUE = 1024 * 1024;
-const DEFAULT_BATCH = 64;
 const DEFAULT_WAIT_MS = 5000;
 const TURN_MS = 5;
 const NS_PER_MS = 1e6;
@@ -54,15 +47,12 @@ export class MockHost implements Disposable {
   readonly memory: GuestMemory;
   /** The front-end's answers for all regions. */
   readonly transport: TimedTransport;
-  readonly counters = new Counters();
-  /** Queues that the device broke off with an error of the ring. */
-  readonly brokenQueues: number[] = [];
   readonly #options: MockHostOptions;
   readonly #offload: LazyOffload;
   #regions: DeviceRegions | null = null;
   readonly #queues: MockQueues;
+  readonly #rings: MockRings;
   #device: VirtioDevice;
-  #rings: DeviceRings;
   #state: MockState | null;
   /** A ring has started since a device was attached. */
   #begun = false;
@@ -92,7 +82,7 @@ export class MockHost implements Disposable {
       eventIdx: options.eventIdx ?? true,
       inflight: survive,
     });
-    this.#rings = this.#makeRings();
+    this.#rings = new MockRings(options, this.memory, this.#queues, device);
     this.#state = MockState.of(sys, device, survive);
   }
 
@@ -103,7 +93,17 @@ export class MockHost implements Disposable {
 
   /** True while the rings run. */
   get running(): boolean {
-    return this.#rings.running.length > 0;
+    return this.#rings.running;
+  }
+
+  /** What the queues of all devices counted. */
+  get counters(): Counters {
+    return this.#rings.counters;
+  }
+
+  /** Queues that the device broke off with an error of the ring. */
+  get brokenQueues(): readonly number[] {
+    return this.#rings.broken;
   }
 
   /** The driver's end of a queue. */
@@ -137,21 +137,18 @@ export class MockHost implements Disposable {
       transport: this.transport,
       log,
     });
-    const configChanged = (): void => {
-      this.configChanges++;
-    };
-    const regions = this.#regions.byId;
-    const state = this.#state?.session ?? null;
     this.device.attach(
       new ConnectionHost({
         sys,
         loop,
         log,
         memory: this.memory,
-        regions,
+        regions: this.#regions.byId,
         offload: this.#offload,
-        state,
-        configChanged,
+        state: this.#state?.session ?? null,
+        configChanged: () => {
+          this.configChanges++;
+        },
       }),
     );
     this.#attached = true;
@@ -188,7 +185,7 @@ export class MockHost implements Disposable {
   /** Stops every queue, as a pause of the VM does. */
   pause(): void {
     for (let index = 0; index < this.device.queueCount; index++) {
-      this.#stopQueue(index);
+      this.#rings.stop(index);
     }
     this.transport.ready = false;
     this.#regions?.suspend();
@@ -210,11 +207,7 @@ export class MockHost implements Disposable {
   kill(next: VirtioDevice): void {
     // Its helpers' system calls would die with it; here they end first.
     this.#offload.drain();
-    for (const ring of this.#rings.running) {
-      ring.unlisten();
-      ring.queue.stop();
-      this.counters.fold(ring.queue.stats);
-    }
+    this.#rings.abandon();
     this.transport.ready = false;
     // Before the end of the regions, of which a killed process does not hear.
     const left = this.#state;
@@ -226,7 +219,7 @@ export class MockHost implements Disposable {
     left?.[Symbol.dispose]();
     this.memory.clear();
     this.#device = next;
-    this.#rings = this.#makeRings();
+    this.#rings.replace(next);
   }
 
   /** The front-end leaves. */
@@ -274,10 +267,7 @@ export class MockHost implements Disposable {
     const driver = this.driver(index);
     const head = driver.send(readable, writable);
     let reply = driver.take();
-    await this.until(() => {
-      reply ??= driver.take();
-      return reply !== null;
-    });
+    await this.until(() => (reply ??= driver.take()) !== null);
     if (reply!.head !== head) {
       throw new RangeError(`chain ${reply!.head} came back before ${head}`);
     }
@@ -294,54 +284,17 @@ export class MockHost implements Disposable {
     this.#queues[Symbol.dispose]();
   }
 
-  #makeRings(): DeviceRings {
-    const { sys, loop } = this.#options;
-    const rings = new DeviceRings({
-      device: this.#device,
-      sys,
-      loop,
-      log: this.#options.log ?? silentLogger,
-      batch: this.#options.batch ?? DEFAULT_BATCH,
-      counters: this.counters,
-      memory: this.memory,
-      ringError: (broken) => this.brokenQueues.push(broken),
-    });
-    for (const [index, fd] of this.#queues.callFds.entries()) {
-      rings.setCall(index, fd);
-    }
-    return rings;
-  }
-
   #newDrivers(): void {
     this.#rings.forget();
     this.#queues.renew();
   }
 
   #startQueue(index: number): void {
-    const { start } = this.driver(index);
-    const setup = this.#queues.setup(index);
-    const area = new FoundArea(setup.inflight);
-    const ring = this.#rings.make(setup, this.#queues.features);
-    const known = area.isOf(ring.queue, setup, start);
-    if (!this.#begun) {
-      this.#begun = true;
-      this.#state?.session.begin(this.device, known);
-    }
-    this.device.startQueue(index, ring.queue, !known && setup.base === start && ring.queue.outstanding === 0);
-    this.#rings.add(ring);
-  }
-
-  #stopQueue(index: number): void {
-    const ring = this.#rings.stop(index);
-    if (ring === null) {
-      return;
-    }
-    const { inFlight, base } = ring.queue;
-    if (inFlight > 0) {
-      throw new RangeError(
-        `queue ${index} stopped with ${inFlight} chains that were neither completed, unfetched nor kept`,
-      );
-    }
-    this.#queues.stopped(index, base);
+    this.#rings.start(index, (known) => {
+      if (!this.#begun) {
+        this.#begun = true;
+        this.#state?.session.begin(this.device, known);
+      }
+    });
   }
 }

@@ -5,7 +5,8 @@
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TempDir, tempDir } from '@oriel/sys/testing';
-import { ExampleProgram } from '../../../../packages/virtio-device/test/examples-program.ts';
+import { ServedProgram } from '@oriel/virtio-device/testing';
+import { example } from '../../../../packages/virtio-device/test/examples.ts';
 import { Survivor } from '../../../../packages/virtio-device/test/survivor.ts';
 import type { Xorshift } from '../random.ts';
 import type { SoakRun, Tally } from '../soak.ts';
@@ -21,14 +22,14 @@ class Disk {
   readonly guest: Survivor;
   readonly #path: string;
   readonly #socketPath: string;
-  #program: ExampleProgram;
+  #program: ServedProgram;
   #random: Xorshift | null = null;
   #kills = 0;
 
   private constructor(
     paths: { readonly path: string; readonly socketPath: string },
     packed: boolean,
-    program: ExampleProgram,
+    program: ServedProgram,
   ) {
     this.#path = paths.path;
     this.#socketPath = paths.socketPath;
@@ -41,7 +42,7 @@ class Disk {
     const paths = { path: join(dir, `${name}.img`), socketPath: join(dir, `${name}.sock`) };
     writeFileSync(paths.path, '');
     truncateSync(paths.path, DISK_BYTES);
-    const program = await ExampleProgram.start('serve-blk.ts', '--survive', paths.path, paths.socketPath);
+    const program = await ServedProgram.start(example('serve-blk.ts'), '--survive', paths.path, paths.socketPath);
     return new Disk(paths, packed, program);
   }
 
@@ -64,7 +65,7 @@ class Disk {
       tally.saw('left in flight');
     }
     this.#kills++;
-    this.#program = await ExampleProgram.start('serve-blk.ts', '--survive', this.#path, this.#socketPath);
+    this.#program = await ServedProgram.start(example('serve-blk.ts'), '--survive', this.#path, this.#socketPath);
   }
 
   /** Lets it finish. @throws Error when the file is not what the guest wrote */
