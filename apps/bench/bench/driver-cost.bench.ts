@@ -30,8 +30,7 @@ let taken = 0;
 
 /** The device: runs where a driver would sleep. */
 const lane: Lane = {
-  requests,
-  hiprio,
+  queues: [requests, hiprio],
   sleep() {
     const end = Atomics.load(availRing, 1);
     while (taken !== end) {

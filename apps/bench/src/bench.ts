@@ -5,6 +5,8 @@ import { formatBlkTable } from './blk/blk-report.ts';
 import { measureFs } from './fs-part.ts';
 import { measureGpu } from './gpu/gpu-part.ts';
 import { formatGpuTable } from './gpu/gpu-report.ts';
+import { measureGuest } from './guest/guest-part.ts';
+import { formatGuestTable } from './guest/guest-report.ts';
 import { describeMachine } from './machine.ts';
 import type { BenchOptions } from './options.ts';
 import { formatFsTable, formatHead, type Report, toJson } from './report.ts';
@@ -24,7 +26,8 @@ export async function bench(options: BenchOptions): Promise<Report> {
   const rings = options.ringWorkloads.length > 0 ? await measureRings(options) : null;
   const blk = options.blkWorkloads.length > 0 ? await measureBlk(options) : null;
   const wayland = options.waylandWorkloads.length > 0 ? await measureWayland(options) : null;
-  const report = { machine, options, fs, gpu, rings, blk, wayland };
+  const guest = options.guestWorkloads.length > 0 ? await measureGuest(options) : null;
+  const report = { machine, options, fs, gpu, rings, blk, wayland, guest };
   if (options.json !== undefined) writeFileSync(options.json, toJson(report));
   process.stdout.write(`${formatHead(report)}\n`);
   if (fs !== null) process.stdout.write(`\n${formatFsTable(fs)}\n`);
@@ -32,5 +35,6 @@ export async function bench(options: BenchOptions): Promise<Report> {
   if (rings !== null) process.stdout.write(`\n${formatRingsTable(rings)}\n`);
   if (blk !== null) process.stdout.write(`\n${formatBlkTable(blk)}\n`);
   if (wayland !== null) process.stdout.write(`\n${formatWaylandTable(wayland)}\n`);
+  if (guest !== null) process.stdout.write(`\n${formatGuestTable(guest)}\n`);
   return report;
 }

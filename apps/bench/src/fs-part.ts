@@ -6,15 +6,22 @@ import { guestUnsupported, setupGuest } from '@oriel/test-vm-guest';
 import { placementFor } from './cpu.ts';
 import type { DriverCommand } from './driver/protocol.ts';
 import { DriverProcess } from './driver-process.ts';
-import { type CaseResult, measure } from './measure.ts';
+import { measure } from './measure.ts';
 import { type BenchOptions, profileFlags } from './options.ts';
 import { attach, type Peer, type PeerOptions, startOrielFs, startVirtiofsd } from './peers.ts';
 import { say } from './progress.ts';
-import { type FsReport, judge } from './report.ts';
-import { makeShare } from './share.ts';
+import { type FsCase, type FsReport, judge } from './report.ts';
+import { makeShare, TMPFS } from './share.ts';
 
-const TMPFS = '/dev/shm';
 const DRIVER = fileURLToPath(new URL('./driver/main.ts', import.meta.url));
+
+/** A back-end with a session of the driver. */
+interface Side {
+  /** What the driver calls it. */
+  readonly name: string;
+  readonly peer: Peer;
+  readonly requestQueues: number;
+}
 
 /**
  * Measures.
@@ -27,38 +34,55 @@ export async function measureFs(options: BenchOptions): Promise<FsReport> {
   resources.defer(() => rmSync(dir, { recursive: true, force: true }));
   const shareDir = resolve(options.shareDir ?? dir);
   makeShare(shareDir);
-  const socketPath = (name: string) => join(dir, `${name}.sock`);
   const common = { cpu: placement.backend, shareDir };
-  const peers: Peer[] = [];
-  const add = (peer: Peer | null) => {
-    if (peer === null) return;
-    peers.push(peer);
-    resources.defer(() => peer.stop());
+  const start = async (name: string, make: (socketPath: string) => Promise<Peer | null>): Promise<Side | null> => {
+    const peer = await make(join(dir, `${name}.sock`));
+    if (peer !== null) resources.defer(() => peer.stop());
+    return peer === null ? null : { name, peer, requestQueues: 1 };
   };
-  const { spinUs } = options;
-  add(await startOrielFs({ ...common, socketPath: socketPath('oriel'), spinUs, flags: profileFlags(options) }));
-  if (options.peerSocket !== undefined) add(attach(options.peerSocket));
-  else add(await virtiofsd({ ...common, socketPath: socketPath('virtiofsd') }));
+  const { spinUs, lanes } = options;
+  const ours = new Map<number, Side>();
+  for (const queues of new Set(lanes.map((lane) => lane.queues))) {
+    const flags = profileFlags(options);
+    const side = await start(`oriel-${queues}`, (socketPath) => {
+      return startOrielFs({ ...common, socketPath, spinUs, flags }, queues);
+    });
+    ours.set(queues, { ...side!, requestQueues: queues });
+  }
+  const { peerSocket } = options;
+  const other = await start('peer', async (socketPath) => {
+    return peerSocket === undefined ? virtiofsd({ ...common, socketPath }) : attach(peerSocket);
+  });
+  const sides = [...ours.values(), ...(other === null ? [] : [other])];
 
   const driver = resources.use(new DriverProcess<DriverCommand>(DRIVER, placement.driver));
-  const call = (command: DriverCommand) => Promise.race([driver.call(command), ...peers.map(({ lost }) => lost)]);
-  for (const { name: side, socketPath: path } of peers) {
-    await call({ kind: 'connect', side, socketPath: path, shareDir });
+  const lost = sides.map(({ peer }) => peer.lost);
+  const call = (command: DriverCommand) => Promise.race([driver.call(command), ...lost]);
+  for (const { name: side, peer, requestQueues } of sides) {
+    await call({ kind: 'connect', side, socketPath: peer.socketPath, shareDir, requestQueues });
   }
-  const cases: CaseResult[] = [];
+  const cases: FsCase[] = [];
   for (const workload of options.workloads) {
-    for (const { name: side } of peers) await call({ kind: 'prepare', side, workload });
-    for (const depth of options.depths) {
-      const sides = peers.map(({ name }) => name);
-      const pids = new Map(peers.map(({ name, pid }) => [name, pid]));
-      const result = await measure({ workload, depth }, { ...options, sides }, async (side, seconds) => {
-        return (await call({ kind: 'run', side, workload, depth, seconds, pid: pids.get(side)! }))!;
+    for (const { name: side } of sides) await call({ kind: 'prepare', side, workload });
+    for (const { depth, queues } of lanes) {
+      const measured = new Map(
+        [ours.get(queues)!, other].filter((side) => side !== null).map((side) => [side.peer.name, side]),
+      );
+      const names = [...measured.keys()];
+      const result = await measure({ workload, depth, queues }, { ...options, sides: names }, async (name, seconds) => {
+        const { name: side, peer } = measured.get(name)!;
+        return (await call({ kind: 'run', side, workload, depth, seconds, pid: peer.pid }))!;
       });
       cases.push(result);
-      say(progress(result, sides));
+      say(progress(result, names, options.cores));
     }
   }
-  return { sides: peers.map(({ name, version }) => ({ name, version })), depths: options.depths, cases };
+  const [first] = ours.values();
+  const columns = [first!, ...(other === null ? [] : [other])].map(({ peer: { name, version } }) => ({
+    name,
+    version,
+  }));
+  return { sides: columns, lanes, cores: options.cores, cases };
 }
 
 /** The peer, set up first where that was not done yet; null where it cannot be. */
@@ -71,10 +95,11 @@ async function virtiofsd(options: PeerOptions): Promise<Peer | null> {
   return startVirtiofsd(await setupGuest({ log: say }), options);
 }
 
-function progress(result: CaseResult, sides: readonly string[]): string {
-  const [ours, peer] = sides as [string, string?];
-  const name = `${result.workload} at ${result.depth}`;
+function progress(result: FsCase, names: readonly string[], cores: BenchOptions['cores']): string {
+  const [ours, peer] = names as [string, string?];
+  const queues = result.queues === 1 ? '' : ` over ${result.queues} queues`;
+  const name = `${result.workload} at ${result.depth}${queues}`;
   if (peer === undefined) return name;
-  const { ops, cpu } = judge(result, ours, peer);
+  const { ops, cpu } = judge(result, ours, peer, cores);
   return `${name}: ops ${ops.toFixed(2)}, cpu ${cpu.toFixed(2)}`;
 }

@@ -31,7 +31,10 @@ export interface Summary {
 }
 
 /** A measured case: by side, first the summary, then what each round gave. */
-export interface CaseResult extends Case {
+export interface CaseResult extends Case, Measured {}
+
+/** What the runs of a case gave. */
+export interface Measured {
   readonly summary: Readonly<Record<string, Summary>>;
   readonly rounds: readonly Readonly<Record<string, RunResult>>[];
 }
@@ -43,7 +46,7 @@ const WARM_UP_ROUNDS = 1;
  * Measures a case: in each round every side once, in turning order, so that what disturbs the machine for longer than a run
  * disturbs them alike.
  */
-export async function measure(one: Case, options: MeasureOptions, run: RunOne): Promise<CaseResult> {
+export async function measure<C extends Case>(one: C, options: MeasureOptions, run: RunOne): Promise<C & Measured> {
   const { sides, rounds, seconds } = options;
   for (let i = 0; i < WARM_UP_ROUNDS; i++) {
     for (const side of sides) await run(side, seconds);

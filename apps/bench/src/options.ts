@@ -5,9 +5,18 @@ import { BLK_WORKLOADS } from './blk/workloads.ts';
 import { SLOTS } from './driver/work.ts';
 import { BenchError } from './errors.ts';
 import { GPU_WORKLOADS } from './gpu/workloads.ts';
+import { GUEST_WORKLOADS } from './guest/workloads.ts';
 import { RING_WORKLOADS } from './rings/workloads.ts';
 import { WAYLAND_WORKLOADS } from './wayland/workloads.ts';
 import { WORKLOADS } from './workloads.ts';
+
+/** How requests of a file system come. */
+export interface FsLane {
+  /** Operations under way at the same time. */
+  readonly depth: number;
+  /** Request queues that they are spread over; a peer with fewer has them all in those. */
+  readonly queues: number;
+}
 
 /** What to measure, and how. */
 export interface BenchOptions {
@@ -15,8 +24,8 @@ export interface BenchOptions {
   readonly rounds: number;
   /** Of each run. */
   readonly seconds: number;
-  /** Operations under way at the same time, of file systems. */
-  readonly depths: readonly number[];
+  /** How each workload of file systems is run, one after the other. */
+  readonly lanes: readonly FsLane[];
   /** Of file systems; none: that part is left out. */
   readonly workloads: readonly string[];
   /** Of virtio-gpu; none: that part is left out. */
@@ -27,6 +36,8 @@ export interface BenchOptions {
   readonly blkWorkloads: readonly string[];
   /** Of Wayland; none: that part is left out. */
   readonly waylandWorkloads: readonly string[];
+  /** Of reads in a guest; none: that part is left out. */
+  readonly guestWorkloads: readonly string[];
   readonly cores: 'one' | 'two';
   /** Where the figures go as JSON. */
   readonly json: string | undefined;
@@ -41,21 +52,25 @@ export interface BenchOptions {
 
 const MAX_ROUNDS = 1000;
 const MAX_SECONDS = 600;
+/** Each has indirect tables of 4 MiB in the driver's memory. */
+const MAX_QUEUES = 8;
 
 /** Text of `--help`. */
 export const USAGE = `npm run bench -- [OPTIONS]
 
-  --part fs|gpu|rings|blk|wayland
+  --part fs|gpu|rings|blk|wayland|guest
                       one of the parts (all)
   --only LIST         some workloads:
                       ${Object.keys(WORKLOADS).join(', ')};
                       ${Object.keys(GPU_WORKLOADS).join(', ')};
                       ${Object.keys(RING_WORKLOADS).join(', ')};
                       ${Object.keys(BLK_WORKLOADS).join(', ')};
-                      ${Object.keys(WAYLAND_WORKLOADS).join(', ')}
+                      ${Object.keys(WAYLAND_WORKLOADS).join(', ')};
+                      ${Object.keys(GUEST_WORKLOADS).join(', ')}
   --rounds N          runs of each workload, depth and back-end; the median counts (5)
   --seconds S         length of a run (0.5)
   --depth LIST        operations at the same time of fs, 1 to ${SLOTS} (1,32)
+  --queues LIST       request queues of oriel fs, 1 to ${MAX_QUEUES}; several only at depths as large (1,4)
   --cores one|two     driver and back-end on one CPU, or each on its own (one)
   --spin-us N         longest spin of oriel before it sleeps (its default)
   --json FILE         write all figures there
@@ -76,18 +91,22 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
     throw usage('--peer-socket needs the folder which that server shares: give --share DIR');
   }
   const depths = (values.depth ?? '1,32').split(',').map((text) => wholeNumber('depth', text, 1, SLOTS));
+  const queues = (values.queues ?? '1,4').split(',').map((text) => wholeNumber('queues', text, 1, MAX_QUEUES));
+  const lanes = lanesOf(queues, depths);
+  if (lanes.length === 0) throw usage(`--queues ${values.queues}: give a --depth as large`);
   const seconds = Number(values.seconds ?? '0.5');
   if (!(seconds > 0 && seconds <= MAX_SECONDS)) throw usage(`--seconds ${values.seconds}: give 0.01 to ${MAX_SECONDS}`);
   const spin = values['spin-us'];
   return {
     rounds: wholeNumber('rounds', values.rounds ?? '5', 1, MAX_ROUNDS),
     seconds,
-    depths,
+    lanes,
     workloads: parts.fs,
     gpuWorkloads: parts.gpu,
     ringWorkloads: parts.rings,
     blkWorkloads: parts.blk,
     waylandWorkloads: parts.wayland,
+    guestWorkloads: parts.guest,
     cores,
     json,
     peerSocket,
@@ -95,6 +114,13 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
     spinUs: spin === undefined ? undefined : wholeNumber('spin-us', spin, 0, 1000),
     profile,
   };
+}
+
+/** Every depth with every number of queues that it can fill. */
+function lanesOf(queues: readonly number[], depths: readonly number[]): FsLane[] {
+  return queues.flatMap((count) => {
+    return depths.filter((depth) => depth >= count).map((depth) => ({ depth, queues: count }));
+  });
 }
 
 /** Flags of Node for our back-ends. */
@@ -108,6 +134,7 @@ const PARTS = {
   rings: Object.keys(RING_WORKLOADS),
   blk: Object.keys(BLK_WORKLOADS),
   wayland: Object.keys(WAYLAND_WORKLOADS),
+  guest: Object.keys(GUEST_WORKLOADS),
 };
 type Part = keyof typeof PARTS;
 const PART_NAMES = Object.keys(PARTS) as Part[];
@@ -135,6 +162,7 @@ function parse(args: readonly string[]) {
         rounds: text,
         seconds: text,
         depth: text,
+        queues: text,
         only: text,
         part: text,
         cores: text,

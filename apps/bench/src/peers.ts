@@ -1,6 +1,6 @@
 /** The back-ends that are compared: started, found, and ended again. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type GuestEnvironment, HostProcess } from '@oriel/test-vm-guest';
 import { onCpu } from './cpu.ts';
@@ -13,7 +13,7 @@ export interface Peer {
   readonly name: string;
   readonly version: string;
   readonly socketPath: string;
-  /** 0 where it could not be found. */
+  /** 0: whoever listens there. */
   readonly pid: number;
   /** Rejects with ERR_BENCH_PEER when it ends before it is stopped; never resolves. */
   readonly lost: Promise<never>;
@@ -38,12 +38,20 @@ export interface OrielOptions extends Omit<PeerOptions, 'shareDir'> {
 }
 
 const BACKEND = fileURLToPath(new URL('../../backend/', import.meta.url));
+/** A machine with other work takes its time. */
+const START_MS = 60_000;
 const LISTENING = /listening|Waiting for vhost-user socket connection/;
 
-/** Starts `oriel fs` from the sources of this checkout, without a window. @throws GuestError with its words */
-export function startOrielFs(options: OrielOptions & PeerOptions): Promise<Peer> {
-  const share = ['--shared-dir', options.shareDir, '--tag', 'bench', '--window', '0', '--cache', 'auto'];
-  return startOriel('fs', share, options);
+/**
+ * Starts `oriel fs` from the sources of this checkout, without a window.
+ * @param requestQueues - how many it has
+ * @throws GuestError with its words
+ */
+export function startOrielFs(options: OrielOptions & PeerOptions, requestQueues = 1): Promise<Peer> {
+  // As the virtiofsd beside it.
+  const open = ['--sandbox', 'none'];
+  const share = ['--shared-dir', options.shareDir, '--tag', 'bench', '--window', '0', '--cache', 'auto', ...open];
+  return startOriel('fs', [...share, '--num-request-queues', String(requestQueues)], options);
 }
 
 /** Starts `oriel gpu` from the sources of this checkout. @throws GuestError with its words */
@@ -63,7 +71,7 @@ export async function startVirtiofsd(environment: GuestEnvironment, options: Pee
 /** A server that listens already, and serves the folder that the bench uses. */
 export function attach(socketPath: string): Peer {
   const lost = new Promise<never>(() => {});
-  return { name: 'peer', version: '', socketPath, pid: listenerOf(resolve(socketPath)), lost, stop: async () => {} };
+  return { name: 'peer', version: '', socketPath, pid: 0, lost, stop: async () => {} };
 }
 
 async function startOriel(device: string, args: readonly string[], options: OrielOptions): Promise<Peer> {
@@ -91,32 +99,10 @@ async function started(name: string, version: string, socketPath: string, progra
   // Whoever waits for an answer looks at it; until then it is nobody's.
   lost.catch(() => {});
   try {
-    await program.waitOutput(LISTENING);
+    await program.waitOutput(LISTENING, START_MS);
   } catch (error) {
     await stop();
     throw error;
   }
   return { name, version, socketPath, pid: program.pid, lost, stop };
-}
-
-/** The process that has the listening socket at a path, or 0. */
-function listenerOf(path: string): number {
-  const line = readFileSync('/proc/net/unix', 'utf8')
-    .split('\n')
-    .find((one) => one.endsWith(` ${path}`));
-  const inode = line?.trim().split(/\s+/)[6];
-  if (inode === undefined) return 0;
-  for (const pid of readdirSync('/proc')) {
-    if (/^\d+$/.test(pid) && descriptorsOf(pid).includes(`socket:[${inode}]`)) return Number(pid);
-  }
-  return 0;
-}
-
-/** What the descriptors of a process are; nothing for one that has ended or is not ours to look into. */
-function descriptorsOf(pid: string): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
-  } catch {
-    return [];
-  }
 }

@@ -2,6 +2,8 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** Shares lie here, so that no disk is in the figures. */
+export const TMPFS = '/dev/shm';
 /** Folder below the share's root that has everything. */
 export const BENCH_DIR = 'oriel-bench';
 /** Small files, for LOOKUP, GETATTR and OPEN; each is one byte longer than the one before. */
@@ -35,6 +37,13 @@ export function wordAt(offset: number): number {
   return (Math.imul(offset / 4 + 1, 2654435761) | 1) >>> 0;
 }
 
+/** Writes the file that is read into a folder. @throws Error of node:fs */
+export function makeReadFile(dir: string): void {
+  const words = new Uint32Array(DATA_BYTES / 4);
+  for (let i = 0; i < words.length; i++) words[i] = wordAt(i * 4);
+  writeFileSync(join(dir, READ_FILE), words);
+}
+
 /** Writes the tree below `shareDir`, where it is not there yet. @throws Error of node:fs */
 export function makeShare(shareDir: string): void {
   const root = join(shareDir, BENCH_DIR);
@@ -42,8 +51,6 @@ export function makeShare(shareDir: string): void {
   for (const dir of [FILES_DIR, LIST_DIR, NEW_DIR]) mkdirSync(join(root, dir), { recursive: true });
   for (let i = 0; i < FILE_COUNT; i++) writeFileSync(join(root, FILES_DIR, fileName(i)), new Uint8Array(fileSize(i)));
   for (let i = 0; i < LIST_COUNT; i++) writeFileSync(join(root, LIST_DIR, `entry-${String(i).padStart(5, '0')}`), '');
-  const words = new Uint32Array(DATA_BYTES / 4);
-  for (let i = 0; i < words.length; i++) words[i] = wordAt(i * 4);
-  writeFileSync(join(root, READ_FILE), words);
+  makeReadFile(root);
   writeFileSync(join(root, WRITE_FILE), new Uint8Array(DATA_BYTES));
 }

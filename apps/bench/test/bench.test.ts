@@ -1,8 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { openSys } from '@oriel/sys';
 import { expect } from 'chai';
 import { placementFor } from '../src/cpu.ts';
+import { Session } from '../src/driver/session.ts';
+import { BenchError } from '../src/errors.ts';
 import { Floor } from '../src/gpu/floor/floor.ts';
 import { GPU_WORKLOADS } from '../src/gpu/workloads.ts';
 import { startOrielFs } from '../src/peers.ts';
@@ -36,6 +39,8 @@ describe('npm run bench', function () {
         '0.01',
         '--depth',
         '2',
+        '--queues',
+        '1,2',
         '--part',
         'fs',
         '--share',
@@ -49,7 +54,12 @@ describe('npm run bench', function () {
       expect(status, stderr).to.equal(0);
       const { sides, cases } = JSON.parse(readFileSync(json, 'utf8')).fs;
       expect(sides.map(({ name }: { name: string }) => name)).to.deep.equal(['oriel', 'peer']);
-      expect(cases.map(({ workload }: { workload: string }) => workload)).to.deep.equal(Object.keys(WORKLOADS));
+      const measured = cases.map(
+        ({ workload, queues }: { workload: string; queues: number }) => `${workload} ${queues}`,
+      );
+      expect(measured).to.deep.equal(
+        Object.keys(WORKLOADS).flatMap((name) => [1, 2].map((queues) => `${name} ${queues}`)),
+      );
       for (const { workload, rounds } of cases) {
         for (const side of ['oriel', 'peer']) {
           const { ops, backendCpuUs, p50Us } = rounds[0][side];
@@ -59,6 +69,23 @@ describe('npm run bench', function () {
         }
         expect(stdout).to.include(`| ${workload} `);
       }
+    } finally {
+      await peer.stop();
+    }
+  });
+
+  it('does not spread over more queues than a back-end has', async () => {
+    const socketPath = join(dir, 'peer.sock');
+    const peer = await startOrielFs({ cpu: placementFor('one').backend, shareDir: dir, socketPath, spinUs: 0 }, 2);
+    try {
+      using two = new Session(openSys(), socketPath, 2);
+      expect(two.queues.map(({ index }) => index)).to.deep.equal([1, 2, 0]);
+      expect([0, 1, 2, 3].map((slot) => two.queueOf(slot).index)).to.deep.equal([1, 2, 1, 2]);
+      two[Symbol.dispose]();
+      expect(() => new Session(openSys(), socketPath, 3))
+        .to.throw(BenchError)
+        .with.property('message')
+        .that.includes('has 2 request queues');
     } finally {
       await peer.stop();
     }

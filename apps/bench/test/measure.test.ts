@@ -5,7 +5,7 @@ import { measure, ratio } from '../src/measure.ts';
 import { formatFsTable, judge, type Report, toJson } from '../src/report.ts';
 import { figure } from '../src/table.ts';
 
-const CASE = { workload: 'getattr', depth: 32 };
+const CASE = { workload: 'getattr', depth: 32, queues: 4 };
 
 function result(ops: number, backendCpuUs = ops): RunResult {
   return { ops, seconds: 1, p50Us: 5, p99Us: 9, backendCpuUs, driverCpuUs: ops, kicks: 0, sleeps: 0 };
@@ -29,12 +29,13 @@ async function reportOf(peerCpuUs?: number): Promise<Report> {
     ...{
       rounds: 3,
       seconds: 1,
-      depths: [32],
+      lanes: [{ depth: 32, queues: 4 }],
       workloads: ['getattr'],
       gpuWorkloads: [],
       ringWorkloads: [],
       blkWorkloads: [],
       waylandWorkloads: [],
+      guestWorkloads: [],
       cores: 'one' as const,
       json: undefined,
     },
@@ -47,11 +48,12 @@ async function reportOf(peerCpuUs?: number): Promise<Report> {
   return {
     machine,
     options,
-    fs: { sides, depths: [32], cases: [found] },
+    fs: { sides, lanes: options.lanes, cores: options.cores, cases: [found] },
     gpu: null,
     rings: null,
     blk: null,
     wayland: null,
+    guest: null,
   };
 }
 
@@ -73,14 +75,19 @@ describe('measure', () => {
 
 describe('judge', () => {
   it('wants both the speed and the CPU time', async () => {
-    expect(judge((await measured()).found, 'ours', 'peer')).to.deep.equal({ ops: 6, cpu: 0.5, target: 1.5, met: true });
-    expect(judge((await measured(90)).found, 'ours', 'peer').met).to.equal(false);
+    expect(judge((await measured()).found, 'ours', 'peer', 'one')).to.deep.equal({
+      ops: 6,
+      cpu: 0.5,
+      target: 1.5,
+      met: true,
+    });
+    expect(judge((await measured(105)).found, 'ours', 'peer', 'one').met).to.equal(false);
     const slow = (await measured()).found;
-    expect(judge(slow, 'peer', 'ours').met).to.equal(false);
+    expect(judge(slow, 'peer', 'ours', 'one').met).to.equal(false);
   });
 
   it('leaves CPU time out where a process is not known', async () => {
-    const verdict = judge((await measured(-1)).found, 'ours', 'peer');
+    const verdict = judge((await measured(-1)).found, 'ours', 'peer', 'one');
     expect(verdict.cpu).to.be.NaN;
     expect(verdict.met).to.equal(true);
   });
@@ -89,18 +96,34 @@ describe('judge', () => {
 describe('formatFsTable', () => {
   it('has a row for each case, the peer first', async () => {
     expect(formatFsTable((await reportOf()).fs!).split('\n')).to.deep.equal([
-      '| workload       | QD | peer ops/s | p50 µs | cpu µs/op | ours ops/s | p50 µs | cpu µs/op | ops ratio | cpu ratio | wanted |     |',
-      '|----------------|---:|-----------:|-------:|----------:|-----------:|-------:|----------:|----------:|----------:|-------:|----:|',
-      '| getattr        | 32 |        100 |      5 |         2 |        600 |      5 |         1 |      6.00 |      0.50 |   1.50 | met |',
-      '| geometric mean | 32 |            |        |           |            |        |           |      6.00 |      0.50 |        |     |',
+      '| workload       | queues | QD | peer ops/s | p50 µs | cpu µs/op | ours ops/s | p50 µs | cpu µs/op | ops ratio | cpu ratio | wanted |     |',
+      '|----------------|-------:|---:|-----------:|-------:|----------:|-----------:|-------:|----------:|----------:|----------:|-------:|----:|',
+      '| getattr        |      4 | 32 |        100 |      5 |         2 |        600 |      5 |         1 |      6.00 |      0.50 |   1.50 | met |',
+      '| geometric mean |      4 | 32 |            |        |           |            |        |           |      6.00 |      0.50 |        |     |',
+    ]);
+  });
+
+  it('has a mean of the small requests beside that of all, and says nothing of what is not wanted', async () => {
+    const { fs } = await reportOf();
+    const [found] = fs!.cases;
+    const cases = [found!, { ...found!, workload: 'read-1m' }];
+    const rows = formatFsTable({ ...fs!, cores: 'two', cases })
+      .split('\n')
+      .slice(2);
+    const cells = rows.map((row) => row.split('|').map((cell) => cell.trim()));
+    expect(cells.map((row) => [row[1], ...row.slice(-5, -1)])).to.deep.equal([
+      ['getattr', '6.00', '0.50', '1.30', 'met'],
+      ['read-1m', '6.00', '0.50', '-', ''],
+      ['geometric mean', '6.00', '0.50', '', ''],
+      ['... of small ones', '6.00', '0.50', '', ''],
     ]);
   });
 
   it('has no ratios without a peer', async () => {
     const { fs } = await reportOf();
     const [header, , row] = formatFsTable({ ...fs!, sides: fs!.sides.slice(0, 1) }).split('\n');
-    expect(header).to.equal('| workload | QD | ours ops/s | p50 µs | cpu µs/op |');
-    expect(row).to.equal('| getattr  | 32 |        600 |      5 |         1 |');
+    expect(header).to.equal('| workload | queues | QD | ours ops/s | p50 µs | cpu µs/op |');
+    expect(row).to.equal('| getattr  |      4 | 32 |        600 |      5 |         1 |');
   });
 
   it('prints three digits', () => {

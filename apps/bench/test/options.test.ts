@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { BLK_WORKLOADS } from '../src/blk/workloads.ts';
 import { BenchError } from '../src/errors.ts';
 import { GPU_WORKLOADS } from '../src/gpu/workloads.ts';
+import { GUEST_WORKLOADS } from '../src/guest/workloads.ts';
 import { readOptions } from '../src/options.ts';
 import { RING_WORKLOADS } from '../src/rings/workloads.ts';
 import { WAYLAND_WORKLOADS } from '../src/wayland/workloads.ts';
@@ -12,12 +13,17 @@ describe('readOptions', () => {
     expect(readOptions([])).to.deep.include({
       rounds: 5,
       seconds: 0.5,
-      depths: [1, 32],
+      lanes: [
+        { depth: 1, queues: 1 },
+        { depth: 32, queues: 1 },
+        { depth: 32, queues: 4 },
+      ],
       workloads: Object.keys(WORKLOADS),
       gpuWorkloads: Object.keys(GPU_WORKLOADS),
       ringWorkloads: Object.keys(RING_WORKLOADS),
       blkWorkloads: Object.keys(BLK_WORKLOADS),
       waylandWorkloads: Object.keys(WAYLAND_WORKLOADS),
+      guestWorkloads: Object.keys(GUEST_WORKLOADS),
       cores: 'one',
       spinUs: undefined,
     });
@@ -25,10 +31,14 @@ describe('readOptions', () => {
 
   it('reads lists and numbers', () => {
     const args = ['--only', 'lookup,read-4k', '--depth=4,8', '--rounds', '3', '--seconds', '0.1', '--spin-us', '0'];
-    expect(readOptions([...args, '--cores', 'two', '--json', 'x.json'])).to.deep.include({
+    expect(readOptions([...args, '--queues', '2,8', '--cores', 'two', '--json', 'x.json'])).to.deep.include({
       rounds: 3,
       seconds: 0.1,
-      depths: [4, 8],
+      lanes: [
+        { depth: 4, queues: 2 },
+        { depth: 8, queues: 2 },
+        { depth: 8, queues: 8 },
+      ],
       workloads: ['lookup', 'read-4k'],
       gpuWorkloads: [],
       cores: 'two',
@@ -62,6 +72,8 @@ describe('readOptions', () => {
     ['--seconds', 'long'],
     ['--depth', '33'],
     ['--depth', '1,'],
+    ['--queues', '9'],
+    ['--queues', '4', '--depth', '1,2'],
     ['--only', 'getattr,toString'],
     ['--part', 'pmem'],
     ['--part', 'fs', '--only', 'map-4k'],

@@ -30,9 +30,9 @@ export interface DaxShare extends AsyncDisposable {
   readonly socketPath: string;
 }
 
-/** QEMU arguments for a window's device at a socket. */
-export function orielDevice(socketPath: string, id = 'oriel'): string[] {
-  return vhostUserTestDevice({ socketPath, queueSize: 1024, id, ...VIRTIO_FS });
+/** QEMU arguments for a window's device at a socket. @param requestQueues - as many as the back-end has */
+export function orielDevice(socketPath: string, id = 'oriel', requestQueues = 1): string[] {
+  return vhostUserTestDevice({ socketPath, queueCount: 1 + requestQueues, queueSize: 1024, id, ...VIRTIO_FS });
 }
 
 /** Starts the back-end, then boots a guest with its device; nothing is mounted yet (the tag is `share`). */

@@ -22,6 +22,7 @@ const PROGRAMS = [
     'fio',
     'git',
     'make',
+    'nfstest',
     'stress-ng',
     'tcc',
     'libc6-dev',
@@ -90,7 +91,7 @@ const ROOT = '/fs-tree';
 export async function serveFsTree(dir: string): Promise<{ backend: HostProcess; qemuArgs: string[] }> {
   const { root } = await sideTree({ name: 'fs', steps: STEPS, packages: [...PROGRAMS, ...LIBRARIES] });
   const socketPath = join(dir, `${TAG}.sock`);
-  const args = ['--readonly'];
+  const args = ['--readonly', '--cache=always'];
   const backend = await startOrielFs({ socketPath, sharedDir: root, tag: TAG, window: '0', args });
   return { backend, qemuArgs: orielDevice(socketPath, TAG) };
 }
@@ -103,6 +104,7 @@ mount --rbind /mnt ${ROOT}/home || exit 1
 cp -a ${ROOT}/etc /tmp/etc && mount --bind /tmp/etc ${ROOT}/etc || exit 1
 printf 'root:x:0:0:root:/root:/bin/sh\\nnobody:x:65534:65534::/:/bin/false\\n' >/tmp/etc/passwd
 printf 'root:x:0:\\nnogroup:x:65534:\\n' >/tmp/etc/group
+mount -t devpts pts ${ROOT}/dev/pts || exit 1
 mount -t tmpfs run ${ROOT}/run; mount -t tmpfs root ${ROOT}/root; ip link set lo up`);
 }
 

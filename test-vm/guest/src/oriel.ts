@@ -2,7 +2,7 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openSys } from '@oriel/sys';
-import { canGuard } from '@oriel/sys/testing';
+import { canGuard, canSandbox } from '@oriel/sys/testing';
 import { exec } from './exec.ts';
 import { HostProcess } from './process.ts';
 
@@ -56,6 +56,11 @@ function guardArgs({ sharedDir, args = [] }: OrielFsOptions): string[] {
   return chosen || canGuard(openSys(), sharedDir) ? [] : ['--dax-unguarded'];
 }
 
+/** So they do in containers, where nobody may make namespaces. */
+function sandboxArgs({ args = [] }: OrielFsOptions): string[] {
+  return args.some((arg) => arg.startsWith('--sandbox')) || canSandbox() ? [] : ['--sandbox=none'];
+}
+
 /** Starts `oriel fs`. It serves one front-end after another. @throws GuestError as {@link startOriel} */
 export function startOrielFs(options: OrielFsOptions): Promise<HostProcess> {
   return startOriel([
@@ -67,6 +72,7 @@ export function startOrielFs(options: OrielFsOptions): Promise<HostProcess> {
     ...(options.window === undefined ? [] : [`--window=${options.window}`]),
     `--log-level=${options.logLevel ?? 'info'}`,
     ...guardArgs(options),
+    ...sandboxArgs(options),
     ...(options.args ?? []),
   ]);
 }

@@ -19,7 +19,7 @@ const sides = new Map<string, Side>();
 
 function carryOut(command: DriverCommand): RunResult | null {
   if (command.kind === 'connect') {
-    const session = new Session(sys, command.socketPath);
+    const session = new Session(sys, command.socketPath, command.requestQueues);
     sides.set(command.side, { session, runner: new Runner(session), shareDir: command.shareDir, works: new Map() });
     return null;
   }
@@ -30,7 +30,8 @@ function carryOut(command: DriverCommand): RunResult | null {
     runner.verify(work);
     return null;
   }
-  return runner.run(works.get(command.workload)!, command.depth, command.seconds, command.pid);
+  const { workload, depth, seconds, pid } = command;
+  return runner.run(works.get(workload)!, depth, seconds, pid === 0 ? session.backendPid : pid);
 }
 
 serveCommands(carryOut);

@@ -10,6 +10,15 @@ export interface AnyCommand {
   readonly seconds?: number;
 }
 
+/** Starts a session. */
+export interface ConnectCommand extends AnyCommand {
+  readonly kind: 'connect';
+  readonly socketPath: string;
+  readonly shareDir: string;
+  /** Request queues that operations are spread over. */
+  readonly requestQueues: number;
+}
+
 /** Makes the workload ready, and runs its verification pass. */
 export interface PrepareCommand extends AnyCommand {
   readonly kind: 'prepare';
@@ -22,15 +31,12 @@ export interface RunCommand extends AnyCommand {
   readonly workload: string;
   readonly depth: number;
   readonly seconds: number;
-  /** Process of the back-end, or 0. */
+  /** Process of the back-end; 0: whoever listens on its socket, where the driver asks for that. */
   readonly pid: number;
 }
 
 /** A command to the driver of file systems. */
-export type DriverCommand =
-  | { readonly kind: 'connect'; readonly side: string; readonly socketPath: string; readonly shareDir: string }
-  | PrepareCommand
-  | RunCommand;
+export type DriverCommand = ConnectCommand | PrepareCommand | RunCommand;
 
 /** The answer to a command; only a `run` has a result. */
 export type DriverAnswer =

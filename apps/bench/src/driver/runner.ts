@@ -27,9 +27,8 @@ const MAX_SAMPLES = 1 << 16;
 
 /** What a runner needs of a session. */
 export interface Lane<M extends Prepared = Message> {
-  readonly requests: RequestQueue<M>;
-  /** Looked at beside the other: FORGET for a file system, the cursor for a display. */
-  readonly hiprio: RequestQueue<M>;
+  /** All that are looked at, in turn. */
+  readonly queues: readonly RequestQueue<M>[];
   /** Sleeps until the back-end calls. */
   sleep(): void;
 }
@@ -65,8 +64,7 @@ export class Runner<M extends Prepared = Message> {
    * @throws BenchError ERR_BENCH_ANSWER for the first wrong answer
    */
   run(work: Work<M>, depth: number, seconds: number, backendPid: number): RunResult {
-    const session = this.#session;
-    const kicks = session.requests.kicks + session.hiprio.kicks;
+    const kicks = this.#kicks;
     const backendNs = backendPid === 0 ? 0 : readCpuNs(backendPid);
     const driver = process.cpuUsage();
     const startMs = performance.now();
@@ -83,9 +81,13 @@ export class Runner<M extends Prepared = Message> {
       p99Us: percentile(samplesMs, 99) * 1000,
       backendCpuUs: backendPid === 0 ? -1 : (readCpuNs(backendPid) - backendNs) / 1000,
       driverCpuUs: user + system,
-      kicks: session.requests.kicks + session.hiprio.kicks - kicks,
+      kicks: this.#kicks - kicks,
       sleeps,
     };
+  }
+
+  get #kicks(): number {
+    return this.#session.queues.reduce((sum, queue) => sum + queue.kicks, 0);
   }
 
   #prepare(deadlineMs: number): void {
@@ -110,28 +112,25 @@ export class Runner<M extends Prepared = Message> {
 
   /** Goes on until no operation is under way. @returns how often it slept */
   #drain(work: Work<M>): number {
-    const session = this.#session;
-    const requests = session.requests;
-    const hiprio = session.hiprio;
+    const { queues } = this.#session;
     let sleeps = 0;
     for (;;) {
-      requests.ring.publish();
-      hiprio.ring.publish();
+      for (let i = 0; i < queues.length; i++) queues[i]!.ring.publish();
       let taken = false;
-      while (requests.ring.takeUsed()) {
-        taken = true;
-        this.#take(work, requests.messages[requests.ring.usedHead]!, requests.ring.usedLen);
-      }
-      while (hiprio.ring.takeUsed()) {
-        taken = true;
-        this.#take(work, hiprio.messages[hiprio.ring.usedHead]!, hiprio.ring.usedLen);
+      for (let i = 0; i < queues.length; i++) {
+        const { ring, messages } = queues[i]!;
+        while (ring.takeUsed()) {
+          taken = true;
+          this.#take(work, messages[ring.usedHead]!, ring.usedLen);
+        }
       }
       if (taken) continue;
       if (this.#active === 0) return sleeps;
-      const more = requests.ring.enableCalls();
-      if (!hiprio.ring.enableCalls() && !more) {
+      let more = false;
+      for (let i = 0; i < queues.length; i++) more = queues[i]!.ring.enableCalls() || more;
+      if (!more) {
         sleeps++;
-        session.sleep();
+        this.#session.sleep();
       }
     }
   }

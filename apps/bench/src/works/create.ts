@@ -32,7 +32,7 @@ export class CreateWork implements Work {
   #onAnswer: ((message: Message) => void) | null = null;
 
   constructor(session: Session, shareDir: string) {
-    const { ram, requests, hiprio, encoder } = session;
+    const { ram, hiprio, encoder } = session;
     this.#session = session;
     this.#path = join(shareDir, BENCH_DIR, NEW_DIR);
     this.#words = ram.words;
@@ -42,9 +42,9 @@ export class CreateWork implements Work {
     this.#parentHi = Math.floor(parent / TWO_32);
     for (let slot = 0; slot < SLOTS; slot++) {
       const create = encoder.create(parent, nameOf(slot), O_RDWR | O_CREAT | O_EXCL, MODE, 0o022);
-      this.#creates.push(new Message(ram, requests, slot, create));
-      this.#releases.push(new Message(ram, requests, slot, encoder.release(0, 0)));
-      this.#unlinks.push(new Message(ram, requests, slot, encoder.unlink(parent, nameOf(slot))));
+      this.#creates.push(new Message(ram, session.queueOf(slot), slot, create));
+      this.#releases.push(new Message(ram, session.queueOf(slot), slot, encoder.release(0, 0)));
+      this.#unlinks.push(new Message(ram, session.queueOf(slot), slot, encoder.unlink(parent, nameOf(slot))));
       this.#forgets.push(new Message(ram, hiprio, slot, encoder.forget(0, 1)));
     }
   }

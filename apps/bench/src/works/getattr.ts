@@ -29,7 +29,7 @@ export class GetattrWork implements Work {
     this.#words = session.ram.words;
     this.#files = smallFiles(session);
     for (let slot = 0; slot < SLOTS; slot++) {
-      this.#messages.push(new Message(session.ram, session.requests, slot, session.encoder.getattr(0)));
+      this.#messages.push(new Message(session.ram, session.queueOf(slot), slot, session.encoder.getattr(0)));
     }
   }
 

@@ -43,7 +43,7 @@ export class LookupWork implements Work {
     this.#digits = Uint32Array.from(names, (name) => name.readUInt32LE(DIGITS));
     for (let slot = 0; slot < SLOTS; slot++) {
       const request = session.encoder.lookup(this.#files.parent, fileName(0));
-      this.#messages.push(new Message(session.ram, session.requests, slot, request));
+      this.#messages.push(new Message(session.ram, session.queueOf(slot), slot, request));
     }
   }
 

@@ -22,13 +22,13 @@ export class OpenWork implements Work {
   #next = 0;
 
   constructor(session: Session) {
-    const { ram, requests, encoder } = session;
+    const { ram, encoder } = session;
     this.#session = session;
     this.#words = ram.words;
     this.#files = smallFiles(session);
     for (let slot = 0; slot < SLOTS; slot++) {
-      this.#opens.push(new Message(ram, requests, slot, encoder.open(0, O_RDONLY)));
-      this.#releases.push(new Message(ram, requests, slot, encoder.release(0, 0)));
+      this.#opens.push(new Message(ram, session.queueOf(slot), slot, encoder.open(0, O_RDONLY)));
+      this.#releases.push(new Message(ram, session.queueOf(slot), slot, encoder.release(0, 0)));
     }
   }
 

@@ -24,7 +24,7 @@ export class ReadWork implements Work {
   readonly #asked = new Float64Array(SLOTS);
 
   constructor(session: Session, transfer: Transfer) {
-    const { ram, requests, encoder } = session;
+    const { ram, encoder } = session;
     const { bytes } = transfer;
     this.sampleEvery = bytes < LARGE ? 16 : 1;
     this.#session = session;
@@ -36,7 +36,7 @@ export class ReadWork implements Work {
     for (let slot = 0; slot < SLOTS; slot++) {
       const data = { pages: ram.takePages(bytes / PAGE), direction: 'read' } as const;
       const request = encoder.read(this.#nodeid, fh, 0, bytes, O_RDWR);
-      this.#messages.push(new Message(ram, requests, slot, request, data));
+      this.#messages.push(new Message(ram, session.queueOf(slot), slot, request, data));
     }
   }
 

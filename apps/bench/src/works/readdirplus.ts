@@ -34,7 +34,7 @@ export class ReaddirplusWork implements Work {
   #onRecords: ((message: Message, bytes: number) => void) | null = null;
 
   constructor(session: Session, shareDir: string) {
-    const { ram, requests, encoder } = session;
+    const { ram, encoder } = session;
     this.#session = session;
     this.#path = join(shareDir, BENCH_DIR, LIST_DIR);
     this.#words = ram.words;
@@ -46,9 +46,11 @@ export class ReaddirplusWork implements Work {
         pages: Uint32Array.from({ length: BYTES / PAGE }, (_, i) => at + i * PAGE),
         direction: 'read',
       } as const;
-      this.#opens.push(new Message(ram, requests, slot, encoder.opendir(nodeid)));
-      this.#reads.push(new Message(ram, requests, slot, encoder.readdirplus(nodeid, 0, 0, 0, BYTES), data));
-      this.#releases.push(new Message(ram, requests, slot, encoder.releasedir(nodeid, 0)));
+      this.#opens.push(new Message(ram, session.queueOf(slot), slot, encoder.opendir(nodeid)));
+      this.#reads.push(
+        new Message(ram, session.queueOf(slot), slot, encoder.readdirplus(nodeid, 0, 0, 0, BYTES), data),
+      );
+      this.#releases.push(new Message(ram, session.queueOf(slot), slot, encoder.releasedir(nodeid, 0)));
     }
   }
 

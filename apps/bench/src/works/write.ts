@@ -27,7 +27,7 @@ export class WriteWork implements Work {
   readonly #asked = new Float64Array(SLOTS);
 
   constructor(session: Session, shareDir: string, transfer: Transfer) {
-    const { ram, requests, encoder } = session;
+    const { ram, encoder } = session;
     const { bytes } = transfer;
     this.sampleEvery = bytes < LARGE ? 16 : 1;
     this.#session = session;
@@ -40,7 +40,7 @@ export class WriteWork implements Work {
     for (let slot = 0; slot < SLOTS; slot++) {
       const data = { pages: ram.takePages(bytes / PAGE), direction: 'write' } as const;
       const request = encoder.write(this.#nodeid, fh, 0, bytes, O_RDWR);
-      this.#messages.push(new Message(ram, requests, slot, request, data));
+      this.#messages.push(new Message(ram, session.queueOf(slot), slot, request, data));
     }
     this.#fill(0);
   }

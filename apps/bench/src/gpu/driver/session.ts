@@ -57,8 +57,8 @@ export class GpuSession implements Lane<GpuCommand>, Disposable {
   readonly sys: Sys;
   readonly ram: GuestRam;
   readonly requests: RequestQueue<GpuCommand>;
-  /** The cursor queue. */
-  readonly hiprio: RequestQueue<GpuCommand>;
+  /** That of commands, and the cursor's. */
+  readonly queues: readonly RequestQueue<GpuCommand>[];
   readonly window: GuestWindow;
   readonly #resources: DisposableStack;
   readonly #loop: BlockingLoop;
@@ -105,7 +105,7 @@ export class GpuSession implements Lane<GpuCommand>, Disposable {
     this.window = resources.use(new GuestWindow(sys.mem, region.size));
     this.ram = resources.use(new GuestRam(sys, SMALL_BYTES, PAGE_COUNT));
     this.requests = resources.use(new RequestQueue<GpuCommand>(sys, this.ram, CONTROL));
-    this.hiprio = resources.use(new RequestQueue<GpuCommand>(sys, this.ram, CURSOR));
+    this.queues = [this.requests, resources.use(new RequestQueue<GpuCommand>(sys, this.ram, CURSOR))];
     this.#requestAt = this.ram.take(REQUEST_ROOM);
     this.#replyAt = this.ram.take(PAGE);
     const call = resources.use(new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd2')));
@@ -114,7 +114,7 @@ export class GpuSession implements Lane<GpuCommand>, Disposable {
     const { size, userAddr, file } = this.ram;
     const memory = { gpa: RAM_GPA, size, userAddr, mmapOffset: 0, fd: file.fd };
     connection.wait((done) => connection.addMemoryRegion(memory, done));
-    for (const { index, size: entries, kick, place } of [this.requests, this.hiprio]) {
+    for (const { index, size: entries, kick, place } of this.queues) {
       const ring = { index, size: entries, base: 0, kickFd: kick.fd, callFd: call.fd, ...place };
       connection.wait((done) => connection.startRing(ring, done));
     }
