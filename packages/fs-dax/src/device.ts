@@ -8,16 +8,19 @@ import { encodeConfig } from './config.ts';
 import type { GuardStats } from './dax/guard.ts';
 import { rangeJournalBytes } from './dax/range-journal.ts';
 import type { DaxWindow } from './dax/window.ts';
-import { FsDaxError } from './errors.ts';
 import { putInterrupted } from './interrupted.ts';
 import { stateBytesOf } from './journal-size.ts';
+import { KeptChains, keptBytes } from './kept-chains.ts';
 import { DAX_RANGE, VIRTIO_FS_SHMCAP_ID_CACHE, VIRTIO_ID_FS } from './layout.ts';
 import { DeviceMigration } from './migration/device-migration.ts';
 import { openWindow, windowHooks } from './open-window.ts';
-import type { FsDeviceOptions } from './options.ts';
+import { checkSizes, type FsDeviceOptions } from './options.ts';
 
 /** Requests in flight at most, whatever the rings hold: each has memory of its own. */
 const MOST_OPERATIONS = 4096;
+
+/** A front-end waits for the stop of a ring; what does not end by then is given back or interrupted. */
+const SETTLE_MS = 40;
 
 const NO_GUARD: GuardStats = { allowed: 0, yielded: 0, refused: 0, unasked: 0 };
 
@@ -47,6 +50,7 @@ export class FsDevice implements VirtioDevice {
   readonly #log: Logger;
   readonly #fs: Filesystem;
   readonly #queues: (DeviceQueue | null)[];
+  readonly #kept: KeptChains;
   /** Queues that the driver uses. */
   readonly #used = new Set<number>();
   /** Queues that hold chains which no free operation could take. */
@@ -63,22 +67,15 @@ export class FsDevice implements VirtioDevice {
   constructor(options: FsDeviceOptions) {
     const { sys, fs, tag, windowSize = 0, numRequestQueues = 1, queueSize = 1024, log = silentLogger } = options;
     this.config = encodeConfig(tag, numRequestQueues);
-    if (!Number.isInteger(Math.log2(queueSize)) || queueSize < 8 || queueSize > 32768) {
-      throw new FsDaxError('ERR_FSDAX_OPTION', `queue size ${queueSize}; give a power of two from 8 to 32768`);
-    }
-    if (windowSize < 0 || windowSize % DAX_RANGE !== 0 || !Number.isSafeInteger(windowSize)) {
-      throw new FsDaxError(
-        'ERR_FSDAX_WINDOW',
-        `a window of ${windowSize} bytes; give a multiple of 2 MiB, or 0 for none`,
-      );
-    }
+    checkSizes(queueSize, windowSize);
     this.#log = log;
     this.#fs = fs;
     this.queueCount = numRequestQueues + 1;
     this.maxQueueSize = queueSize;
     this.#queues = new Array<DeviceQueue | null>(this.queueCount).fill(null);
+    this.#kept = new KeptChains(this.queueCount, queueSize);
     this.#places = this.queueCount * queueSize;
-    const stateBytes = options.survive === true ? stateBytesOf(options, this.#places, windowSize, log) : 0;
+    const stateBytes = options.survive === true ? stateBytesOf(options, this.queueCount, queueSize, log) : 0;
     if (stateBytes > 0) this.stateBytes = stateBytes;
     this.shmRegions = windowSize > 0 ? [{ shmid: VIRTIO_FS_SHMCAP_ID_CACHE, size: windowSize }] : [];
     const window = windowSize > 0 ? openWindow(options, windowSize, log) : null;
@@ -126,9 +123,10 @@ export class FsDevice implements VirtioDevice {
     return false;
   }
 
-  startQueue(index: number, queue: DeviceQueue): void {
+  startQueue(index: number, queue: DeviceQueue, fresh: boolean): void {
     this.#openJournal();
     this.#queues[index] = queue;
+    this.#kept.start(queue, fresh);
     this.#used.add(index);
     this.#window?.restart();
   }
@@ -149,12 +147,23 @@ export class FsDevice implements VirtioDevice {
     const queue = this.#queues[index];
     if (!queue) return;
     // Work in helper threads ends by itself and touches guest memory until then.
-    if (this.#session.inFlight > 0) this.#host?.offload.drain();
+    if (this.#session.inFlight > 0) {
+      this.#host?.offload.drain();
+      this.#fs.settle?.(SETTLE_MS);
+    }
     const waiting = this.#session.operations().filter((op) => this.#chainOf(op).queue === queue);
     // First what is done: un-fetching a chain takes those behind it along.
     const locks = waiting.filter((op) => !this.#window?.repeatable(op) && !this.#answer(queue, op));
-    for (const op of locks) this.#askAgain(queue, op);
-    for (const op of waiting) if (this.#window?.repeatable(op)) this.#giveBack(queue, op);
+    for (const op of locks) {
+      this.#giveBack(queue, op);
+      op.complete(-EINTR);
+    }
+    for (const op of waiting) {
+      if (!this.#window?.repeatable(op)) continue;
+      this.#giveBack(queue, op);
+      this.#window.abandoned(op);
+    }
+    this.#kept.stop(queue);
     queue.flush();
     this.#queues[index] = null;
     this.#starved.delete(index);
@@ -168,6 +177,7 @@ export class FsDevice implements VirtioDevice {
       if (this.#window !== null) this.#window.journal = null;
       this.#session.closeJournal();
     }
+    this.#kept.useState(null);
     this.#used.clear();
     this.#session.reset();
     this.#window?.forgetAll();
@@ -200,20 +210,22 @@ export class FsDevice implements VirtioDevice {
   #openJournal(): void {
     const state = this.#host?.state ?? null;
     if (state === null || this.#journaled) return;
-    const windowAt = state.bytes.length - rangeJournalBytes(this.#windowRanges);
+    const keptAt = state.bytes.length - keptBytes(this.queueCount, this.maxQueueSize);
+    const windowAt = keptAt - rangeJournalBytes(this.#windowRanges);
     const failed = this.#session.openJournal({
       bytes: state.bytes.subarray(0, windowAt),
       store: state,
       places: this.#places,
       placeOf: (message) => this.#placeOf(message as Chain),
-      again: (message) => (message as Chain).again,
+      again: (message) => (message as Chain).again || this.#kept.again,
     });
     if (failed < 0) {
       this.#log.error('the session ends with this process: no journal can be kept', { errno: -failed });
       return;
     }
     this.#journaled = true;
-    if (this.#window !== null) this.#window.journal = state.bytes.subarray(windowAt);
+    if (this.#window !== null) this.#window.journal = state.bytes.subarray(windowAt, keptAt);
+    this.#kept.useState(state.bytes.subarray(keptAt));
   }
 
   /** Drivers name chains by numbers below the size of the ring, also where they need not: others have no place. */
@@ -238,9 +250,11 @@ export class FsDevice implements VirtioDevice {
         this.#starved.add(queue.index);
         return false;
       }
-      const chain = queue.next();
+      const kept = this.#kept.waiting ? this.#kept.next(queue) : null;
+      const chain = kept ?? queue.next();
       if (chain === null) return false;
       this.#session.handle(chain);
+      if (kept !== null) this.#kept.handled();
     }
     return true;
   }
@@ -249,14 +263,11 @@ export class FsDevice implements VirtioDevice {
     return this.#session.messageOf(op) as Chain;
   }
 
-  /** A mapping request that waits is fetched again after a pause, or else to be tried again by the guest. */
+  /** A request that waits, and of which nothing was done, is taken once more at the next start. */
   #giveBack(queue: DeviceQueue, op: Operation): void {
-    if (!queue.unfetch(this.#chainOf(op))) {
-      this.#answer(queue, op);
-      return;
-    }
+    const chain = this.#chainOf(op);
+    if (!queue.unfetch(chain)) this.#kept.keep(queue, chain, op.intent?.again === true);
     this.#session.abandon(op);
-    this.#window!.abandoned(op);
   }
 
   /** @returns false for a lock that is waited for no more, and is to be asked for again */
@@ -268,12 +279,6 @@ export class FsDevice implements VirtioDevice {
     this.#session.abandon(op);
     queue.complete(chain, putInterrupted(chain));
     return true;
-  }
-
-  /** By the next start; where its chain cannot go back, the guest's call is interrupted. */
-  #askAgain(queue: DeviceQueue, op: Operation): void {
-    if (queue.unfetch(this.#chainOf(op))) this.#session.abandon(op);
-    op.complete(-EINTR);
   }
 
   #finish(chain: Chain, written: number): void {

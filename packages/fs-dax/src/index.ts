@@ -5,6 +5,7 @@
 export { encodeConfig } from './config.ts';
 export type { GrowthStep } from './dax/growth.ts';
 export type { GuardStats } from './dax/guard.ts';
+export type { GuardHost } from './dax/guard-host.ts';
 export type { DaxGuard, DaxOptions, DaxTail } from './dax/options.ts';
 export { DEFAULT_DAX_MIN_SIZE, mappingsPerRange } from './dax/options.ts';
 export { FsDevice, type FsStats } from './device.ts';

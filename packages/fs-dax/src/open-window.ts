@@ -4,6 +4,7 @@ import { FUSE_HAS_INODE_DAX, FUSE_MAP_ALIGNMENT, type SessionHooks } from '@orie
 import { TWO_32 } from '@oriel/layout';
 import type { Logger } from '@oriel/sys';
 import { GrowRecord } from './dax/grow-record.ts';
+import { ownGuardHost } from './dax/guard-host.ts';
 import { checkDax } from './dax/options.ts';
 import { repairGrown } from './dax/repair.ts';
 import { DaxWindow } from './dax/window.ts';
@@ -32,7 +33,8 @@ export function openWindow(options: FsDeviceOptions, windowSize: number, log: Lo
       : GrowRecord.open(sys, stateDir, shareKey(sharedDir), (file) => repairGrown(sys, sharedDir, file, log));
   const onStep = onGrowthStep ? { onStep: onGrowthStep } : {};
   try {
-    return new DaxWindow({ sys, fs, log, windowSize, tail, minSize, guard, record, ...onStep });
+    const guardHost = dax.guardHost ?? ownGuardHost(sys);
+    return new DaxWindow({ sys, fs, log, windowSize, tail, minSize, guard, guardHost, record, ...onStep });
   } catch (error) {
     record?.[Symbol.dispose]();
     throw error;

@@ -3,6 +3,8 @@ import type { Filesystem } from '@oriel/fuse';
 import type { Logger, Sys } from '@oriel/sys';
 import type { GrowthStep } from './dax/growth.ts';
 import type { DaxOptions } from './dax/options.ts';
+import { FsDaxError } from './errors.ts';
+import { DAX_RANGE } from './layout.ts';
 
 export interface FsDeviceOptions {
   readonly sys: Sys;
@@ -29,4 +31,17 @@ export interface FsDeviceOptions {
   readonly survive?: boolean;
   /** For tests that end the process at a step of a growth. */
   readonly onGrowthStep?: (step: GrowthStep) => void;
+}
+
+/** @throws FsDaxError ERR_FSDAX_OPTION, ERR_FSDAX_WINDOW */
+export function checkSizes(queueSize: number, windowSize: number): void {
+  if (!Number.isInteger(Math.log2(queueSize)) || queueSize < 8 || queueSize > 32768) {
+    throw new FsDaxError('ERR_FSDAX_OPTION', `queue size ${queueSize}; give a power of two from 8 to 32768`);
+  }
+  if (windowSize < 0 || windowSize % DAX_RANGE !== 0 || !Number.isSafeInteger(windowSize)) {
+    throw new FsDaxError(
+      'ERR_FSDAX_WINDOW',
+      `a window of ${windowSize} bytes; give a multiple of 2 MiB, or 0 for none`,
+    );
+  }
 }

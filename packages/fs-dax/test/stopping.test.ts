@@ -29,9 +29,9 @@ describe('rings of which some run and others do not', () => {
     using rig = made;
     const queues: DeviceQueue[] = [];
     const start = rig.device.startQueue.bind(rig.device);
-    rig.device.startQueue = (index, queue) => {
+    rig.device.startQueue = (index, queue, fresh) => {
       queues[index] = queue;
-      start(index, queue);
+      start(index, queue, fresh);
     };
     rig.host.pause();
     rig.host.start();
@@ -41,7 +41,7 @@ describe('rings of which some run and others do not', () => {
     await rig.turns(3);
     expect(sent.reply).to.equal(null);
     rig.host.region(0).resume();
-    start(0, queues[0]!);
+    start(0, queues[0]!, false);
     expect((await rig.reply(sent)).error).to.equal(0);
   });
 
@@ -51,8 +51,8 @@ describe('rings of which some run and others do not', () => {
     rig.host.pause();
     rig.device.reset();
     const start = rig.device.startQueue.bind(rig.device);
-    rig.device.startQueue = (index, queue) => {
-      if (index < 2) start(index, queue);
+    rig.device.startQueue = (index, queue, fresh) => {
+      if (index < 2) start(index, queue, fresh);
     };
     rig.host.start();
     await rig.mount(ALWAYS);

@@ -3,6 +3,7 @@ import { FUSE_WRITE_CACHE, FUSE_WRITE_KILL_SUIDGID, type IoVector, type Operatio
 import {
   EAGAIN,
   EBADF,
+  EFAULT,
   EINVAL,
   EOPNOTSUPP,
   EOVERFLOW,
@@ -24,10 +25,14 @@ import {
   SYS,
 } from '@oriel/sys';
 import { FILE } from './handles.ts';
+import { CALLS } from './remote/call-shapes.ts';
 import type { Share } from './share.ts';
 import { OwnAppends } from './survival/own-appends.ts';
 
 const FALLOCATE_MODES = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+
+/** Bytes of one request whose data is copied on its way. */
+const TRANSFER_MAX = 4 * 1024 * 1024;
 
 /** Requests on contents. */
 export class DataRequests {
@@ -40,12 +45,17 @@ export class DataRequests {
   }
 
   read(op: Operation, fh: number, offset: number, io: IoVector): number {
-    const { handles, file, calls } = this.#share;
+    const { handles, file, calls, runs } = this.#share;
     const slot = handles.slotOf(fh, FILE);
     if (slot < 0) {
       return -EBADF;
     }
     const fd = handles.fd(slot);
+    const run = runs.active;
+    if (run !== null) {
+      const got = run.call(CALLS.pread, [fd, Math.min(io.len, TRANSFER_MAX), offset]);
+      return got <= 0 || io.write(0, run.data, 0, got) === got ? got : -EFAULT;
+    }
     if (!calls.enabled) {
       return file.preadv2(fd, io.addr, io.count, offset, 0);
     }
@@ -61,15 +71,14 @@ export class DataRequests {
         return got;
       }
     }
-    // Not in the cache, or on a file system that cannot tell and is not local: it may take long.
-    const mayWait = device.nowait || !device.local;
-    return mayWait && calls.onHandle(op, slot, SYS.preadv2, io.addr, io.count, offset, 0, 0)
+    // Not in the cache: it may take long.
+    return device.nowait && calls.onHandle(op, slot, SYS.preadv2, io.addr, io.count, offset, 0, 0)
       ? PENDING
       : file.preadv2(fd, io.addr, io.count, offset, 0);
   }
 
   write(op: Operation, fh: number, offset: number, io: IoVector, openFlags: number, writeFlags: number): number {
-    const { handles, file, calls, credentials } = this.#share;
+    const { handles, calls, credentials } = this.#share;
     const slot = handles.slotOf(fh, FILE);
     if (slot < 0) {
       return -EBADF;
@@ -90,15 +99,28 @@ export class DataRequests {
         return failed;
       }
       try {
-        return file.pwritev2(fd, io.addr, io.count, offset, flags);
+        return this.#pwrite(fd, io, offset, flags);
       } finally {
         credentials.regainFsetid();
       }
     }
-    const mayWait = calls.enabled && (handles.isSync(slot) || !handles.device(slot).local);
-    return mayWait && calls.onHandle(op, slot, SYS.pwritev2, io.addr, io.count, offset, 0, flags)
+    return calls.enabled &&
+      handles.isSync(slot) &&
+      calls.onHandle(op, slot, SYS.pwritev2, io.addr, io.count, offset, 0, flags)
       ? PENDING
-      : file.pwritev2(fd, io.addr, io.count, offset, flags);
+      : this.#pwrite(fd, io, offset, flags);
+  }
+
+  #pwrite(fd: number, io: IoVector, offset: number, flags: number): number {
+    const { file, runs } = this.#share;
+    const run = runs.active;
+    if (run === null) {
+      return file.pwritev2(fd, io.addr, io.count, offset, flags);
+    }
+    const len = Math.min(io.len, TRANSFER_MAX);
+    return run.call(CALLS.pwritev2, [fd, len, offset, flags], (data) =>
+      io.read(0, data, 0, len) === len ? 0 : -EFAULT,
+    );
   }
 
   /** @param kind - FILE, or DIRECTORY for FSYNCDIR */

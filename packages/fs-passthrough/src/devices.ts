@@ -2,12 +2,12 @@
  * The mounts that a share spans. An inode is known by (device, mount, inode number): inode numbers are unique within one
  * device only, and one device that is mounted twice gives two directories that must not be taken for one.
  */
-import { fromParts, toBigInt, UNSAFE_HI } from '@oriel/layout';
 import {
   BTRFS_SUPER_MAGIC,
   EROFS_SUPER_MAGIC_V1,
   EXT4_SUPER_MAGIC,
   F2FS_SUPER_MAGIC,
+  OVERLAYFS_SUPER_MAGIC,
   PROC_SUPER_MAGIC,
   RAMFS_MAGIC,
   SQUASHFS_MAGIC,
@@ -21,6 +21,14 @@ import type { Scratch } from './scratch.ts';
 import { keepFd } from './survival/keep-fd.ts';
 import { mountName, type ShareJournal } from './survival/share-journal.ts';
 
+/** What statfs(2) says of file systems on disks, as in linux/magic.h and in ZFS. */
+const MSDOS_SUPER_MAGIC = 0x4d44;
+const EXFAT_SUPER_MAGIC = 0x2011_bab0;
+const NTFS3_SUPER_MAGIC = 0x7366_746e;
+const ISOFS_SUPER_MAGIC = 0x9660;
+const ZFS_SUPER_MAGIC = 0x2fc1_2fc1;
+const BCACHEFS_SUPER_MAGIC = 0xca45_1a4e;
+
 /** File systems in memory: nothing to wait for. */
 const IN_MEMORY: ReadonlySet<number> = new Set([TMPFS_MAGIC, RAMFS_MAGIC]);
 /** File systems on a local disk: what is cached comes at once, and closing a file does nothing. */
@@ -31,7 +39,20 @@ const ON_DISK: ReadonlySet<number> = new Set([
   F2FS_SUPER_MAGIC,
   SQUASHFS_MAGIC,
   EROFS_SUPER_MAGIC_V1,
+  // What its layers are cannot be asked for; they hardly ever are remote.
+  OVERLAYFS_SUPER_MAGIC,
+  MSDOS_SUPER_MAGIC,
+  EXFAT_SUPER_MAGIC,
+  NTFS3_SUPER_MAGIC,
+  ISOFS_SUPER_MAGIC,
+  ZFS_SUPER_MAGIC,
+  BCACHEFS_SUPER_MAGIC,
 ]);
+
+/** True for a file system whose files are the host itself. */
+export function isOfKernel(magic: number): boolean {
+  return OF_KERNEL.has(magic);
+}
 
 /** What statfs(2) says of the kernel's own file systems, as in linux/magic.h. */
 const SYSFS_MAGIC = 0x6265_6572;
@@ -60,15 +81,19 @@ const OF_KERNEL: ReadonlySet<number> = new Set([
   BINFMTFS_MAGIC,
 ]);
 
-/** One mounted file system, with the known inodes on it. */
+/** One mounted file system. */
 export class Device {
+  /** Its place among those in use, from 1 on. */
+  readonly number: number;
   readonly major: number;
   readonly minor: number;
   readonly mount: number;
-  /** False: a network file system, or one we know nothing of, where any data access may wait. */
+  /** False: a network file system, or one we know nothing of. */
   readonly local: boolean;
   /** Its files may be listed, but not opened or made: they reach beyond the share. */
   readonly ofKernel: boolean;
+  /** It may ask a server for anything, and wait for ever. */
+  readonly remote: boolean;
   /** preadv2(RWF_NOWAIT) is worth a try; false once it said EOPNOTSUPP. */
   nowait: boolean;
   /** For open_by_handle_at; -1 where that cannot be used, or was not tried. */
@@ -79,51 +104,16 @@ export class Device {
   users = 0;
   /** Its number in the journal; 0: it has none. */
   journalRecord = 0;
-  readonly #slots = new Map<number, number>();
-  /** Inode numbers that a double cannot hold. */
-  readonly #bigSlots = new Map<bigint, number>();
 
-  constructor(major: number, minor: number, mount: number, magic: number) {
+  constructor(number: number, major: number, minor: number, mount: number, magic: number) {
+    this.number = number;
     this.major = major;
     this.minor = minor;
     this.mount = mount;
     this.local = IN_MEMORY.has(magic) || ON_DISK.has(magic);
     this.ofKernel = OF_KERNEL.has(magic);
+    this.remote = !this.local && !this.ofKernel;
     this.nowait = !IN_MEMORY.has(magic);
-  }
-
-  /** The slot of an inode; -1 when it is not known. */
-  slotOf(inoLo: number, inoHi: number): number {
-    const slot =
-      inoHi < UNSAFE_HI ? this.#slots.get(fromParts(inoLo, inoHi)) : this.#bigSlots.get(toBigInt(inoLo, inoHi));
-    return slot === undefined ? -1 : slot;
-  }
-
-  /** Makes an inode known, in place of an older one with its number. */
-  set(inoLo: number, inoHi: number, slot: number): void {
-    if (inoHi < UNSAFE_HI) {
-      this.#slots.set(fromParts(inoLo, inoHi), slot);
-    } else {
-      this.#bigSlots.set(toBigInt(inoLo, inoHi), slot);
-    }
-  }
-
-  /** Forgets every inode. */
-  clear(): void {
-    this.#slots.clear();
-    this.#bigSlots.clear();
-  }
-
-  /** Forgets an inode, unless its number stands for a newer one by now. */
-  delete(inoLo: number, inoHi: number, slot: number): void {
-    if (this.slotOf(inoLo, inoHi) !== slot) {
-      return;
-    }
-    if (inoHi < UNSAFE_HI) {
-      this.#slots.delete(fromParts(inoLo, inoHi));
-    } else {
-      this.#bigSlots.delete(toBigInt(inoLo, inoHi));
-    }
   }
 }
 
@@ -133,9 +123,12 @@ export class Devices {
   readonly #file: SysFile;
   readonly #scratch: Scratch;
   readonly #list: Device[] = [];
+  readonly #byNumber: (Device | undefined)[] = [undefined];
   #last: Device | undefined;
   /** Descriptors that the records hold. */
   mountFds = 0;
+  /** How many are remote. */
+  remotes = 0;
   #journal: ShareJournal | null = null;
 
   constructor(sys: { fd: SysFd; file: SysFile }, scratch: Scratch) {
@@ -146,6 +139,11 @@ export class Devices {
 
   get count(): number {
     return this.#list.length;
+  }
+
+  /** The record with a number, which is in use. */
+  numbered(number: number): Device {
+    return this.#byNumber[number]!;
   }
 
   /** The record of a mount; undefined when nothing on it is known. */
@@ -163,16 +161,20 @@ export class Devices {
     return undefined;
   }
 
-  /** The record of a mount, made at need with the help of `fd`, a file on it. */
-  obtain(major: number, minor: number, mount: number, fd: number): Device {
-    const known = this.find(major, minor, mount);
-    if (known !== undefined) {
-      return known;
-    }
+  /** What statfs(2) calls the file system of a file; 0 when that cannot be told. */
+  magicOf(fd: number): number {
     const failed = this.#file.fstatfs(fd, this.#scratch.statfs) < 0;
-    const magic = failed ? 0 : Statfs.fType.lo(this.#scratch.view, this.#scratch.statfsAt);
-    const device = new Device(major, minor, mount, magic);
+    return failed ? 0 : Statfs.fType.lo(this.#scratch.view, this.#scratch.statfsAt);
+  }
+
+  /** Makes the record of a mount that has none. */
+  add(major: number, minor: number, mount: number, magic: number): Device {
+    const free = this.#byNumber.indexOf(undefined, 1);
+    const number = free < 0 ? this.#byNumber.length : free;
+    const device = new Device(number, major, minor, mount, magic);
+    this.#byNumber[number] = device;
     this.#list.push(device);
+    this.remotes += device.remote ? 1 : 0;
     this.#last = device;
     return device;
   }
@@ -181,7 +183,6 @@ export class Devices {
   useJournal(journal: ShareJournal | null): void {
     this.#journal = journal;
     for (const device of this.#list) {
-      device.clear();
       device.journalRecord = 0;
       this.#record(device);
     }
@@ -189,7 +190,7 @@ export class Devices {
 
   /** A mount that the journal tells of. @param mountFd - given away */
   takeUp(record: number, major: number, minor: number, mount: number, mountFd: number): Device {
-    const device = this.obtain(major, minor, mount, mountFd);
+    const device = this.find(major, minor, mount) ?? this.add(major, minor, mount, this.magicOf(mountFd));
     if (device.mountFd >= 0) {
       this.#fd.close(mountFd);
     } else {
@@ -238,6 +239,8 @@ export class Devices {
         this.mountFds--;
       }
       this.#list.splice(this.#list.indexOf(device), 1);
+      this.remotes -= device.remote ? 1 : 0;
+      this.#byNumber[device.number] = undefined;
       if (this.#last === device) {
         this.#last = undefined;
       }

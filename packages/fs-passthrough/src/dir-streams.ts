@@ -37,12 +37,9 @@ export class DirStreams implements Disposable {
       }
     }
     if (this.#moved.has(stream) || cookieLo !== 0 || cookieHi !== 0) {
-      // Some file systems use all 63 bits of an offset.
-      const offset =
-        cookieHi < UNSAFE_HI ? fromParts(cookieLo, cookieHi) : BigInt.asIntN(64, toBigInt(cookieLo, cookieHi));
-      const result = this.#file.lseek(fd, offset, SEEK_SET);
-      if (typeof result === 'number' && result < 0) {
-        return result;
+      const failed = this.moveTo(fd, cookieLo, cookieHi);
+      if (failed < 0) {
+        return failed;
       }
     }
     if (index < 0) {
@@ -51,6 +48,15 @@ export class DirStreams implements Disposable {
     this.#buffers[index]!.reset(stream, cookieLo, cookieHi);
     this.#moved.add(stream);
     return index;
+  }
+
+  /** Brings a descriptor to a cookie. @returns 0 or a negative errno */
+  moveTo(fd: number, cookieLo: number, cookieHi: number): number {
+    // Some file systems use all 63 bits of an offset.
+    const offset =
+      cookieHi < UNSAFE_HI ? fromParts(cookieLo, cookieHi) : BigInt.asIntN(64, toBigInt(cookieLo, cookieHi));
+    const result = this.#file.lseek(fd, offset, SEEK_SET);
+    return typeof result === 'number' && result < 0 ? result : 0;
   }
 
   /** The buffer that `seek` named. */

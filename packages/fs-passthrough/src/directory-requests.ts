@@ -1,13 +1,24 @@
 /** OPENDIR, READDIR, READDIRPLUS and RELEASEDIR. */
 import type { DirSink, Operation } from '@oriel/fuse';
-import { EBADF, EINVAL, ENFILE, ENOTDIR, escapeBytes, O_DIRECTORY, O_NONBLOCK, O_RDONLY, S_IFDIR } from '@oriel/sys';
-import type { DirBuffer } from './dir-buffer.ts';
+import {
+  EBADF,
+  EINVAL,
+  ENFILE,
+  ENOTDIR,
+  escapeBytes,
+  O_DIRECTORY,
+  O_NONBLOCK,
+  O_RDONLY,
+  S_IFDIR,
+  type SysMem,
+} from '@oriel/sys';
+import { DirBuffer, NOBODY } from './dir-buffer.ts';
 import { DirStreams } from './dir-streams.ts';
 import { DIRECTORY } from './handles.ts';
 import type { Lookup } from './lookup.ts';
-import type { PassthroughSys } from './options.ts';
 import type { Share } from './share.ts';
 import type { OwnEffects } from './survival/own-effects.ts';
+import { OwnListings } from './survival/own-listings.ts';
 
 const DOT = 0x2e;
 /** Of every open directory. */
@@ -29,13 +40,19 @@ export class DirectoryRequests implements Disposable {
   readonly #lookup: Lookup;
   readonly #streams: DirStreams;
   readonly #own: OwnEffects;
+  readonly #listings: OwnListings;
   readonly #recordName = new RecordName();
+  readonly #mem: SysMem;
+  /** For records that a helper thread has read. */
+  #away: DirBuffer | null = null;
 
-  constructor(sys: PassthroughSys, share: Share, lookup: Lookup, own: OwnEffects) {
+  constructor(mem: SysMem, share: Share, lookup: Lookup, own: OwnEffects) {
+    this.#mem = mem;
     this.#share = share;
     this.#lookup = lookup;
     this.#own = own;
-    this.#streams = new DirStreams(sys.mem, sys.file);
+    this.#listings = new OwnListings(share);
+    this.#streams = new DirStreams(mem, share.file);
   }
 
   opendir(op: Operation, nodeid: number): number {
@@ -73,18 +90,28 @@ export class DirectoryRequests implements Disposable {
     sink: DirSink,
     plus: boolean,
   ): number {
-    const { handles, inodes, file } = this.#share;
+    const { handles, inodes } = this.#share;
     const handle = handles.slotOf(fh, DIRECTORY);
     const directory = inodes.slotOf(nodeid);
     if (handle < 0 || directory < 0) {
       return -EBADF;
     }
     const fd = handles.fd(handle);
+    if (this.#share.runs.active !== null) {
+      return this.#readAway(fd, cookieLo, cookieHi, sink);
+    }
     const index = this.#streams.seek(handle, fd, cookieLo, cookieHi);
     if (index < 0) {
       return index;
     }
-    const buffer = this.#streams.buffer(index);
+    this.#listings.begin(plus ? op.intent : null);
+    const result = this.#list(op, directory, fd, this.#streams.buffer(index), sink, plus);
+    this.#listings.end();
+    return result;
+  }
+
+  #list(op: Operation, directory: number, fd: number, buffer: DirBuffer, sink: DirSink, plus: boolean): number {
+    const { file } = this.#share;
     const room = sink.room;
     for (;;) {
       if (buffer.empty) {
@@ -122,6 +149,31 @@ export class DirectoryRequests implements Disposable {
 
   [Symbol.dispose](): void {
     this.#streams[Symbol.dispose]();
+    this.#away?.[Symbol.dispose]();
+  }
+
+  /**
+   * In a run: one call's records, without attributes, since a mount may not answer for the second of them. Nothing is kept for the
+   * next request.
+   */
+  #readAway(fd: number, cookieLo: number, cookieHi: number, sink: DirSink): number {
+    this.#away ??= new DirBuffer(this.#mem);
+    const buffer = this.#away;
+    const failed = this.#streams.moveTo(fd, cookieLo, cookieHi);
+    const len = failed < 0 ? failed : this.#share.file.getdents64(fd, buffer.addr, buffer.len);
+    if (len <= 0) {
+      return len;
+    }
+    buffer.reset(NOBODY, cookieLo, cookieHi);
+    buffer.refill(len);
+    const { room } = sink;
+    while (!buffer.empty) {
+      if (!this.#add(buffer, sink)) {
+        return sink.room === room ? -EINVAL : 0;
+      }
+      buffer.next();
+    }
+    return 0;
   }
 
   /** A record without attributes; in a READDIRPLUS reply with nodeid 0. */
@@ -145,14 +197,15 @@ export class DirectoryRequests implements Disposable {
       return this.#add(buffer, sink);
     }
     const { entry } = op;
-    // Not noted: a reply counts many. What a process that ends counted twice is forgotten with the session.
+    this.#listings.counts(slot);
     this.#lookup.answer(entry, slot, directory, null);
     const { attr } = entry;
     const { nextLo, nextHi, type } = buffer;
-    if (sink.add(bytes, nameAt, nameLen, attr.inoLo, attr.inoHi, nextLo, nextHi, type, entry)) {
-      return true;
+    const added = sink.add(bytes, nameAt, nameLen, attr.inoLo, attr.inoHi, nextLo, nextHi, type, entry);
+    if (!added) {
+      this.#share.inodes.forget(slot, 1);
     }
-    this.#share.inodes.forget(slot, 1);
-    return false;
+    this.#listings.added(slot);
+    return added;
   }
 }

@@ -202,7 +202,7 @@ export class EntryRequests {
       return dirfd;
     }
     if (this.#own.isMade(op, dirfd, name.addr, mode)) {
-      return this.#answerNew(op, directory, dirfd, name);
+      return this.#answerNew(op, directory, dirfd, name, mode);
     }
     if (intent !== null) {
       this.#own.note(intent, 0, dirfd, name.addr);
@@ -215,7 +215,7 @@ export class EntryRequests {
         credentials.restore();
       }
     }
-    return result < 0 ? result : this.#answerNew(op, directory, dirfd, name);
+    return result < 0 ? result : this.#answerNew(op, directory, dirfd, name, mode);
   }
 
   #makeNode(dirfd: number, name: Address, mode: number, rdev: number, target: Address): number {
@@ -231,11 +231,19 @@ export class EntryRequests {
   }
 
   /** Answers for what was just made. */
-  #answerNew(op: Operation, directory: number, dirfd: number, name: Name): number {
-    const slot = this.#lookup.find(dirfd, name.addr, name);
-    const failed = slot < 0 ? slot : this.#labels.apply(op, slot, dirfd, name.addr);
+  #answerNew(op: Operation, directory: number, dirfd: number, name: Name, mode: number): number {
+    const fd = this.#lookup.openNew(dirfd, name.addr, name);
+    if (fd < 0) {
+      return fd;
+    }
+    const failed = this.#labels.apply(op, fd, mode & S_IFMT, dirfd, name.addr);
     if (failed < 0) {
+      this.#share.fd.close(fd);
       return failed;
+    }
+    const slot = this.#lookup.adopt(fd);
+    if (slot < 0) {
+      return slot;
     }
     this.#lookup.answer(op.entry, slot, directory, op.intent);
     return 0;

@@ -15,11 +15,11 @@ import {
   O_PATH,
   O_RDONLY,
   S_IFDIR,
-  type SysFd,
   type SysFile,
   type SysMem,
 } from '@oriel/sys';
 import type { FileStatus } from './file-status.ts';
+import type { ShareFd } from './remote/remote-fd.ts';
 import type { Scratch } from './scratch.ts';
 
 /** A handle with its head: ext4, XFS, btrfs and tmpfs need 8 to 20 bytes behind it. */
@@ -40,7 +40,7 @@ const REOPEN_FLAGS = O_PATH | O_CLOEXEC;
 /** Handles by slot. */
 export class FileHandles implements Disposable {
   readonly #mem: SysMem;
-  readonly #fd: SysFd;
+  readonly #fd: ShareFd;
   readonly #file: SysFile;
   readonly #scratch: Scratch;
   /** The kept handles of a share with a journal; the chunks then hold but the temporary ones. */
@@ -48,7 +48,7 @@ export class FileHandles implements Disposable {
   readonly #chunks: (Mapping | undefined)[] = [];
   readonly #words: Uint32Array[] = [];
 
-  constructor(sys: { mem: SysMem; fd: SysFd; file: SysFile }, scratch: Scratch) {
+  constructor(sys: { mem: SysMem; fd: ShareFd; file: SysFile }, scratch: Scratch) {
     this.#mem = sys.mem;
     this.#fd = sys.fd;
     this.#file = sys.file;

@@ -43,6 +43,15 @@ const DEV_MAJOR = Statx.stxDevMajor.offset / 4;
 const DEV_MINOR = Statx.stxDevMinor.offset / 4;
 const MOUNT = Statx.stxMntId.offset / 4;
 
+/** How files are asked for, and what is said of them. */
+export interface StatusOptions {
+  /** What the guest calls the host's ids; null: the same. */
+  readonly uids?: IdTranslation | null;
+  readonly gids?: IdTranslation | null;
+  /** AT_STATX_* of `ofEntry`. */
+  readonly entryFlags?: number;
+}
+
 /** The status of the file last asked for. */
 export class FileStatus {
   readonly #file: SysFile;
@@ -51,21 +60,16 @@ export class FileStatus {
   readonly #empty: Address;
   readonly #uids: IdTranslation | null;
   readonly #gids: IdTranslation | null;
+  readonly #byName: number;
 
   /**
    * @param empty - address of an empty path
-   * @param uids - what the guest calls the host's ids; null: the same
    */
-  constructor(
-    file: SysFile,
-    empty: Address,
-    buffer: StatxBuffer,
-    uids: IdTranslation | null = null,
-    gids: IdTranslation | null = null,
-  ) {
+  constructor(file: SysFile, empty: Address, buffer: StatxBuffer, options: StatusOptions = {}) {
     this.#file = file;
-    this.#uids = uids;
-    this.#gids = gids;
+    this.#uids = options.uids ?? null;
+    this.#gids = options.gids ?? null;
+    this.#byName = BY_NAME | (options.entryFlags ?? 0);
     this.#words = buffer.words;
     this.#buffer = buffer.addr;
     this.#empty = empty;
@@ -73,7 +77,7 @@ export class FileStatus {
 
   /** Asks for an entry of a directory; a symbolic link is not followed. @returns 0 or a negative errno */
   ofEntry(dirfd: number, name: Address): number {
-    return this.#file.statx(dirfd, name, BY_NAME, MASK, this.#buffer);
+    return this.#file.statx(dirfd, name, this.#byName, MASK, this.#buffer);
   }
 
   /** Asks for an open file, O_PATH too. @returns 0 or a negative errno */

@@ -1,5 +1,5 @@
 /** Open files and directories that the guest holds: dense columns by slot, with a count of system calls still under way. */
-import { O_DIRECTORY, O_DSYNC, O_SYNC, type SysFd } from '@oriel/sys';
+import { O_DIRECTORY, O_DSYNC, O_SYNC } from '@oriel/sys';
 import type { Device, Devices } from './devices.ts';
 import { grownInt32, MAX_SLOTS, SlotIds } from './slot-ids.ts';
 import type { ShareJournal } from './survival/share-journal.ts';
@@ -10,7 +10,7 @@ export const DIRECTORY = 2;
 
 /** The handle table. It owns its descriptors. */
 export class Handles {
-  readonly #sys: SysFd;
+  readonly #close: (fd: number, device: Device) => void;
   readonly #devices: Devices;
   #journal: ShareJournal | null = null;
   #ids: SlotIds;
@@ -29,11 +29,12 @@ export class Handles {
   #directories = 0;
 
   /**
+   * @param close - closes the descriptor of a handle
    * @param maxFiles - most open files at one time
    * @param maxDirectories - most open directories at one time
    */
-  constructor(sys: SysFd, devices: Devices, maxFiles: number, maxDirectories: number) {
-    this.#sys = sys;
+  constructor(close: (fd: number, device: Device) => void, devices: Devices, maxFiles: number, maxDirectories: number) {
+    this.#close = close;
     this.#devices = devices;
     this.#ids = new SlotIds(maxFiles + maxDirectories);
     this.#maxFiles = maxFiles;
@@ -208,6 +209,12 @@ export class Handles {
     return slot >= 0 && this.#kinds[slot] === kind ? slot : -1;
   }
 
+  /** The same of a handle of any kind. */
+  anySlotOf(fh: number): number {
+    const slot = this.#ids.slotOf(fh);
+    return slot >= 0 && this.#kinds[slot]! > 0 ? slot : -1;
+  }
+
   /** The descriptor, lent. */
   fd(slot: number): number {
     return this.#fds[slot]!;
@@ -267,9 +274,10 @@ export class Handles {
     if (Math.abs(this.#kinds[slot]!) === DIRECTORY) {
       this.#directories--;
     }
-    this.#devices.release(this.#deviceOf[slot]!);
+    const device = this.#deviceOf[slot]!;
     this.#deviceOf[slot] = undefined;
-    this.#sys.close(this.#fds[slot]!);
+    this.#close(this.#fds[slot]!, device);
+    this.#devices.release(device);
     this.#fds[slot] = -1;
   }
 

@@ -8,6 +8,7 @@ import { DescriptorClock } from './descriptor-clock.ts';
 import { FdNames } from './fd-names.ts';
 import { FileHandles } from './file-handles.ts';
 import { FileStatus } from './file-status.ts';
+import type { ShareFd } from './remote/remote-fd.ts';
 import type { Scratch } from './scratch.ts';
 import { grownInt32 } from './slot-ids.ts';
 
@@ -27,11 +28,12 @@ export class InodeDescriptors implements Disposable {
   readonly #clock = new DescriptorClock();
   #fds = new Int32Array(0);
 
-  constructor(sys: { mem: SysMem; fd: SysFd; file: SysFile }, scratch: Scratch) {
-    this.#sys = sys.fd;
-    this.handles = new FileHandles(sys, scratch);
-    this.names = new FdNames(sys.mem);
-    this.status = new FileStatus(sys.file, scratch.empty, scratch.innerStatx);
+  /** As `Inodes` has them. */
+  constructor(sysFd: SysFd, calls: { mem: SysMem; fd: ShareFd; file: SysFile }, scratch: Scratch) {
+    this.#sys = sysFd;
+    this.handles = new FileHandles(calls, scratch);
+    this.names = new FdNames(calls.mem);
+    this.status = new FileStatus(calls.file, scratch.empty, scratch.innerStatx);
   }
 
   /** True when some may be given up. */

@@ -14,10 +14,14 @@ import {
   type SysFile,
   type SysMem,
 } from '@oriel/sys';
-import type { Device, Devices } from './devices.ts';
+import { type Device, type Devices, isOfKernel } from './devices.ts';
+import type { FdNames } from './fd-names.ts';
 import type { FileHandles } from './file-handles.ts';
 import type { FileStatus } from './file-status.ts';
 import { GIVEN_UP, InodeDescriptors } from './inode-descriptors.ts';
+import { InodeIndex } from './inode-index.ts';
+import type { ShareFd } from './remote/remote-fd.ts';
+import type { RemoteRuns } from './remote/remote-runs.ts';
 import type { Scratch } from './scratch.ts';
 import { grownInt32, SlotIds } from './slot-ids.ts';
 import { keepFd } from './survival/keep-fd.ts';
@@ -50,6 +54,7 @@ export interface InodeTableOptions {
  */
 export class Inodes implements Disposable {
   readonly #sys: SysFd;
+  readonly #runs: RemoteRuns;
   readonly #devices: Devices;
   readonly #descriptors: InodeDescriptors;
   readonly #empty: Address;
@@ -63,17 +68,29 @@ export class Inodes implements Disposable {
   #counts: Float64Array<ArrayBuffer> = new Float64Array(0);
   /** inode number, low and high word of each slot. */
   #inos: Uint32Array<ArrayBuffer> = new Uint32Array(0);
-  readonly #deviceOf: (Device | undefined)[] = [];
+  /** Numbers of devices; 0: nothing is known of the slot. In memory of this object, always. */
+  #deviceNumbers: Int32Array<ArrayBuffer> = new Int32Array(0);
+  readonly #index = new InodeIndex();
+  /** What `learnMount` found out. */
+  #learnt: { readonly magic: number; readonly mountFd: number | null } | null = null;
 
+  /**
+   * @param sysFd - for descriptors of places, whose closing never waits
+   * @param calls - all other calls
+   * @param runs - where those are made
+   */
   constructor(
-    sys: { mem: SysMem; fd: SysFd; file: SysFile },
+    sysFd: SysFd,
+    calls: { mem: SysMem; fd: ShareFd; file: SysFile },
+    runs: RemoteRuns,
     scratch: Scratch,
     devices: Devices,
     options: InodeTableOptions,
   ) {
-    this.#sys = sys.fd;
+    this.#sys = sysFd;
+    this.#runs = runs;
     this.#devices = devices;
-    this.#descriptors = new InodeDescriptors(sys, scratch);
+    this.#descriptors = new InodeDescriptors(sysFd, calls, scratch);
     this.#empty = scratch.empty;
     this.#options = options;
     this.#ids = new SlotIds(options.maxInodes);
@@ -115,6 +132,11 @@ export class Inodes implements Disposable {
    * @returns a negative errno when that fails, ESTALE when the file is gone
    */
   fd(slot: number): number {
+    const { active } = this.#runs;
+    return active === null ? this.#ownFd(slot) : active.copyOf(slot, () => this.#runs.here(() => this.#ownFd(slot)));
+  }
+
+  #ownFd(slot: number): number {
     const fd = this.#descriptors.fd(slot);
     return fd === GIVEN_UP ? this.#reopen(slot) : fd;
   }
@@ -125,7 +147,7 @@ export class Inodes implements Disposable {
   }
 
   device(slot: number): Device {
-    return this.#deviceOf[slot]!;
+    return this.#devices.numbered(this.#deviceNumbers[slot]!);
   }
 
   /** Lookups that the guest has not forgotten. */
@@ -161,7 +183,7 @@ export class Inodes implements Disposable {
     if (device === undefined) {
       return UNKNOWN;
     }
-    const slot = device.slotOf(status.inoLo, status.inoHi);
+    const slot = this.#index.slotOf(device.number, status.inoLo, status.inoHi);
     // Another kind of file under a known number: a file system that reuses numbers of inodes in use.
     if (slot < 0 || this.type(slot) !== status.type) {
       return UNKNOWN;
@@ -225,6 +247,11 @@ export class Inodes implements Disposable {
     return this.#ids.isUsed(slot);
   }
 
+  /** Texts of descriptors. */
+  get names(): FdNames {
+    return this.#descriptors.names;
+  }
+
   /** File handles, for one who tells them to another host. */
   get fileHandles(): FileHandles {
     return this.#descriptors.handles;
@@ -234,16 +261,15 @@ export class Inodes implements Disposable {
     if (this.#types.length < this.#ids.capacity) {
       this.#grow(this.#ids.capacity);
     }
-    const device = this.#devices.obtain(status.devMajor, status.devMinor, status.mount, fd);
+    const device = this.#deviceFor(fd, status);
     device.users++;
-    this.#tryHandles(device, fd, status);
     this.#shrink(this.#options.maxDescriptors - 1);
-    this.#descriptors.set(slot, fd, slot !== ROOT && device.mountFd >= 0);
+    this.#descriptors.set(slot, fd, slot !== ROOT && givesUp(device));
     this.#types[slot] = status.mode & S_IFMT;
     this.#counts[slot] = 0;
     this.#inos[2 * slot] = status.inoLo;
     this.#inos[2 * slot + 1] = status.inoHi;
-    this.#deviceOf[slot] = device;
+    this.#deviceNumbers[slot] = device.number;
     if (this.#journal !== null) {
       this.#types[slot]! |= device.journalRecord << RECORD_SHIFT;
       if (device.mountFd >= 0) {
@@ -252,13 +278,13 @@ export class Inodes implements Disposable {
     }
     // The root is never found by a look-up: no reply but INIT's may name it.
     if (slot !== ROOT) {
-      device.set(status.inoLo, status.inoHi, slot);
+      this.#index.add(slot);
     }
   }
 
   /** An inode that had no name has one now: its descriptor may be given up. */
   linked(slot: number): void {
-    if (slot !== ROOT && this.device(slot).mountFd >= 0) {
+    if (slot !== ROOT && givesUp(this.device(slot))) {
       this.#descriptors.release(slot);
     }
   }
@@ -328,17 +354,17 @@ export class Inodes implements Disposable {
    */
   useJournal(journal: ShareJournal | null): void {
     this.#journal = null;
-    const device = this.#deviceOf[ROOT]!;
+    const device = this.device(ROOT);
     const root = this.#descriptors.fd(ROOT);
     // Not by the columns: the journal of before may be cleared already.
-    for (let slot = ROOT + 1; slot < this.#deviceOf.length; slot++) {
-      const other = this.#deviceOf[slot];
-      if (other !== undefined) {
+    for (let slot = ROOT + 1; slot < this.#deviceNumbers.length; slot++) {
+      if (this.#deviceNumbers[slot] !== 0) {
         this.#descriptors.close(slot);
-        this.#devices.release(other);
+        this.#devices.release(this.device(slot));
       }
     }
-    this.#deviceOf.length = 0;
+    this.#deviceNumbers = new Int32Array(0);
+    this.#index.clear();
     this.#kept.clear();
     this.#descriptors.handles.useColumn(journal?.fileHandles ?? null);
     this.#devices.useJournal(journal);
@@ -355,10 +381,10 @@ export class Inodes implements Disposable {
       this.#types = journal.types;
       this.#counts = journal.lookups;
       this.#inos = journal.inos;
+      this.#growOwn(this.#ids.capacity);
       if (!this.#ids.isUsed(ROOT)) {
         this.#ids.take();
       }
-      this.#descriptors.grow(this.#ids.capacity);
     }
     const { status } = this.#descriptors;
     if (status.ofFd(root) === 0) {
@@ -367,7 +393,7 @@ export class Inodes implements Disposable {
     }
     this.#types[ROOT] = S_IFDIR;
     this.#descriptors.adopt(ROOT, root);
-    this.#deviceOf[ROOT] = device;
+    this.#deviceNumbers[ROOT] = device.number;
     this.#journal = journal;
   }
 
@@ -391,7 +417,7 @@ export class Inodes implements Disposable {
         continue;
       }
       device.users++;
-      this.#deviceOf[slot] = device;
+      this.#deviceNumbers[slot] = device.number;
       this.#descriptors.setGivenUp(slot);
       const kept = journal.store.take(inodeName(this.nodeid(slot)));
       if (kept !== null) {
@@ -401,13 +427,17 @@ export class Inodes implements Disposable {
         }
         kept.close();
       }
-      device.set(this.#inos[2 * slot]!, this.#inos[2 * slot + 1]!, slot);
+      this.#index.add(slot);
+      if (!givesUp(device) && this.fd(slot) < 0) {
+        lost++;
+        this.#remove(slot);
+      }
     }
     return lost;
   }
 
   #remove(slot: number): void {
-    if (this.#deviceOf[slot] === undefined) {
+    if (this.#deviceNumbers[slot] === 0) {
       // A row of a process before that ended while it cleared them: nothing of it was taken up.
       this.#forgetName(slot);
     } else {
@@ -435,7 +465,7 @@ export class Inodes implements Disposable {
   /** True when a descriptor is of the very inode that the columns tell of. */
   #isOf(slot: number, fd: number): boolean {
     const { status } = this.#descriptors;
-    const { major, minor, mount } = this.#deviceOf[slot]!;
+    const { major, minor, mount } = this.device(slot);
     const inos = this.#inos;
     return (
       status.ofFd(fd) === 0 && status.isFile(inos[2 * slot]!, inos[2 * slot + 1]!, major, minor, mount, this.type(slot))
@@ -444,11 +474,11 @@ export class Inodes implements Disposable {
 
   /** Ends what this process has of an inode. */
   #letGo(slot: number): void {
-    const device = this.#deviceOf[slot]!;
-    device.delete(this.#inos[2 * slot]!, this.#inos[2 * slot + 1]!, slot);
+    const device = this.device(slot);
+    this.#index.delete(slot);
     this.#descriptors.close(slot);
     this.#devices.release(device);
-    this.#deviceOf[slot] = undefined;
+    this.#deviceNumbers[slot] = 0;
   }
 
   /** Gives up descriptors, until so many are left with those of mounts, or no more can go. */
@@ -456,21 +486,60 @@ export class Inodes implements Disposable {
     this.#descriptors.shrink(max - this.#devices.mountFds);
   }
 
-  /** A mount's first file that can be opened decides whether file handles serve there. */
-  #tryHandles(device: Device, fd: number, status: FileStatus): void {
-    if (!this.#options.useHandles || device.mountFd >= 0 || device.handleErrno !== 0) {
-      return;
+  /**
+   * Asks what there is to know of the mount of an inode that is about to be inserted, while its request may still wait. The insertion
+   * must follow.
+   */
+  learnMount(fd: number, status: FileStatus): void {
+    if (this.#devices.find(status.devMajor, status.devMinor, status.mount) === undefined) {
+      this.#learnt = { magic: this.#devices.magicOf(fd), mountFd: this.#tryHandles(fd, status) };
     }
-    if (status.type === S_IFDIR || status.type === S_IFREG) {
-      const { handles, names, status: again } = this.#descriptors;
-      const result = handles.tryMount(fd, this.#options.procFd, names.number(fd), status, again);
-      this.#devices.setMountFd(device, result);
+  }
+
+  /** True for a file of the kernel's own file systems. @param status - what statx said of it */
+  isOfKernel(fd: number, { devMajor, devMinor, mount }: FileStatus): boolean {
+    // In a run always: another one may have made the mount known when this one is executed anew.
+    const device = this.#runs.active === null ? this.#devices.find(devMajor, devMinor, mount) : undefined;
+    return device === undefined ? isOfKernel(this.#devices.magicOf(fd)) : device.ofKernel;
+  }
+
+  /** The record of the mount of a new inode. */
+  #deviceFor(fd: number, status: FileStatus): Device {
+    const { devMajor, devMinor, mount } = status;
+    let device = this.#devices.find(devMajor, devMinor, mount);
+    let mountFd: number | null = null;
+    if (device === undefined) {
+      if (this.#learnt === null) {
+        this.learnMount(fd, status);
+      }
+      const learnt = this.#learnt!;
+      device = this.#devices.add(devMajor, devMinor, mount, learnt.magic);
+      mountFd = learnt.mountFd;
+    } else if (device.mountFd < 0 && device.handleErrno === 0 && !device.remote) {
+      mountFd = this.#tryHandles(fd, status);
     }
+    this.#learnt = null;
+    if (mountFd !== null) {
+      this.#devices.setMountFd(device, mountFd);
+    }
+    return device;
+  }
+
+  /**
+   * A mount's first file that can be opened decides whether file handles serve there.
+   * @returns a descriptor of the mount or a negative errno; null: not to be told by this file
+   */
+  #tryHandles(fd: number, status: FileStatus): number | null {
+    if (!this.#options.useHandles || (status.type !== S_IFDIR && status.type !== S_IFREG)) {
+      return null;
+    }
+    const { handles, names, status: again } = this.#descriptors;
+    return handles.tryMount(fd, this.#options.procFd, names.number(fd), status, again);
   }
 
   /** Opens an inode by its handle. @returns a descriptor or a negative errno */
   #openByHandle(slot: number): number {
-    const fd = this.#descriptors.handles.open(slot, this.#deviceOf[slot]!.mountFd);
+    const fd = this.#descriptors.handles.open(slot, this.device(slot).mountFd);
     if (fd >= 0 && !this.#isOf(slot, fd)) {
       this.#sys.close(fd);
       return -ESTALE;
@@ -501,12 +570,11 @@ export class Inodes implements Disposable {
     if (fd !== -ESTALE) {
       return fd;
     }
-    device.delete(this.#inos[2 * slot]!, this.#inos[2 * slot + 1]!, slot);
+    this.#index.delete(slot);
     return UNKNOWN;
   }
 
   #grow(length: number): void {
-    this.#descriptors.grow(length);
     this.#types = grownInt32(this.#types, length);
     const counts = new Float64Array(length);
     counts.set(this.#counts);
@@ -514,5 +582,21 @@ export class Inodes implements Disposable {
     const inos = new Uint32Array(2 * length);
     inos.set(this.#inos);
     this.#inos = inos;
+    this.#growOwn(length);
   }
+
+  /** The columns that stand in no journal. */
+  #growOwn(length: number): void {
+    this.#descriptors.grow(length);
+    this.#deviceNumbers = grownInt32(this.#deviceNumbers, length);
+    this.#index.useColumns(this.#inos, this.#deviceNumbers);
+  }
+}
+
+/**
+ * Whether inodes of a mount may give up their descriptors for file handles. Not where opening by handle asks a server: that a later
+ * request waits for it must not depend on how many others are known.
+ */
+function givesUp(device: Device): boolean {
+  return device.mountFd >= 0 && !device.remote;
 }

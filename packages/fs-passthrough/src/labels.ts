@@ -18,26 +18,23 @@ export class Labels {
   }
 
   /**
-   * Gives an inode that was just made the label of its request, if that has one. If it cannot be had the inode goes again.
-   * @param slot - nobody looked it up yet
+   * Gives an inode that was just made, and that the share does not know yet, the label of its request, if that has one. If it cannot
+   * be had the inode goes again.
+   * @param fd - O_PATH descriptor
+   * @param type - S_IF* bits
    * @param dirfd - where it was made, by `name`
    * @returns 0 or a negative errno
    */
-  apply(op: Operation, slot: number, dirfd: number, name: Address): number {
+  apply(op: Operation, fd: number, type: number, dirfd: number, name: Address): number {
     const { security } = op;
     if (security === null) {
       return 0;
     }
     const { file, inodes } = this.#share;
     const host = this.#names.toChange(security.name);
-    const path = host < 0 ? host : inodes.path(slot);
-    const result = path < 0 ? path : file.setxattr(path, host, security.value, security.size, 0);
-    if (result < 0) {
-      const flags = inodes.type(slot) === S_IFDIR ? AT_REMOVEDIR : 0;
-      inodes.dropUnused(slot);
-      if (name !== NAMELESS) {
-        file.unlinkat(dirfd, name, flags);
-      }
+    const result = host < 0 ? host : file.setxattr(inodes.names.path(fd), host, security.value, security.size, 0);
+    if (result < 0 && name !== NAMELESS) {
+      file.unlinkat(dirfd, name, type === S_IFDIR ? AT_REMOVEDIR : 0);
     }
     return result;
   }

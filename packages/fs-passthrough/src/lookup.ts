@@ -16,19 +16,27 @@ export class Lookup {
    * Finds the inode of a directory's entry, adding it to the table at need, uncounted. The share's status then is its.
    * @param dirfd - the directory, O_PATH or open; a negative errno comes back as it is
    * @param subject - what to call the name in a log
-   * @returns the inode's slot, or a negative errno
+   * @returns the inode's slot, a negative errno, or ELSEWHERE
    */
   find(dirfd: number, name: Address, subject: { toString(): string }): number {
+    const known = this.known(dirfd, name);
+    if (known !== UNKNOWN) {
+      return known;
+    }
+    const fd = this.openNew(dirfd, name, subject);
+    // The name may stand for another file by now: what the descriptor says counts.
+    return fd < 0 ? fd : this.adopt(fd);
+  }
+
+  /** As `find`, but an inode that is not known stays so. @returns as `find`, or UNKNOWN */
+  known(dirfd: number, name: Address): number {
     if (dirfd < 0) {
       return dirfd;
     }
     const { status, inodes } = this.#share;
     const failed = status.ofEntry(dirfd, name);
-    if (failed < 0) {
-      return failed;
-    }
-    const known = inodes.find(status, dirfd, name, 0);
-    return known === UNKNOWN ? this.#findNew(dirfd, name, subject) : known;
+    const known = failed < 0 ? failed : inodes.find(status, dirfd, name, 0);
+    return known >= 0 && this.#isElsewhere(known) ? this.#share.waitElsewhere(status.devMajor, status.devMinor) : known;
   }
 
   /**
@@ -47,12 +55,13 @@ export class Lookup {
       sysFd.close(fd);
       return known;
     }
-    const slot = inodes.insert(fd, status);
-    if (slot < 0) {
+    if (inodes.full) {
       sysFd.close(fd);
       return -ENFILE;
     }
-    return slot;
+    inodes.learnMount(fd, status);
+    this.#share.commit();
+    return inodes.insert(fd, status);
   }
 
   /**
@@ -103,18 +112,29 @@ export class Lookup {
     return true;
   }
 
-  #findNew(dirfd: number, name: Address, subject: { toString(): string }): number {
+  /**
+   * Opens an entry whose inode is not known, to be adopted.
+   * @returns an O_PATH descriptor, or a negative errno
+   */
+  openNew(dirfd: number, name: Address, subject: { toString(): string }): number {
     if (!this.roomFor(subject)) {
       return -ENFILE;
     }
     const fd = this.#share.openEntryPath(dirfd, name);
-    if (fd >= 0) {
-      // The name may stand for another file by now: what the descriptor says counts.
-      return this.adopt(fd);
-    }
     if (fd === -EMFILE || fd === -ENFILE) {
       this.#share.rareLog.warn('out of descriptors: raise RLIMIT_NOFILE or lower limits.maxInodeDescriptors', subject);
     }
     return fd;
+  }
+
+  /** True when what is in a local directory lies on a mount that may not answer, or of which nothing is known yet. */
+  #isElsewhere(known: number): boolean {
+    const { devices, inodes, runs, status } = this.#share;
+    if (!runs.enabled || runs.active !== null) {
+      return false;
+    }
+    const device =
+      known === UNKNOWN ? devices.find(status.devMajor, status.devMinor, status.mount) : inodes.device(known);
+    return device === undefined || device.remote;
   }
 }

@@ -1,6 +1,18 @@
 /** What a DAX window asks of a file: its facts, and a descriptor to be mapped. */
 import type { MapInfo } from '@oriel/fuse';
-import { EACCES, EAGAIN, EBADF, EROFS, ETXTBSY, escapeBytes, O_NOCTTY, O_NONBLOCK, O_RDWR, S_IFREG } from '@oriel/sys';
+import {
+  EACCES,
+  EAGAIN,
+  EBADF,
+  EOPNOTSUPP,
+  EROFS,
+  ETXTBSY,
+  escapeBytes,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_RDWR,
+  S_IFREG,
+} from '@oriel/sys';
 import { ROOT } from './inodes.ts';
 import type { Share } from './share.ts';
 
@@ -8,17 +20,75 @@ const SLASH = 0x2f;
 /** What /proc/self/fd says behind a name that was taken away; a file may have it as its name. */
 const DELETED = Buffer.from(' (deleted)');
 
+const UNKNOWN_INFO: MapInfo = { size: 0, mappable: false, devLo: 0, devHi: 0, inoLo: 0, inoHi: 0, path: '' };
+
+/** An inode about to be mapped. */
+interface Prepared {
+  readonly nodeid: number;
+  readonly info: MapInfo;
+  /** What `info` answers. */
+  readonly failed: number;
+  /** A descriptor, or a negative errno. */
+  readonly fd: number;
+}
+
 /** Requests of a window. */
 export class MappingRequests {
   readonly #share: Share;
   /** Nodeids that were opened for a mapping since they became known. */
   readonly #mapped = new Set<number>();
+  /** What `prepare` found last. */
+  #prepared: Prepared | null = null;
 
   constructor(share: Share) {
     this.#share = share;
   }
 
+  /**
+   * Asks a mount that may not answer for what `info` and `open` are going to be asked next.
+   * @param done - called later where the result is PENDING
+   * @returns 0 or PENDING
+   */
+  prepare(nodeid: number, done: () => void): number {
+    if (!this.#share.isRemote(nodeid)) {
+      return 0;
+    }
+    const code = (): number => {
+      const info = { ...UNKNOWN_INFO };
+      const failed = this.#ask(nodeid, info);
+      const fd = failed < 0 ? failed : this.#open(nodeid);
+      this.#share.commit();
+      this.#dropPrepared();
+      this.#prepared = { nodeid, info, failed, fd };
+      return 0;
+    };
+    return this.#share.runOnInode(nodeid, { complete: done }, code);
+  }
+
+  /** Of an inode on a mount that may not answer: what `prepare` found, or else that it is not to be mapped. */
   info(nodeid: number, out: MapInfo): number {
+    if (!this.#share.isRemote(nodeid)) {
+      return this.#ask(nodeid, out);
+    }
+    const prepared = this.#prepared;
+    const known = prepared !== null && prepared.nodeid === nodeid;
+    Object.assign(out, known ? prepared.info : UNKNOWN_INFO);
+    return known ? prepared.failed : 0;
+  }
+
+  open(nodeid: number): number {
+    if (!this.#share.isRemote(nodeid)) {
+      return this.#open(nodeid);
+    }
+    const prepared = this.#prepared;
+    if (prepared === null || prepared.nodeid !== nodeid) {
+      return -EOPNOTSUPP;
+    }
+    this.#prepared = null;
+    return prepared.fd;
+  }
+
+  #ask(nodeid: number, out: MapInfo): number {
     const { inodes, settings, status } = this.#share;
     const slot = inodes.slotOf(nodeid);
     if (slot < 0) {
@@ -39,7 +109,7 @@ export class MappingRequests {
     return 0;
   }
 
-  open(nodeid: number): number {
+  #open(nodeid: number): number {
     const { inodes, settings } = this.#share;
     const slot = inodes.slotOf(nodeid);
     if (slot < 0) {
@@ -72,6 +142,15 @@ export class MappingRequests {
   /** Every inode is forgotten. */
   clear(): void {
     this.#mapped.clear();
+    this.#dropPrepared();
+  }
+
+  #dropPrepared(): void {
+    const prepared = this.#prepared;
+    this.#prepared = null;
+    if (prepared !== null && prepared.fd >= 0) {
+      this.#share.fd.close(prepared.fd);
+    }
   }
 
   /** The path below the share's root; '' when the file is not there (any more). */

@@ -5,11 +5,11 @@
 import type { Operation } from '@oriel/fuse';
 import { TWO_32 } from '@oriel/layout';
 import { type Address, Mapping, type Offload, type SysFd, type SysMem } from '@oriel/sys';
-import { writeDecimal } from './decimal.ts';
 import type { Handles } from './handles.ts';
+import type { RemoteRuns } from './remote/remote-runs.ts';
 
 const NONE = -1;
-/** Memory of a call: two 64-bit offsets of a copy_file_range, or a descriptor's number as text. */
+/** Memory of a call: two 64-bit offsets of a copy_file_range. */
 const MEMORY_LEN = 16;
 
 /** One call under way; pooled. */
@@ -23,8 +23,6 @@ class Call {
   handle2 = NONE;
   /** A descriptor opened for this call only, or NONE. */
   ownFd = NONE;
-  /** What to make of the result, or null. */
-  convert: ((result: number) => number) | null = null;
 
   constructor(index: number, finish: (call: Call, result: number) => void) {
     this.index = index;
@@ -36,6 +34,7 @@ class Call {
 export class OffloadedCalls implements Disposable {
   readonly #fd: SysFd;
   readonly #handles: Handles;
+  readonly #runs: RemoteRuns;
   readonly #offload: Offload | undefined;
   readonly #free: Call[] = [];
   readonly #memory: Mapping | undefined;
@@ -43,8 +42,15 @@ export class OffloadedCalls implements Disposable {
   readonly #max: number;
 
   /** @param max - most calls at one time */
-  constructor(sys: { mem: SysMem; fd: SysFd }, handles: Handles, offload: Offload | undefined, max: number) {
+  constructor(
+    sys: { mem: SysMem; fd: SysFd },
+    handles: Handles,
+    runs: RemoteRuns,
+    offload: Offload | undefined,
+    max: number,
+  ) {
     this.#fd = sys.fd;
+    this.#runs = runs;
     this.#handles = handles;
     this.#offload = max > 0 ? offload : undefined;
     this.#max = this.#offload === undefined ? 0 : max;
@@ -57,9 +63,9 @@ export class OffloadedCalls implements Disposable {
     this.#words = bytes ? new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4) : new Uint32Array(0);
   }
 
-  /** Helper threads are there. */
+  /** Helper threads are there, and are not at this very request already. */
   get enabled(): boolean {
-    return this.#offload !== undefined;
+    return this.#offload !== undefined && this.#runs.active === null;
   }
 
   /** Calls under way. */
@@ -101,29 +107,6 @@ export class OffloadedCalls implements Disposable {
     }
     call.ownFd = fd;
     return this.#submit(call, nr, fd, 0, 0, 0, 0, 0);
-  }
-
-  /**
-   * Starts an openat through /proc/self/fd of what `pathFd` stands for; O_PATH, and closed afterwards.
-   * @param convert - makes the operation's result of the descriptor, which it owns, or of the negative errno
-   * @returns false when none can be started now; the descriptor then stays with the caller
-   */
-  open(
-    op: Operation,
-    nr: number,
-    procFd: number,
-    pathFd: number,
-    flags: number,
-    convert: (result: number) => number,
-  ): boolean {
-    const call = this.#take(op);
-    if (call === undefined) {
-      return false;
-    }
-    call.ownFd = pathFd;
-    call.convert = convert;
-    writeDecimal(this.#memory!.u8, call.index * MEMORY_LEN, pathFd);
-    return this.#submit(call, nr, procFd, this.#memory!.addr + call.index * MEMORY_LEN, flags, 0, 0, 0);
   }
 
   /** Starts a copy_file_range between two handles. @returns as `onHandle` */
@@ -192,9 +175,8 @@ export class OffloadedCalls implements Disposable {
     if (call.ownFd !== NONE) {
       this.#fd.close(call.ownFd);
     }
-    const { convert } = call;
     this.#giveBack(call);
-    op.complete(convert === null ? result : convert(result));
+    op.complete(result);
   }
 
   #giveBack(call: Call): void {
@@ -202,7 +184,6 @@ export class OffloadedCalls implements Disposable {
     call.handle = NONE;
     call.handle2 = NONE;
     call.ownFd = NONE;
-    call.convert = null;
     this.#free.push(call);
   }
 }

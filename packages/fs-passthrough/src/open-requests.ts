@@ -1,11 +1,11 @@
 /** OPEN, CREATE, TMPFILE, FLUSH and RELEASE. */
-import { type Name, type Operation, PENDING } from '@oriel/fuse';
+import type { Name, Operation } from '@oriel/fuse';
 import {
   type Address,
   EACCES,
+  EAGAIN,
   EBADF,
   EEXIST,
-  EINVAL,
   EISDIR,
   ELOOP,
   ENFILE,
@@ -24,7 +24,7 @@ import {
   S_IFLNK,
   S_IFREG,
 } from '@oriel/sys';
-import { type FileOpener, NO_DIRECTORY } from './file-opener.ts';
+import type { FileOpener } from './file-opener.ts';
 import { FILE } from './handles.ts';
 import { type Labels, NAMELESS } from './labels.ts';
 import type { Lookup } from './lookup.ts';
@@ -55,12 +55,20 @@ export class OpenRequests {
     if (slot < 0) {
       return -EBADF;
     }
-    const refused = this.#refusal(slot, flags);
+    const refused = this.#refusal(this.#share.inodes.type(slot), flags, slot);
     if (refused < 0) {
       return refused;
     }
-    const fd = this.#opener.open(op, slot, flags, killSuidgid, NO_DIRECTORY);
-    return fd < 0 || fd === PENDING ? fd : this.#opener.answer(op, fd, nodeid, this.#share.inodes.device(slot), flags);
+    const device = this.#share.inodes.device(slot);
+    if (device.ofKernel) {
+      return -EACCES;
+    }
+    const number = this.#share.inodes.number(slot);
+    const fd = number < 0 ? number : this.#opener.open(number, flags, killSuidgid);
+    if (fd === -EAGAIN) {
+      return this.#share.waitElsewhere(device.major, device.minor);
+    }
+    return fd < 0 ? fd : this.#opener.answer(op, fd, nodeid, device, flags);
   }
 
   create(op: Operation, parent: number, name: Name, flags: number, mode: number, killSuidgid: boolean): number {
@@ -155,20 +163,16 @@ export class OpenRequests {
   }
 
   /** Why an inode may not be opened: a negative errno, or 0. Special files are the driver's own business. */
-  #refusal(slot: number, flags: number): number {
-    const { inodes, handles, settings, rareLog } = this.#share;
-    const type = inodes.type(slot);
+  #refusal(type: number, flags: number, subject: { toString(): string }): number {
+    const { handles, settings, rareLog } = this.#share;
     if (type !== S_IFREG) {
       return type === S_IFDIR ? -EISDIR : type === S_IFLNK ? -ELOOP : -EBADF;
-    }
-    if ((flags & O_ACCMODE) === O_ACCMODE) {
-      return -EINVAL;
     }
     if (settings.readonly && ((flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0)) {
       return -EROFS;
     }
     if (handles.full(FILE)) {
-      rareLog.warn('the guest has as many files open as limits.maxHandles allows: ENFILE', inodes.nodeid(slot));
+      rareLog.warn('the guest has as many files open as limits.maxHandles allows: ENFILE', subject);
       return -ENFILE;
     }
     return 0;
@@ -180,9 +184,6 @@ export class OpenRequests {
    * @returns the file's descriptor or a negative errno
    */
   #createEntry(op: Operation, dirfd: number, name: Address, making: number, flags: number, mode: number): number {
-    if ((flags & O_ACCMODE) === O_ACCMODE) {
-      return -EINVAL;
-    }
     if (dirfd < 0) {
       return dirfd;
     }
@@ -204,11 +205,16 @@ export class OpenRequests {
   #created(op: Operation, directory: number, fd: number, flags: number, dirfd: number, name: Address): number {
     const { inodes, file, procFd, fd: sysFd } = this.#share;
     const pathFd = file.openat(procFd, inodes.numberOfFd(fd), O_PATH | O_CLOEXEC, 0);
-    const slot = pathFd < 0 ? pathFd : this.#lookup.adopt(pathFd);
-    const failed = slot < 0 ? slot : this.#labels.apply(op, slot, dirfd, name);
+    const failed = pathFd < 0 ? pathFd : this.#labels.apply(op, pathFd, S_IFREG, dirfd, name);
     if (failed < 0) {
+      if (pathFd >= 0) sysFd.close(pathFd);
       sysFd.close(fd);
       return failed;
+    }
+    const slot = this.#lookup.adopt(pathFd);
+    if (slot < 0) {
+      sysFd.close(fd);
+      return slot;
     }
     this.#lookup.answer(op.entry, slot, directory, op.intent);
     return this.#opener.answer(op, fd, op.entry.nodeid, inodes.device(slot), flags);
@@ -234,37 +240,55 @@ export class OpenRequests {
 
   /** CREATE of a file that an earlier process made: it may lack its label. */
   #createAgain(op: Operation, directory: number, name: Name, flags: number, killSuidgid: boolean): number {
-    const dirfd = this.#share.inodes.fd(directory);
-    const slot = this.#lookup.find(dirfd, name.addr, name);
-    const failed = slot < 0 ? slot : this.#labels.apply(op, slot, dirfd, name.addr);
+    const { fd: sysFd, inodes } = this.#share;
+    const dirfd = inodes.fd(directory);
+    const fd = this.#lookup.openNew(dirfd, name.addr, name);
+    if (fd < 0) {
+      return fd;
+    }
+    const failed = this.#labels.apply(op, fd, S_IFREG, dirfd, name.addr);
+    sysFd.close(fd);
     return failed < 0 ? failed : this.#createExisting(op, directory, name, flags, killSuidgid);
   }
 
-  /** CREATE of a name that is taken: looks it up and opens it. */
+  /** CREATE of a name that is taken: opens it, and makes its inode known once that is done. */
   #createExisting(op: Operation, directory: number, name: Name, flags: number, killSuidgid: boolean): number {
-    const { inodes, status } = this.#share;
-    const slot = this.#lookup.find(inodes.fd(directory), name.addr, name);
+    if ((flags & O_EXCL) !== 0) {
+      return -EEXIST;
+    }
+    const { fd: sysFd, inodes, status } = this.#share;
+    const dirfd = inodes.fd(directory);
+    const found = this.#lookup.known(dirfd, name.addr);
+    if (found < 0) {
+      return found;
+    }
+    const pathFd = this.#lookup.openNew(dirfd, name.addr, name);
+    if (pathFd < 0) {
+      return pathFd;
+    }
+    let result = status.ofFd(pathFd);
+    if (result === 0) {
+      result = this.#refusal(status.type, flags, name);
+    }
+    if (result === 0) {
+      result = inodes.isOfKernel(pathFd, status) ? -EACCES : 0;
+    }
+    const { devMajor, devMinor } = status;
+    if (result === 0) {
+      result = this.#opener.open(inodes.numberOfFd(pathFd), flags, killSuidgid);
+    }
+    if (result < 0) {
+      sysFd.close(pathFd);
+      return result === -EAGAIN ? this.#share.waitElsewhere(devMajor, devMinor) : result;
+    }
+    const fd = result;
+    // It looks at the file anew: the open may have truncated it.
+    const slot = this.#lookup.adopt(pathFd);
     if (slot < 0) {
+      sysFd.close(fd);
       return slot;
     }
-    let result = (flags & O_EXCL) === 0 ? this.#refusal(slot, flags) : -EEXIST;
-    if (result === 0) {
-      result = this.#opener.open(op, slot, flags, killSuidgid, directory);
-    }
-    if (result === PENDING) {
-      return PENDING;
-    }
-    if (result >= 0) {
-      const fd = result;
-      // Anew: the open may have truncated it.
-      result = status.ofFd(fd);
-      if (result === 0) {
-        this.#lookup.answer(op.entry, slot, directory, op.intent);
-        return this.#opener.answer(op, fd, op.entry.nodeid, inodes.device(slot), flags);
-      }
-      this.#share.fd.close(fd);
-    }
-    inodes.dropUnused(slot);
-    return result;
+    this.#lookup.answer(op.entry, slot, directory, op.intent);
+    return this.#opener.answer(op, fd, op.entry.nodeid, inodes.device(slot), flags);
   }
 }

@@ -2,6 +2,7 @@
 import { totalmem } from 'node:os';
 import { FOPEN_CACHE_DIR, FOPEN_DIRECT_IO, FOPEN_KEEP_CACHE, type SessionFeatures } from '@oriel/fuse';
 import {
+  type HelperThreads,
   type Logger,
   O_ACCMODE,
   O_DIRECT,
@@ -64,6 +65,11 @@ export interface PassthroughOptions {
   readonly cache?: CachePolicy;
   /** Helper threads for calls that may block; without them such calls run in the loop. */
   readonly offload?: Offload;
+  /**
+   * Helper threads for mounts of file systems that are not known to be local (NFS, FUSE and the like), which may not answer: every call
+   * on them is theirs, and what one is at is not waited for. A few for each such mount. Default: `offload`.
+   */
+  readonly remoteOffload?: HelperThreads;
   readonly log?: Logger;
   readonly limits?: PassthroughLimits;
   /**

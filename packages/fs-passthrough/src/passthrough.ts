@@ -15,26 +15,15 @@ import type {
   StatxOut,
 } from '@oriel/fuse';
 import { FUSE_POSIX_ACL, FUSE_WRITEBACK_CACHE } from '@oriel/fuse';
-import type { Address } from '@oriel/sys';
-import { AttributeRequests } from './attribute-requests.ts';
-import { DataRequests } from './data-requests.ts';
-import { DirectoryRequests } from './directory-requests.ts';
-import { EntryRequests } from './entry-requests.ts';
-import { FileAttributeRequests } from './file-attributes.ts';
-import { FileOpener } from './file-opener.ts';
+import type { Address, HelperThreads } from '@oriel/sys';
 import { DIRECTORY, FILE } from './handles.ts';
-import { Labels } from './labels.ts';
-import { LockRequests } from './locks/lock-requests.ts';
-import { Lookup } from './lookup.ts';
 import { MappingRequests } from './mapping-requests.ts';
 import { ShareMigration } from './migration/share-migration.ts';
-import { OpenRequests } from './open-requests.ts';
 import type { PassthroughOptions } from './options.ts';
-import { Share } from './share.ts';
-import { OwnEffects } from './survival/own-effects.ts';
+import { type RemoteRequests, remoteRequests } from './remote/remote-requests.ts';
+import { ELSEWHERE, Share } from './share.ts';
+import { ShareRequests } from './share-requests.ts';
 import { ShareSurvival } from './survival/share-survival.ts';
-import { XattrNames } from './xattrs/xattr-names.ts';
-import { XattrRequests } from './xattrs/xattr-requests.ts';
 
 /** What a share holds at the moment. */
 export interface PassthroughStats {
@@ -60,15 +49,10 @@ export interface PassthroughStats {
 export class PassthroughFilesystem implements Filesystem, Disposable {
   readonly #share: Share;
   readonly #survival: ShareSurvival;
-  readonly #entries: EntryRequests;
-  readonly #attributes: AttributeRequests;
-  readonly #fileAttributes: FileAttributeRequests;
-  readonly #opener: FileOpener;
-  readonly #opens: OpenRequests;
-  readonly #data: DataRequests;
-  readonly #directories: DirectoryRequests;
+  readonly #here: ShareRequests;
+  readonly #remote: RemoteRequests;
   readonly #mappings: MappingRequests;
-  readonly #locks: LockRequests;
+  readonly #remoteThreads: HelperThreads | undefined;
   /** How sessions move to another host; not where the host holds locks for the guest, which cannot be moved. */
   readonly migration?: FilesystemMigration;
   /** What is to be agreed with a driver. */
@@ -100,39 +84,30 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
    */
   constructor(options: PassthroughOptions) {
     const share = new Share(options);
-    const lookup = new Lookup(share);
-    const own = new OwnEffects(share);
-    const names = new XattrNames(share);
-    const labels = new Labels(share, names);
+    const { posixLocks = false, flockLocks = false } = options;
+    const here = new ShareRequests(options.sys.mem, share, options.timer);
+    const remote = remoteRequests(share, here);
     this.features = share.settings.features;
     this.#share = share;
     this.#survival = new ShareSurvival(share);
-    this.#entries = new EntryRequests(share, lookup, own, labels);
-    this.#attributes = new AttributeRequests(share);
-    this.#fileAttributes = new FileAttributeRequests(share);
-    this.#opener = new FileOpener(share, lookup);
-    this.#opens = new OpenRequests(share, lookup, this.#opener, own, labels);
-    this.#data = new DataRequests(share);
-    this.#directories = new DirectoryRequests(options.sys, share, lookup, own);
+    this.#here = here;
+    this.#remote = remote;
     this.#mappings = new MappingRequests(share);
-    const { posixLocks = false, flockLocks = false } = options;
-    this.#locks = new LockRequests(share, options.timer);
+    this.#remoteThreads = options.remoteOffload;
     if (posixLocks || flockLocks) {
-      const locks = this.#locks;
       this.locks = { posix: posixLocks, flock: flockLocks };
-      this.getlk = (_op, nodeid, fh, lock) => locks.get(nodeid, fh, lock);
-      this.setlk = (op, nodeid, fh, lock, wait) => locks.set(op, nodeid, fh, lock, wait);
+      this.getlk = (op, nodeid, fh, lock) => this.#onHandle(fh).getlk(op, nodeid, fh, lock);
+      this.setlk = (op, nodeid, fh, lock, wait) => this.#onHandle(fh).setlk(op, nodeid, fh, lock, wait);
     } else {
       this.migration = new ShareMigration(share, options.migration ?? {});
     }
     this.inDaxUse = (nodeid) => this.#mappings.wasMapped(nodeid);
     if (share.settings.xattr) {
-      const xattrs = new XattrRequests(options.sys.mem, share, names);
-      this.getxattr = (_op, nodeid, name, to, size) => xattrs.get(nodeid, name, to, size);
+      this.getxattr = (op, nodeid, name, to, size) => this.#on(nodeid).getxattr(op, nodeid, name, to, size);
       this.setxattr = (op, nodeid, name, value, size, flags, killSgid) =>
-        xattrs.set(op, nodeid, name, value, size, flags, killSgid);
-      this.listxattr = (_op, nodeid, to, size) => xattrs.list(nodeid, to, size);
-      this.removexattr = (op, nodeid, name) => xattrs.remove(op, nodeid, name);
+        this.#on(nodeid).setxattr(op, nodeid, name, value, size, flags, killSgid);
+      this.listxattr = (op, nodeid, to, size) => this.#on(nodeid).listxattr(op, nodeid, to, size);
+      this.removexattr = (op, nodeid, name) => this.#on(nodeid).removexattr(op, nodeid, name);
     }
   }
 
@@ -141,21 +116,21 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
    * it since the guest came to know it. A device that knows better puts its own test here.
    */
   get inDaxUse(): (nodeid: number) => boolean {
-    return this.#opener.inDaxUse;
+    return this.#here.opener.inDaxUse;
   }
 
   set inDaxUse(test: (nodeid: number) => boolean) {
-    this.#opener.inDaxUse = test;
+    this.#here.opener.inDaxUse = test;
   }
 
   get stats(): PassthroughStats {
-    const { inodes, handles, devices, calls } = this.#share;
+    const { inodes, handles, devices, calls, runs } = this.#share;
     return {
       inodes: inodes.size,
       inodeDescriptors: inodes.descriptors,
       handles: handles.size,
       devices: devices.count,
-      pending: calls.pending,
+      pending: calls.pending + runs.pending,
     };
   }
 
@@ -171,14 +146,15 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
 
   /** Drops every handle, and every inode but the root; calls still under way end by themselves. */
   destroy(): void {
-    this.#locks.clear();
+    this.#here.locks.clear();
     this.#share.clear();
-    this.#directories.clear();
+    this.#here.directories.clear();
     this.#mappings.clear();
   }
 
   lookup(op: Operation, parent: number, name: Name): number {
-    return this.#entries.lookup(op, parent, name);
+    const result = this.#on(parent).lookup(op, parent, name);
+    return result === ELSEWHERE ? this.#remote.lookup(op, parent, name) : result;
   }
 
   forget(nodeid: number, count: number, op: Operation | null): void {
@@ -195,22 +171,22 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
       inodes.forget(slot, count);
       if (inodes.slotOf(nodeid) < 0) {
         this.#mappings.forget(nodeid);
-        this.#locks.forget(nodeid);
+        this.#here.locks.forget(nodeid);
       }
     }
   }
 
   getattr(op: Operation, nodeid: number, fh: number): number {
-    return this.#attributes.getattr(op.entry.attr, nodeid, fh);
+    return this.#on(nodeid).getattr(op, nodeid, fh);
   }
 
   statx(op: Operation, nodeid: number, fh: number, out: StatxOut): number {
-    return this.#attributes.statx(op.entry.attr, nodeid, fh, out);
+    return this.#on(nodeid).statx(op, nodeid, fh, out);
   }
 
   ioctl(
     op: Operation,
-    _nodeid: number,
+    nodeid: number,
     fh: number,
     cmd: number,
     input: Address,
@@ -218,121 +194,125 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
     output: Address,
     outSize: number,
   ): number {
-    return this.#fileAttributes.ioctl(op, fh, cmd, input, inSize, output, outSize);
+    return this.#onHandle(fh).ioctl(op, nodeid, fh, cmd, input, inSize, output, outSize);
   }
 
   setattr(op: Operation, nodeid: number, change: SetAttr): number {
-    return this.#attributes.setattr(op.entry.attr, nodeid, change);
+    const away = this.#share.isRemote(nodeid) || this.#share.isRemoteHandle(change.fh);
+    return (away ? this.#remote : this.#here).setattr(op, nodeid, change);
   }
 
-  statfs(_op: Operation, nodeid: number, out: StatfsOut): number {
-    return this.#attributes.statfs(nodeid, out);
+  statfs(op: Operation, nodeid: number, out: StatfsOut): number {
+    return this.#on(nodeid).statfs(op, nodeid, out);
   }
 
-  readlink(_op: Operation, nodeid: number, to: Address, len: number): number {
-    return this.#entries.readlink(nodeid, to, len);
+  readlink(op: Operation, nodeid: number, to: Address, len: number): number {
+    return this.#on(nodeid).readlink(op, nodeid, to, len);
   }
 
   symlink(op: Operation, parent: number, name: Name, target: Name): number {
-    return this.#entries.symlink(op, parent, name, target);
+    return this.#on(parent).symlink(op, parent, name, target);
   }
 
   mknod(op: Operation, parent: number, name: Name, mode: number, rdev: number): number {
-    return this.#entries.mknod(op, parent, name, mode, rdev);
+    return this.#on(parent).mknod(op, parent, name, mode, rdev);
   }
 
   mkdir(op: Operation, parent: number, name: Name, mode: number): number {
-    return this.#entries.mkdir(op, parent, name, mode);
+    return this.#on(parent).mkdir(op, parent, name, mode);
   }
 
   unlink(op: Operation, parent: number, name: Name): number {
-    return this.#entries.unlink(op, parent, name);
+    return this.#on(parent).unlink(op, parent, name);
   }
 
   rmdir(op: Operation, parent: number, name: Name): number {
-    return this.#entries.rmdir(op, parent, name);
+    return this.#on(parent).rmdir(op, parent, name);
   }
 
   rename(op: Operation, parent: number, name: Name, newParent: number, newName: Name, flags: number): number {
-    return this.#entries.rename(op, parent, name, newParent, newName, flags);
+    return this.#on(parent).rename(op, parent, name, newParent, newName, flags);
   }
 
   link(op: Operation, nodeid: number, newParent: number, newName: Name): number {
-    return this.#entries.link(op, nodeid, newParent, newName);
+    return this.#on(newParent).link(op, nodeid, newParent, newName);
   }
 
   open(op: Operation, nodeid: number, flags: number, killSuidgid: boolean): number {
-    return this.#opens.open(op, nodeid, flags, killSuidgid);
+    const result = this.#on(nodeid).open(op, nodeid, flags, killSuidgid);
+    return result === ELSEWHERE ? this.#remote.open(op, nodeid, flags, killSuidgid) : result;
   }
 
   create(op: Operation, parent: number, name: Name, flags: number, mode: number, killSuidgid: boolean): number {
-    return this.#opens.create(op, parent, name, flags, mode, killSuidgid);
+    const result = this.#on(parent).create(op, parent, name, flags, mode, killSuidgid);
+    return result === ELSEWHERE ? this.#remote.create(op, parent, name, flags, mode, killSuidgid) : result;
   }
 
   tmpfile(op: Operation, parent: number, flags: number, mode: number): number {
-    return this.#opens.tmpfile(op, parent, flags, mode);
+    return this.#on(parent).tmpfile(op, parent, flags, mode);
   }
 
-  flush(_op: Operation, nodeid: number, fh: number, ownerLo: number, ownerHi: number): number {
-    this.#locks.ownerGone(nodeid, ownerLo, ownerHi);
-    return this.#opens.flush(fh);
+  flush(op: Operation, nodeid: number, fh: number, ownerLo: number, ownerHi: number): number {
+    this.#here.locks.ownerGone(nodeid, ownerLo, ownerHi);
+    return this.#onHandle(fh).flush(op, nodeid, fh);
   }
 
   cancel(op: Operation): boolean {
-    return this.#locks.cancel(op);
+    return this.#here.locks.cancel(op) || this.#share.runs.cancelRequest(op);
   }
 
   release(op: Operation, _nodeid: number, fh: number): number {
-    return this.#opens.release(op, fh, FILE);
+    return this.#here.opens.release(op, fh, FILE);
   }
 
-  read(op: Operation, _nodeid: number, fh: number, offset: number, io: IoVector): number {
-    return this.#data.read(op, fh, offset, io);
+  read(op: Operation, nodeid: number, fh: number, offset: number, io: IoVector): number {
+    return this.#onHandle(fh).read(op, nodeid, fh, offset, io);
   }
 
   write(
     op: Operation,
-    _nodeid: number,
+    nodeid: number,
     fh: number,
     offset: number,
     io: IoVector,
     openFlags: number,
     writeFlags: number,
   ): number {
-    return this.#data.write(op, fh, offset, io, openFlags, writeFlags);
+    return this.#onHandle(fh).write(op, nodeid, fh, offset, io, openFlags, writeFlags);
   }
 
-  fsync(op: Operation, _nodeid: number, fh: number, dataOnly: boolean): number {
-    return this.#data.fsync(op, fh, FILE, dataOnly);
+  fsync(op: Operation, nodeid: number, fh: number, dataOnly: boolean): number {
+    return this.#onHandle(fh).fsync(op, nodeid, fh, dataOnly, FILE);
   }
 
-  fallocate(op: Operation, _nodeid: number, fh: number, offset: number, len: number, mode: number): number {
-    return this.#data.fallocate(op, fh, offset, len, mode);
+  fallocate(op: Operation, nodeid: number, fh: number, offset: number, len: number, mode: number): number {
+    return this.#onHandle(fh).fallocate(op, nodeid, fh, offset, len, mode);
   }
 
-  lseek(op: Operation, _nodeid: number, fh: number, offset: number, whence: number): number {
-    return this.#data.lseek(op, fh, offset, whence);
+  lseek(op: Operation, nodeid: number, fh: number, offset: number, whence: number): number {
+    return this.#onHandle(fh).lseek(op, nodeid, fh, offset, whence);
   }
 
   copyFileRange(
     op: Operation,
-    _nodeidIn: number,
+    nodeidIn: number,
     fhIn: number,
     offIn: number,
-    _nodeidOut: number,
+    nodeidOut: number,
     fhOut: number,
     offOut: number,
     len: number,
   ): number {
-    return this.#data.copyFileRange(op, fhIn, offIn, fhOut, offOut, len);
+    const away = this.#share.isRemoteHandle(fhIn) || this.#share.isRemoteHandle(fhOut);
+    return (away ? this.#remote : this.#here).copyFileRange(op, nodeidIn, fhIn, offIn, nodeidOut, fhOut, offOut, len);
   }
 
   syncfs(op: Operation, nodeid: number): number {
-    return this.#data.syncfs(op, nodeid);
+    return this.#on(nodeid).syncfs(op, nodeid);
   }
 
   opendir(op: Operation, nodeid: number): number {
-    return this.#directories.opendir(op, nodeid);
+    return this.#on(nodeid).opendir(op, nodeid);
   }
 
   readdir(
@@ -344,15 +324,19 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
     sink: DirSink,
     plus: boolean,
   ): number {
-    return this.#directories.readdir(op, nodeid, fh, cookieLo, cookieHi, sink, plus);
+    return this.#onHandle(fh).readdir(op, nodeid, fh, cookieLo, cookieHi, sink, plus);
   }
 
   releasedir(op: Operation, _nodeid: number, fh: number): number {
-    return this.#directories.releasedir(op, fh);
+    return this.#here.directories.releasedir(op, fh);
   }
 
-  fsyncdir(op: Operation, _nodeid: number, fh: number, dataOnly: boolean): number {
-    return this.#data.fsync(op, fh, DIRECTORY, dataOnly);
+  fsyncdir(op: Operation, nodeid: number, fh: number, dataOnly: boolean): number {
+    return this.#onHandle(fh).fsync(op, nodeid, fh, dataOnly, DIRECTORY);
+  }
+
+  prepareMapping(nodeid: number, done: () => void): number {
+    return this.#mappings.prepare(nodeid, done);
   }
 
   mapInfo(nodeid: number, out: MapInfo): number {
@@ -361,6 +345,10 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
 
   openForMapping(nodeid: number): number {
     return this.#mappings.open(nodeid);
+  }
+
+  settle(ms: number): void {
+    this.#remoteThreads?.drainFor(ms);
   }
 
   /** Bytes of a journal of this share. */
@@ -379,19 +367,29 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
   }
 
   closeJournal(): void {
-    this.#locks.clear();
-    this.#directories.clear();
+    this.#here.locks.clear();
+    this.#here.directories.clear();
     this.#mappings.clear();
     this.#survival.close();
   }
 
-  /** Closes everything; waits for calls under way. */
+  /** The requests about an inode. */
+  #on(nodeid: number): RemoteRequests {
+    return this.#share.isRemote(nodeid) ? this.#remote : this.#here;
+  }
+
+  /** The requests about an open file or directory. */
+  #onHandle(fh: number): RemoteRequests {
+    return this.#share.isRemoteHandle(fh) ? this.#remote : this.#here;
+  }
+
+  /** Closes everything; waits for calls under way, but not for those on mounts that may not answer. */
   close(): void {
     if (!this.#disposed) {
       this.#disposed = true;
       this.destroy();
       this.#share[Symbol.dispose]();
-      this.#directories[Symbol.dispose]();
+      this.#here[Symbol.dispose]();
     }
   }
 

@@ -4,11 +4,13 @@ import type { Operation } from '@oriel/fuse';
 import {
   type Address,
   AT_FDCWD,
+  AT_STATX_DONT_SYNC,
   EACCES,
   ENOSYS,
   EPERM,
   errnoName,
   Fd,
+  NO_UMASK,
   O_ACCMODE,
   O_CLOEXEC,
   O_DIRECTORY,
@@ -22,11 +24,10 @@ import {
   RESOLVE_NO_SYMLINKS,
   S_IFDIR,
   SysError,
-  type SysFd,
   type SysFile,
 } from '@oriel/sys';
-import { Credentials, NO_UMASK } from './credentials.ts';
-import { Devices } from './devices.ts';
+import { Credentials } from './credentials.ts';
+import { type Device, Devices } from './devices.ts';
 import { PassthroughError } from './errors.ts';
 import { FileStatus } from './file-status.ts';
 import { Handles } from './handles.ts';
@@ -35,16 +36,31 @@ import { OffloadedCalls } from './offloaded-calls.ts';
 import type { PassthroughOptions, PassthroughSys, Settings } from './options.ts';
 import { settingsOf } from './options.ts';
 import { RareLog } from './rare-log.ts';
+import { RemoteFd, type ShareFd } from './remote/remote-fd.ts';
+import { RemoteFile } from './remote/remote-file.ts';
+import { RemoteRuns } from './remote/remote-runs.ts';
 import { Scratch } from './scratch.ts';
 
 const RESOLVE = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
 const PATH_FLAGS = O_PATH | O_NOFOLLOW | O_CLOEXEC;
 
+/** In place of a result: the request is to be run elsewhere. No negative errno. */
+export const ELSEWHERE = -0x2000_0000;
+
+/** A number that names a device, and its lane. */
+export function laneOf(major: number, minor: number): number {
+  return major * 2 ** 20 + minor;
+}
+
 /** The state of one share. It owns every descriptor and mapping in it. */
 export class Share implements Disposable {
   readonly settings: Settings;
-  readonly fd: SysFd;
+  readonly fd: ShareFd;
   readonly file: SysFile;
+  /** Closes an open file of the share, without waiting for its mount. */
+  readonly closeFile: (fd: number, device: Device) => void;
+  /** Requests on mounts that may not answer. */
+  readonly runs: RemoteRuns;
   readonly scratch: Scratch;
   readonly status: FileStatus;
   readonly devices: Devices;
@@ -61,6 +77,8 @@ export class Share implements Disposable {
   accessLists = false;
   /** The driver reads, with any open file that may be written, the pages of which it writes a part. */
   writeback = false;
+  /** The lane of a request that `waitElsewhere` was said of. */
+  elsewhereLane = 0;
   /** openat2 is there; old kernels and some containers lack it. */
   readonly #openat2: boolean;
 
@@ -75,24 +93,40 @@ export class Share implements Disposable {
     using root = openDirectory(sys, settings.sharedDir, 'ERR_PASSTHROUGH_SHARE');
     using proc = openDirectory(sys, '/proc/self/fd', 'ERR_PASSTHROUGH_PROC');
     this.settings = settings;
-    this.fd = sys.fd;
-    this.file = sys.file;
+    const pool = settings.limits.maxPending > 0 ? (options.remoteOffload ?? offload ?? null) : null;
     this.scratch = new Scratch(sys.mem);
-    this.status = new FileStatus(sys.file, this.scratch.empty, this.scratch.statx, settings.uids, settings.gids);
-    this.devices = new Devices(sys, this.scratch);
-    this.inodes = new Inodes(sys, this.scratch, this.devices, {
+    const runs = new RemoteRuns(sys, pool);
+    const file = new RemoteFile(sys.file, runs);
+    const fd = new RemoteFd(sys.fd, runs);
+    const calls = { mem: sys.mem, fd, file };
+    this.runs = runs;
+    this.fd = fd;
+    this.file = file;
+    this.status = new FileStatus(file, this.scratch.empty, this.scratch.statx, {
+      uids: settings.uids,
+      gids: settings.gids,
+      // A mount in a directory that is known to be local is seen by its number; what it says of itself is asked for elsewhere.
+      entryFlags: runs.enabled ? AT_STATX_DONT_SYNC : 0,
+    });
+    this.devices = new Devices({ fd: sys.fd, file }, this.scratch);
+    this.inodes = new Inodes(sys.fd, calls, runs, this.scratch, this.devices, {
       maxInodes: settings.limits.maxInodes,
       maxDescriptors: settings.limits.maxInodeDescriptors,
       useHandles: settings.inodeFileHandles !== 'never',
       procFd: proc.fd,
     });
-    this.handles = new Handles(sys.fd, this.devices, settings.limits.maxHandles, settings.limits.maxDirStreams);
-    this.calls = new OffloadedCalls(sys, this.handles, offload, settings.limits.maxPending);
+    this.closeFile = (fd, device) => {
+      if (device.remote) runs.close(laneOf(device.major, device.minor), fd);
+      else sys.fd.close(fd);
+    };
+    this.handles = new Handles(this.closeFile, this.devices, settings.limits.maxHandles, settings.limits.maxDirStreams);
+    this.calls = new OffloadedCalls(sys, this.handles, runs, offload, settings.limits.maxPending);
     this.rareLog = new RareLog(settings.log);
-    this.credentials = new Credentials(sys.cred, settings.log, settings.ownUmask);
+    this.credentials = new Credentials(sys.cred, runs, settings.log, settings.ownUmask);
     try {
       this.#insertRoot(root);
     } catch (error) {
+      runs[Symbol.dispose]();
       this.calls[Symbol.dispose]();
       this.inodes[Symbol.dispose]();
       this.scratch[Symbol.dispose]();
@@ -156,18 +190,86 @@ export class Share implements Disposable {
       return -EACCES;
     }
     const number = this.inodes.number(slot);
-    return number < 0 ? number : this.file.openat(this.procFd, number, flags | O_CLOEXEC, 0);
+    return number < 0 ? number : this.openNumber(number, flags);
+  }
+
+  /** Opens what the text "N" of a descriptor stands for. @returns as `openInode` */
+  openNumber(number: Address, flags: number): number {
+    return this.file.openat(this.procFd, number, flags | O_CLOEXEC, 0);
+  }
+
+  /** True for an inode on a mount that may not answer. */
+  isRemote(nodeid: number): boolean {
+    if (this.devices.remotes === 0) {
+      return false;
+    }
+    const slot = this.inodes.slotOf(nodeid);
+    return slot >= 0 && this.inodes.device(slot).remote && this.runs.enabled;
+  }
+
+  /** The same of an open file or directory. */
+  isRemoteHandle(fh: number): boolean {
+    if (this.devices.remotes === 0) {
+      return false;
+    }
+    const slot = this.handles.anySlotOf(fh);
+    return slot >= 0 && this.handles.device(slot).remote && this.runs.enabled;
+  }
+
+  /**
+   * Runs a request by system calls of helper threads.
+   * @param nodeid - what it is about, on a mount that may not answer or, after ELSEWHERE, in a directory with one
+   * @returns as its code, or PENDING
+   */
+  runOnInode(nodeid: number, op: Pick<Operation, 'complete'>, code: () => number): number {
+    const slot = this.inodes.slotOf(nodeid);
+    const device = slot < 0 ? undefined : this.inodes.device(slot);
+    const lane = device?.remote ? laneOf(device.major, device.minor) : this.elsewhereLane;
+    return this.runs.start(lane, { op, code, pins: null });
+  }
+
+  /** The same for one about open files or directories, of which one at least is on such a mount. */
+  runOnHandles(fhs: readonly number[], op: Pick<Operation, 'complete'>, code: () => number): number {
+    const { handles } = this;
+    const slots = fhs.map((fh) => handles.anySlotOf(fh)).filter((slot) => slot >= 0);
+    const device = slots.map((slot) => handles.device(slot)).find(({ remote }) => remote);
+    const pins = {
+      begin: () => {
+        for (const slot of slots) handles.beginCall(slot);
+      },
+      end: () => {
+        for (const slot of slots) handles.endCall(slot);
+      },
+    };
+    const lane = device === undefined ? this.elsewhereLane : laneOf(device.major, device.minor);
+    return this.runs.start(lane, { op, code, pins });
+  }
+
+  /** A request that is run here has to wait, for a mount or a lease: it is to be begun anew, in a run. */
+  waitElsewhere(major: number, minor: number): number {
+    this.elsewhereLane = laneOf(major, minor);
+    return ELSEWHERE;
+  }
+
+  /**
+   * The share's tables are about to change: what a run's code asks from now on is asked at once, here. It must not have to ask a mount
+   * that may not answer.
+   */
+  commit(): void {
+    this.runs.active = null;
   }
 
   /** Drops every handle, and every inode but the root. */
   clear(): void {
     this.epoch++;
+    this.runs.cancel();
     this.handles.clear();
     this.inodes.clear();
   }
 
   [Symbol.dispose](): void {
     this.epoch++;
+    this.runs[Symbol.dispose]();
     this.calls[Symbol.dispose]();
     this.handles.clear();
     this.inodes[Symbol.dispose]();

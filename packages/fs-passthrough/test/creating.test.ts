@@ -2,12 +2,14 @@ import { chmodSync, chownSync, lstatSync, mkdirSync, readlinkSync, statSync, wri
 import {
   CAP_FSETID,
   EACCES,
+  EBADF,
   EEXIST,
   EINVAL,
   EMFILE,
   ENOENT,
   EPERM,
   EROFS,
+  O_ACCMODE,
   O_APPEND,
   O_EXCL,
   O_RDONLY,
@@ -257,12 +259,15 @@ describe('CREATE', () => {
     expect(flags & O_APPEND).to.equal(0);
   });
 
-  it('refuses an access mode that is none', () => {
+  it('makes a file that is opened for neither reading nor writing', () => {
     using share = new TestShare();
 
-    expect(share.create('file', 3).result).to.equal(-EINVAL);
-    expect(share.fs.tmpfile(share.op(), ROOT, 3, 0o600)).to.equal(-EINVAL);
-    expect(share.lookup('file').result).to.equal(-ENOENT);
+    const made = share.create('file', O_ACCMODE);
+    expect(made.result).to.equal(0);
+    expect(share.read(made.op.fh, 0, 1)).to.equal(-EBADF);
+    expect(share.write(made.op.fh, 0, 'x')).to.equal(-EBADF);
+    expect(lstatSync(share.at('file')).size).to.equal(0);
+    expect(share.fs.tmpfile(share.op(), ROOT, O_ACCMODE, 0o600)).to.equal(0);
   });
 
   it('opens for reading on a read-only share, and makes nothing there', () => {

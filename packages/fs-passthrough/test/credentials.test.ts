@@ -12,7 +12,7 @@ describe('the owner of what is made for a user', () => {
   ] as const) {
     it(`is ${owner} where the process is ${euid}, so that a process that goes on knows what its predecessor made`, () => {
       const cred = { ...openSys().cred, geteuid: () => euid, setgroups: () => 0 };
-      expect(new Credentials(cred, silentLogger, false).owner(USER)).to.equal(owner);
+      expect(new Credentials(cred, { active: null }, silentLogger, false).owner(USER)).to.equal(owner);
     });
   }
 });

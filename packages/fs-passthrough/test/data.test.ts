@@ -150,9 +150,19 @@ describe('OPEN', () => {
 
     expect(share.write(reader, 0, 'x')).to.equal(-EBADF);
     expect(share.read(writer, 0, 1)).to.equal(-EBADF);
-    expect(share.open(nodeid, O_ACCMODE).result).to.equal(-EINVAL);
     expect(share.open(nodeid, O_RDWR | O_TRUNC).result).to.equal(0);
     expect(share.getattr(nodeid, reader).op.entry.attr.size).to.equal(0);
+  });
+
+  it('opens with the access mode that Linux has for ioctl alone, which neither reads nor writes', () => {
+    using share = new TestShare();
+    writeFileSync(share.at('file'), 'text');
+    const nodeid = share.node('file');
+    const fh = share.fh(nodeid, O_ACCMODE);
+
+    expect(share.read(fh, 0, 1)).to.equal(-EBADF);
+    expect(share.write(fh, 0, 'x')).to.equal(-EBADF);
+    expect(readFileSync(share.at('file'), 'latin1')).to.equal('text');
   });
 
   it('makes handles that are void once released, and of one kind only', () => {

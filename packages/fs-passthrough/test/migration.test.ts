@@ -2,78 +2,29 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MAX_STATE_RECORD, type StateRecords } from '@oriel/fuse';
-import { EBADF, EINVAL, ENFILE, ENOENT, EROFS, ESTALE, O_APPEND, O_RDONLY, O_RDWR, S_IFIFO } from '@oriel/sys';
+import {
+  EBADF,
+  EINVAL,
+  ENFILE,
+  ENOENT,
+  EROFS,
+  ESTALE,
+  O_APPEND,
+  O_DIRECTORY,
+  O_RDONLY,
+  O_RDWR,
+  S_IFIFO,
+} from '@oriel/sys';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { PassthroughOptions } from '../src/index.ts';
-import { HandleRecord, InodeRecord, TablesRecord } from '../src/migration/layout.ts';
 import { crowd, needHandles } from './support/file-handles.ts';
 import { checkLeaks } from './support/leaks.ts';
+import { handle, inode, tables, take, told } from './support/migration-records.ts';
 import { PLACES, ROOT, TestShare } from './support/share.ts';
 
 const FILE_HANDLES = { migration: { mode: 'file-handles' } } as const;
 const GUEST_ERROR = { migration: { onError: 'guest-error' } } as const;
-
-/** What a share tells. */
-function told(share: TestShare): Uint8Array[] {
-  using records: StateRecords = share.fs.migration!.save();
-  const into = new Uint8Array(MAX_STATE_RECORD);
-  const list: Uint8Array[] = [];
-  for (let len = records.next(into); len !== 0; len = records.next(into)) {
-    expect(len).to.be.greaterThan(0);
-    list.push(into.slice(0, len));
-  }
-  return list;
-}
-
-/** @returns what the other share says: 0, or the first error */
-function take(share: TestShare, records: readonly Uint8Array[]): number {
-  using taker = share.fs.migration!.load();
-  for (const record of records) {
-    const result = taker.take(record);
-    if (result !== 0) return result;
-  }
-  return taker.end();
-}
-
-const viewOf = (record: Uint8Array): DataView => new DataView(record.buffer, record.byteOffset, record.length);
-
-/** An inode's record. */
-function inode(path: string | Uint8Array, nodeid: number, type: number, lookups = 1, flags = 0): Uint8Array {
-  const bytes = Buffer.from(path as Uint8Array);
-  const record = new Uint8Array(InodeRecord.byteLength + bytes.length);
-  const view = viewOf(record);
-  InodeRecord.kind.set(view, 0, 2);
-  InodeRecord.flags.set(view, 0, flags);
-  InodeRecord.nodeid.set(view, 0, nodeid);
-  InodeRecord.lookups.set(view, 0, lookups);
-  InodeRecord.type.set(view, 0, type);
-  InodeRecord.pathLen.set(view, 0, bytes.length);
-  record.set(bytes, InodeRecord.byteLength);
-  return record;
-}
-
-function handle(fh: number, nodeid: number, flags: number): Uint8Array {
-  const record = new Uint8Array(HandleRecord.byteLength);
-  const view = viewOf(record);
-  HandleRecord.kind.set(view, 0, 3);
-  HandleRecord.flags.set(view, 0, flags);
-  HandleRecord.fh.set(view, 0, fh);
-  HandleRecord.nodeid.set(view, 0, nodeid);
-  return record;
-}
-
-function tables(inodeEnd = 100, inodeUses = 1, handleEnd = 100, handleUses = 1): Uint8Array {
-  const record = new Uint8Array(TablesRecord.byteLength);
-  const view = viewOf(record);
-  TablesRecord.kind.set(view, 0, 1);
-  TablesRecord.inodeEnd.set(view, 0, inodeEnd);
-  TablesRecord.inodeUses.set(view, 0, inodeUses);
-  TablesRecord.handleEnd.set(view, 0, handleEnd);
-  TablesRecord.handleUses.set(view, 0, handleUses);
-  return record;
-}
 
 const FILE = 0o100000;
 const DIR = 0o040000;
@@ -254,6 +205,8 @@ for (const place of PLACES) {
         [[tables(), inode('file', 2, FILE), handle(0, 2, O_RDONLY)], -EINVAL],
         [[tables(), inode('file', 2, FILE), handle(1, 2, O_RDONLY), handle(1, 2, O_RDONLY)], -EINVAL],
         [[tables(), inode('link', 2, 0o120000), handle(1, 2, O_RDONLY)], -EINVAL],
+        [[tables(), inode('file', 2, FILE), handle(1, 2, O_RDONLY | O_DIRECTORY)], -ESTALE],
+        [[tables(), inode('dir', 2, DIR), handle(1, 2, O_RDONLY)], -ESTALE],
         [[Uint8Array.of(9, 0, 0, 0)], -EINVAL],
         [[tables(), Uint8Array.of(9, 0, 0, 0)], -EINVAL],
         [[tables(), Uint8Array.of(2)], -EINVAL],

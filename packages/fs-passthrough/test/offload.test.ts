@@ -5,15 +5,9 @@ import {
   EAGAIN,
   EBADF,
   EIO,
-  ENFILE,
   EOPNOTSUPP,
-  F_RDLCK,
-  F_UNLCK,
-  F_WRLCK,
-  O_RDONLY,
   O_RDWR,
   O_SYNC,
-  O_TRUNC,
   openOffload,
   openSys,
   RWF_NOWAIT,
@@ -24,11 +18,6 @@ import { expect } from 'chai';
 import { checkLeaks } from './support/leaks.ts';
 import { TestOffload } from './support/offload.ts';
 import { ROOT, TestShare } from './support/share.ts';
-
-/** fcntl(2): leases, and the signal that tells of a break; SIGCHLD is ignored where nobody listens. */
-const F_SETSIG = 10;
-const F_SETLEASE = 1024;
-const SIGCHLD = 17;
 
 /** A preadv2 that finds only `cached` bytes of a file in memory. */
 function coldReads(cached: number): SysOverrides {
@@ -128,17 +117,17 @@ describe('READ with helper threads', () => {
     expect(sys.calls.filter(({ name }) => name === 'file.preadv2').map(({ args }) => args[4])).to.deep.equal([0]);
   });
 
-  it('hands over all data of a file system that it does not know', () => {
+  it('hands over all calls on a file system that it does not know', () => {
     using offload = new TestOffload();
     const sys = mockSys();
     sys.failNext('file.fstatfs', 5);
     using share = new TestShare({ sys, offload });
     writeFileSync(share.at('file'), 'abcdef');
-    const fh = share.fh(share.node('file'), O_RDWR);
-    sys.failNext('file.preadv2', EOPNOTSUPP);
 
-    expect(share.fs.read(share.op(), ROOT, fh, 0, share.arena.io(6))).to.equal(PENDING);
-    expect(share.fs.write(share.op(), ROOT, fh, 0, share.arena.io(6), 0, 0)).to.equal(PENDING);
+    expect(share.lookup('file').result).to.equal(PENDING);
+    expect(share.getattr(ROOT).result).to.equal(PENDING);
+    expect(share.mkdir('dir').result).to.equal(PENDING);
+    expect(offload.jobs.map(({ nr }) => nr)).to.deep.equal([SYS.statx, SYS.statx, SYS.mkdirat]);
   });
 });
 
@@ -266,123 +255,5 @@ describe('calls that may block', () => {
       expect(readFileSync(share.at('file'), 'utf8')).to.equal('abcdebc');
     }
     await helperGone.promise;
-  });
-});
-
-describe('OPEN of a file with a lease', () => {
-  checkLeaks();
-
-  /** Takes a lease on a file as another program would. @returns ends it */
-  function lease(path: string, kind: number): () => void {
-    const sys = openSys();
-    const fd = sys.file.openat(-100, Buffer.from(`${path}\0`), kind === F_WRLCK ? O_RDWR : O_RDONLY, 0);
-    expect(sys.fd.fcntl(fd, F_SETSIG, SIGCHLD)).to.equal(0);
-    expect(sys.fd.fcntl(fd, F_SETLEASE, kind)).to.equal(0);
-    return () => {
-      sys.fd.fcntl(fd, F_SETLEASE, F_UNLCK);
-      sys.fd.close(fd);
-    };
-  }
-
-  it('waits in a helper thread', () => {
-    using offload = new TestOffload();
-    using share = new TestShare({ offload });
-    writeFileSync(share.at('file'), 'abcdef');
-    const nodeid = share.node('file');
-    const release = lease(share.at('file'), F_RDLCK);
-
-    const { result, op } = share.open(nodeid, O_RDWR);
-
-    expect(result).to.equal(PENDING);
-    const [job] = offload.jobs;
-    expect(job!.nr).to.equal(SYS.openat);
-    const [dirfd, name, flags] = job!.args;
-    share.forget(nodeid);
-    release();
-    offload.finish(openSys().file.openat(dirfd!, name!, flags!, 0));
-    expect(op.results).to.deep.equal([0]);
-    expect(share.read(op.fh, 0, 10)).to.equal('abcdef');
-    expect(share.fs.stats).to.include({ inodes: 1, handles: 1, devices: 1, pending: 0 });
-  });
-
-  it('closes what was opened for a session that has ended, or beyond the budget', () => {
-    using offload = new TestOffload();
-    using share = new TestShare({ offload, limits: { maxHandles: 1 } });
-    writeFileSync(share.at('file'), 'abcdef');
-    writeFileSync(share.at('other'), '');
-    const release = lease(share.at('file'), F_RDLCK);
-    const open = (): { dirfd: number; name: number; op: ReturnType<TestShare['op']> } => {
-      const { result, op } = share.open(share.node('file'), O_RDWR);
-      expect(result).to.equal(PENDING);
-      return { dirfd: offload.jobs.at(-1)!.args[0]!, name: offload.jobs.at(-1)!.args[1]!, op };
-    };
-    const late = open();
-    share.fs.destroy();
-    const crowded = open();
-    share.fh(share.node('other'));
-    expect(share.open(share.node('file'), O_RDWR).result).to.equal(-ENFILE);
-    release();
-
-    offload.finish(openSys().file.openat(late.dirfd, late.name, O_RDWR, 0));
-    offload.finish(openSys().file.openat(crowded.dirfd, crowded.name, O_RDWR, 0));
-
-    expect(late.op.results).to.deep.equal([-EIO]);
-    expect(crowded.op.results).to.deep.equal([-ENFILE]);
-    expect(share.fs.stats.handles).to.equal(1);
-  });
-
-  it('waits in the loop when nobody else can', () => {
-    using offload = new TestOffload();
-    offload.full = true;
-    const sys = mockSys();
-    using share = new TestShare({ sys, offload });
-    writeFileSync(share.at('file'), 'abcdef');
-    const nodeid = share.node('file');
-
-    for (const options of [
-      { flags: O_RDWR, kill: false },
-      { flags: O_RDWR | O_TRUNC, kill: true },
-    ]) {
-      sys.failNext('file.openat', EAGAIN);
-      expect(share.open(nodeid, options.flags, options.kill).result).to.equal(0);
-    }
-  });
-
-  it('waits in a helper thread for CREATE too, and tells the size after it', () => {
-    using offload = new TestOffload();
-    using share = new TestShare({ offload });
-    writeFileSync(share.at('file'), 'abcdef');
-    const release = lease(share.at('file'), F_RDLCK);
-
-    const { result, op } = share.create('file', O_RDWR | O_TRUNC);
-
-    expect(result).to.equal(PENDING);
-    const [dirfd, name, flags] = offload.jobs[0]!.args;
-    release();
-    offload.finish(openSys().file.openat(dirfd!, name!, flags!, 0));
-    expect(op.results).to.deep.equal([0]);
-    expect(op.entry.attr.size).to.equal(0);
-    expect(share.write(op.fh, 0, 'new')).to.equal(3);
-    share.forget(op.entry.nodeid);
-    expect(share.fs.stats).to.include({ inodes: 1, handles: 1, pending: 0 });
-  });
-
-  it('takes back the lookup of a CREATE that fails in a helper thread', () => {
-    using offload = new TestOffload();
-    using share = new TestShare({ offload });
-    writeFileSync(share.at('file'), 'abcdef');
-    const release = lease(share.at('file'), F_RDLCK);
-    const failed = share.create('file', O_RDWR);
-    const ended = share.create('file', O_RDWR);
-    const [, , flags] = offload.jobs[1]!.args;
-
-    offload.finish(-EIO);
-    expect(share.fs.stats).to.include({ inodes: 2, handles: 0 });
-    share.fs.destroy();
-    release();
-    offload.finish(openSys().file.openat(-100, Buffer.from(`${share.at('file')}\0`), flags!, 0));
-
-    expect([failed.op.results, ended.op.results]).to.deep.equal([[-EIO], [-EIO]]);
-    expect(share.fs.stats).to.include({ inodes: 1, handles: 0, devices: 1, pending: 0 });
   });
 });

@@ -115,10 +115,13 @@ export interface Filesystem {
    */
   setlk?(op: Operation, nodeid: number, fh: number, lock: FileLock, wait: boolean): number;
   /**
-   * Ends the wait of a `setlk`, without completing it.
+   * Ends the wait of an operation that has done nothing yet which doing it anew would do twice, without completing it: a `setlk` that
+   * waits for its lock, a look at what does not answer.
    * @returns false when the operation is no such one: it will be completed
    */
   cancel?(op: Operation): boolean;
+  /** The rings are about to stop: waits for operations that are under way, but no longer than some milliseconds. */
+  settle?(ms: number): void;
   /**
    * An ioctl(2) whose argument is `inSize` bytes at `input`; its answer are up to `outSize` bytes at `output`, zeros at first. The
    * driver waits for it with the file locked where `cmd` is one of file attributes.
@@ -150,6 +153,12 @@ export interface Filesystem {
   /** NUL-terminated names behind each other; `size` as in `getxattr`. */
   listxattr?(op: Operation, nodeid: number, to: Address, size: number): number;
   removexattr?(op: Operation, nodeid: number, name: Name): number;
+  /**
+   * For a DAX window: the next `mapInfo` and `openForMapping` of an inode will not wait.
+   * @param done - called later where the result is PENDING
+   * @returns 0 or PENDING; whatever went wrong, those two will tell
+   */
+  prepareMapping?(nodeid: number, done: () => void): number;
   /** For a DAX window: facts of an inode into `out`. -errno when unknown. */
   mapInfo?(nodeid: number, out: MapInfo): number;
   /**

@@ -52,13 +52,27 @@ export interface LoopOptions {
   readonly onError?: (error: unknown) => void;
 }
 
+/** Whose rights a job of a helper thread has; -1: as the thread itself. Only root can take others'. */
+export interface JobRights {
+  /** Effective ids, both or none. */
+  readonly uid: number;
+  readonly gid: number;
+  /** One supplementary group. */
+  readonly group: number;
+  readonly umask: number;
+  /** Without CAP_FSETID: the kernel clears set-user-ID and set-group-ID bits as it does for any user. */
+  readonly dropFsetid: boolean;
+}
+
 /** Work that would block the loop, given to helper threads as raw system calls. Memory it touches must stay mapped. */
 export interface Offload extends Disposable {
   /**
    * Starts system call `nr` with up to six arguments (addresses and integers, |x| < 2^53) in a helper thread; `done` gets
-   * the result or a negative errno, on the loop. @returns false when the queue is full: try again later
+   * the result or a negative errno, on the loop.
+   * @param rights - absent or null: the thread's own
+   * @returns false when the queue is full: try again later
    */
-  submit(nr: number, args: readonly number[], done: (result: number) => void): boolean;
+  submit(nr: number, args: readonly number[], done: (result: number) => void, rights?: JobRights | null): boolean;
   /** Jobs not yet done. */
   readonly pending: number;
   /** Waits, blocking, until every job is done and its callback has run. */
@@ -67,6 +81,12 @@ export interface Offload extends Disposable {
 
 /** An `Offload` that also tells when the system calls of a moment have returned. */
 export interface HelperThreads extends Offload {
+  /** As `drain`, but gives up after some milliseconds. @returns whether nothing is pending */
+  drainFor(ms: number): boolean;
+  /** Starts every helper thread that there may be, and waits until they are up: none starts later. @throws Error when one does not */
+  startAll(): void;
+  /** Makes a call in every helper thread that was started, and waits until all have. @returns 0, or a negative errno of one */
+  inEach(nr: number, args: readonly number[]): number;
   /** Calls back, on the loop, when every job now pending is done; at once when none is. For memory that is to be unmapped. */
   afterPending(callback: () => void): void;
 }

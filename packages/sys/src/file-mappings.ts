@@ -14,19 +14,33 @@ function lines(pid: number | 'self'): string[] {
   return readFileSync(`/proc/${pid}/maps`, 'latin1').split('\n');
 }
 
+/** What a process has mapped at an address: device and inode as maps has them. @returns null when there is nothing */
+export function nameAtAddress(pid: number | 'self', address: number): string | null {
+  for (const line of lines(pid)) {
+    const words = line.split(' ');
+    const [start, end] = words[RANGE]!.split('-').map((one) => Number.parseInt(one, 16));
+    if (address >= start! && address < end!) return `${words[DEVICE]} ${words[INODE]}`;
+  }
+  return null;
+}
+
 /**
  * How mappings of a file are named: its device and inode as maps has them, which need not be those of statx. The file is
  * mapped for the time of the call.
+ * @param look - who looks at this process's maps; default: this process itself
  * @throws SysError when it cannot be mapped
  */
-export function nameInMaps(sys: Pick<Sys, 'mem'>, fd: number): string {
+export function nameInMaps(
+  sys: Pick<Sys, 'mem'>,
+  fd: number,
+  look: (address: number) => string | null = (address) => nameAtAddress('self', address),
+): string {
   using mapping = Mapping.shared(sys.mem, fd, sys.mem.pageSize, 0, PROT_READ);
-  for (const line of lines('self')) {
-    const words = line.split(' ');
-    const [start, end] = words[RANGE]!.split('-').map((address) => Number.parseInt(address, 16));
-    if (mapping.addr >= start! && mapping.addr < end!) return `${words[DEVICE]} ${words[INODE]}`;
+  const name = look(mapping.addr);
+  if (name === null) {
+    throw new Error('/proc/self/maps lacks a mapping');
   }
-  throw new Error('/proc/self/maps lacks a mapping');
+  return name;
 }
 
 /**

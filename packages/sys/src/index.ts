@@ -13,7 +13,16 @@ export * from './constants/memory.ts';
 export * from './constants/sandbox.ts';
 export * from './constants/socket.ts';
 export { errnoName, errnoNumber } from './errno-name.ts';
-export type { EventLoop, HelperThreads, LoopOptions, LoopTimer, Offload, Watch, WatchHandler } from './event-loop.ts';
+export type {
+  EventLoop,
+  HelperThreads,
+  JobRights,
+  LoopOptions,
+  LoopTimer,
+  Offload,
+  Watch,
+  WatchHandler,
+} from './event-loop.ts';
 export {
   type FileGuard,
   type FileTruncation,
@@ -21,10 +30,11 @@ export {
   type TruncationWatch,
   truncationWatchErrno,
   type WatchedFile,
+  type WatchOwner,
 } from './fanotify/truncation-watch.ts';
 export { FanotifyEvent, FanotifyRange, FanotifyResponse } from './fanotify-layouts.ts';
 export { Fd } from './fd.ts';
-export { mappedBytesBehind, nameInMaps } from './file-mappings.ts';
+export { mappedBytesBehind, nameAtAddress, nameInMaps } from './file-mappings.ts';
 export { SYS, type SyscallName, syscallNumbers } from './koffi/numbers.ts';
 export { openSys } from './koffi/open.ts';
 export {
@@ -75,3 +85,4 @@ export type {
   SysSocket,
 } from './sys.ts';
 export { check, SysError } from './sys-error.ts';
+export { isId, NO_UMASK, ThreadRights } from './thread-rights.ts';

@@ -236,6 +236,8 @@ export interface SysSandbox {
   mount(source: Pointer, target: Pointer, type: Pointer, flags: number, data: Pointer): number;
   /** @param flags - MNT_* */
   umount2(target: Pointer, flags: number): number;
+  /** A copy of the mounts at a path (OPEN_TREE_CLONE, AT_RECURSIVE), attached nowhere. @returns a CLOEXEC descriptor that holds them */
+  cloneTree(path: Pointer): number;
   /** Moves every thread of the mount namespace whose root is the old one. */
   pivotRoot(newRoot: Pointer, putOld: Pointer): number;
   chdir(path: Pointer): number;

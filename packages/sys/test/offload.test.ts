@@ -5,9 +5,11 @@ import {
   check,
   EBADF,
   EFAULT,
+  EINVAL,
   type EventLoop,
   Fd,
   type HelperThreads,
+  type JobRights,
   Mapping,
   MFD_CLOEXEC,
   NodeLoop,
@@ -184,6 +186,83 @@ describe('Offload', () => {
     expect(done).to.equal(1);
     disposed![Symbol.dispose]();
     expect(() => disposed!.submit(SYS.geteuid, [], () => {})).to.throw(RangeError);
+  });
+
+  it('waits for a while only, where it is told to', async () => {
+    using loop = new BlockingLoop(sys);
+    const pipe = new Int32Array(2);
+    check(sys.fd.pipe(pipe), 'pipe2');
+    using from = new Fd(sys.fd, pipe[0]!);
+    using to = new Fd(sys.fd, pipe[1]!);
+    using memory = Mapping.anonymous(sys.mem, 4096);
+    await withOffload(loop, { threads: 1 }, (offload) => {
+      const results: number[] = [];
+      offload.submit(SYS.read, [from.fd, memory.addr, 8], (result) => results.push(result));
+      expect(offload.drainFor(20)).to.equal(false);
+      expect(results).to.deep.equal([]);
+      expect(sys.fd.write(to.fd, new Uint8Array(3), 3)).to.equal(3);
+      expect(offload.drainFor(60_000)).to.equal(true);
+      expect(results).to.deep.equal([3]);
+    });
+  });
+
+  it('is left, when it is endless, by calls that do not return', async () => {
+    const { code, stdout } = await runChild(`
+      const sys = openSys();
+      const loop = new BlockingLoop(sys);
+      const pipe = new Int32Array(2);
+      sys.fd.pipe(pipe);
+      const memory = sys.mem.mmap(0, 4096, 3, 0x22, -1, 0);
+      const offload = openOffload(sys, loop, { endless: true });
+      offload.submit(SYS.read, [pipe[0], memory, 8], () => console.log('called back'));
+      offload.drainFor(20);
+      offload[Symbol.dispose]();
+      loop[Symbol.dispose]();
+      console.log('left');
+      sys.fd.close(pipe[1]);
+    `);
+    expect({ code, stdout }).to.deep.equal({ code: 0, stdout: 'left\n' });
+  });
+
+  it('makes a call in each of its threads', async () => {
+    using loop = new BlockingLoop(sys);
+    await withOffload(loop, { threads: 3, helpers: 3 }, (offload) => {
+      expect(offload.inEach(SYS.gettid, [])).to.equal(0);
+      offload.startAll();
+      // PR_SET_TIMERSLACK and PR_GET_TIMERSLACK: an attribute of the thread.
+      expect(offload.inEach(SYS.prctl, [29, 123_456])).to.equal(0);
+      const seen: number[] = [];
+      for (let job = 0; job < 12; job++) offload.submit(SYS.prctl, [30], (result) => seen.push(result));
+      offload.drain();
+      expect(new Set(seen)).to.deep.equal(new Set([123_456]));
+      expect(offload.inEach(SYS.fsync, [99_999])).to.equal(-EBADF);
+    });
+  });
+
+  it('makes calls with the rights of others, and no other call with them', async function () {
+    if (process.getuid?.() !== 0) {
+      this.skip();
+    }
+    using loop = new BlockingLoop(sys);
+    await withOffload(loop, { threads: 1 }, (offload) => {
+      const results: number[] = [];
+      const job = (nr: number, args: number[], rights?: JobRights) =>
+        offload.submit(nr, args, (result) => results.push(result), rights);
+      const user = { uid: 1000, gid: 1001, group: 1002, umask: 0o27, dropFsetid: false };
+      job(SYS.geteuid, [], user);
+      job(SYS.getegid, [], user);
+      job(SYS.umask, [0o27], user);
+      job(SYS.geteuid, []);
+      job(SYS.getegid, []);
+      job(SYS.umask, [0o22]);
+      job(SYS.geteuid, [], { ...user, uid: -1, gid: -1, group: -1, umask: -1, dropFsetid: true });
+      job(SYS.geteuid, [], { ...user, uid: 2 ** 32 - 1 });
+      offload.drain();
+      expect(results.slice(0, 5)).to.deep.equal([1000, 1001, 0o27, 0, 0]);
+      expect(results[5]).to.equal(process.umask());
+      expect(results.slice(6)).to.deep.equal([0, -EINVAL]);
+      expect(process.umask()).to.equal(results[5]);
+    });
   });
 
   it('starts no thread without a job', async () => {

@@ -2,19 +2,20 @@
  * The last proof that pages are gone: the front-end's address space. QEMU answers an unmap request and updates its memory table
  * while a vCPU that it emulates may still be at the old mapping for some milliseconds; it takes that down when none is.
  */
-import { type EventLoop, mappedBytesBehind, nameInMaps, type Sys } from '@oriel/sys';
+import type { EventLoop } from '@oriel/sys';
+import type { GuardHost } from './guard-host.ts';
 
 /** How often it is looked, ms. */
 const LOOK_MS = 1;
 
 export class FrontEndMaps {
-  readonly #sys: Pick<Sys, 'mem'>;
+  readonly #host: GuardHost;
   readonly #loop: EventLoop;
   readonly #pid: number;
 
   /** @param pid - of the front-end; 0: unknown, its answers are proof enough */
-  constructor(sys: Pick<Sys, 'mem'>, loop: EventLoop, pid: number) {
-    this.#sys = sys;
+  constructor(host: GuardHost, loop: EventLoop, pid: number) {
+    this.#host = host;
     this.#loop = loop;
     this.#pid = pid;
   }
@@ -27,12 +28,12 @@ export class FrontEndMaps {
    */
   expect(fd: number, offset: number, bytes: number): FrontEndWait | null {
     if (this.#pid === 0) return (_open, done) => done();
-    const name = nameInMaps(this.#sys, fd);
-    const most = mappedBytesBehind(this.#pid, name, offset) - bytes;
+    const name = this.#host.nameInMaps(fd);
+    const most = this.#host.mappedBytesBehind(this.#pid, name, offset) - bytes;
     if (most < 0) return null;
     const wait: FrontEndWait = (open, done) => {
       if (!open()) return;
-      const now = mappedBytesBehind(this.#pid, name, offset);
+      const now = this.#host.mappedBytesBehind(this.#pid, name, offset);
       // A process that is gone has nothing mapped.
       if (now <= most) done();
       else this.#loop.timer(LOOK_MS, () => wait(open, done));

@@ -10,7 +10,6 @@ import {
   type FileTruncation,
   type Logger,
   type LoopTimer,
-  openTruncationWatch,
   type Sys,
   SysError,
   type TruncationWatch,
@@ -18,6 +17,7 @@ import {
 import { FsDaxError } from '../errors.ts';
 import { DAX_RANGE } from '../layout.ts';
 import { FrontEndMaps } from './front-end-maps.ts';
+import type { GuardHost } from './guard-host.ts';
 import { inTurn } from './in-turn.ts';
 import type { DaxInode } from './inode.ts';
 import type { DaxGuard } from './options.ts';
@@ -44,6 +44,7 @@ export interface TruncationGuardOptions {
   readonly sys: Sys;
   readonly log: Logger;
   readonly policy: DaxGuard;
+  readonly host: GuardHost;
 }
 
 export class TruncationGuard implements Disposable {
@@ -83,12 +84,12 @@ export class TruncationGuard implements Disposable {
 
   /** @throws FsDaxError ERR_FSDAX_GUARD where the host cannot do it */
   open(loop: EventLoop, frontendPid: number): void {
-    const { sys, policy } = this.#options;
+    const { host, policy } = this.#options;
     if (policy === 'off' || this.#watch !== null) return;
     try {
-      this.#watch = openTruncationWatch(sys, loop);
+      this.#watch = host.openWatch(loop);
       this.#loop = loop;
-      this.#maps = new FrontEndMaps(sys, loop, frontendPid);
+      this.#maps = new FrontEndMaps(host, loop, frontendPid);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       const why = `${error.code}; it takes CAP_SYS_ADMIN and Linux 6.14`;

@@ -44,6 +44,11 @@ export class InodeTable {
     return inode;
   }
 
+  /** True for an inode with a descriptor. */
+  isOpen(nodeid: number): boolean {
+    return this.#inodes.get(nodeid)?.fd != null;
+  }
+
   /** The inode, with a descriptor; or a negative errno. */
   opened(nodeid: number): DaxInode | number {
     const inode = this.know(nodeid);

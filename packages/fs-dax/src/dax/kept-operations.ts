@@ -87,30 +87,28 @@ export class KeptOperations {
     return this.#kept.get(op)?.kind === 'mapping' || this.#held.includes(op);
   }
 
-  /** The session has abandoned an operation, whose chain went back to its ring. */
+  /** The session has abandoned an operation, whose chain comes again at the next start. */
   abandoned(op: Operation): void {
     const kept = this.#kept.get(op);
     if (kept === undefined) {
-      this.#unhold(op, () => this.#session!.resume(op));
+      const at = this.#held.indexOf(op);
+      if (at < 0) return;
+      this.#held.splice(at, 1);
+      this.#session!.resume(op);
       return;
     }
     kept.abandoned = true;
     if (this.#uncancel(kept)) this.#finish(kept, -EAGAIN);
   }
 
-  /**
-   * The rings stop and the operation cannot go back: what is done gets its reply, anything else EAGAIN, which Linux's fault
-   * path repeats.
-   * @returns false when the operation is not kept here
-   */
+  /** The rings stop: a request that is done gets its reply. @returns false when none of this one is kept here */
   answer(op: Operation): boolean {
     const kept = this.#kept.get(op);
-    if (kept === undefined) return this.#unhold(op, () => this.#session!.replyError(op, -EAGAIN));
+    if (kept === undefined) return false;
     this.#uncancel(kept);
     kept.answered = true;
     this.#kept.delete(op);
-    if (kept.kind === 'reply') this.#session!.reply(op);
-    else op.complete(-EAGAIN);
+    this.#session!.reply(op);
     return true;
   }
 
@@ -152,13 +150,5 @@ export class KeptOperations {
     const at = this.#cancelled.indexOf(kept);
     if (at >= 0) this.#cancelled.splice(at, 1);
     return at >= 0;
-  }
-
-  #unhold(op: Operation, then: () => void): boolean {
-    const at = this.#held.indexOf(op);
-    if (at < 0) return false;
-    this.#held.splice(at, 1);
-    then();
-    return true;
   }
 }

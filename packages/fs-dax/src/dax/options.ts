@@ -1,5 +1,6 @@
 /** What may be chosen about the window. */
 import { FsDaxError } from '../errors.ts';
+import type { GuardHost } from './guard-host.ts';
 
 /**
  * What happens to a last partial page of a file, which a front-end with `limits.insideFile` cannot map:
@@ -33,6 +34,8 @@ export interface DaxOptions {
   readonly stateDir?: string;
   /** Default 'off'. */
   readonly guard?: DaxGuard;
+  /** Who watches files, where this process may not; default: this process. */
+  readonly guardHost?: GuardHost;
 }
 
 /** Mappings that one 2 MiB range may need at the front-end; the budget is ranges times this. */

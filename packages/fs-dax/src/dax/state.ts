@@ -7,6 +7,7 @@ import { FileFacts } from './file-facts.ts';
 import type { GrowRecord } from './grow-record.ts';
 import { Growth, type GrowthStep } from './growth.ts';
 import { TruncationGuard } from './guard.ts';
+import type { GuardHost } from './guard-host.ts';
 import { InodeTable } from './inodes.ts';
 import { KeptOperations } from './kept-operations.ts';
 import { RangeMapper } from './mapper.ts';
@@ -24,6 +25,7 @@ export interface DaxWindowOptions {
   readonly tail: DaxTail;
   readonly minSize: number;
   readonly guard: DaxGuard;
+  readonly guardHost: GuardHost;
   /** Owned by the window. */
   readonly record: GrowRecord | null;
   readonly onStep?: (step: GrowthStep) => void;
@@ -48,7 +50,7 @@ export class DaxState implements Disposable {
     const { sys, log, record, tail, windowSize, onStep } = options;
     this.options = options;
     this.facts = new FileFacts(sys);
-    this.guard = new TruncationGuard(this, { sys, log, policy: options.guard });
+    this.guard = new TruncationGuard(this, { sys, log, policy: options.guard, host: options.guardHost });
     this.inodes = new InodeTable({ ...options, watch: (inode) => this.guard.watch(inode) });
     this.growth =
       record === null

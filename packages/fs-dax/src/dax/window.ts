@@ -83,7 +83,12 @@ export class DaxWindow implements Disposable {
     const { pageSize } = region.limits;
     const aligned = foffset % DAX_RANGE === 0 && moffset % DAX_RANGE === 0 && len % pageSize === 0;
     if (!aligned || len <= 0 || moffset > region.size - len) return -EINVAL;
-    kept.runMapping(op, (done) => this.#setUp(region, { nodeid, foffset, len, moffset }, done));
+    const { inodes, options } = this.#state;
+    kept.runMapping(op, (done) => {
+      const setUp = (): void => this.#setUp(region, { nodeid, foffset, len, moffset }, done);
+      const prepared = inodes.isOpen(nodeid) ? 0 : (options.fs.prepareMapping?.(nodeid, setUp) ?? 0);
+      if (prepared !== PENDING) setUp();
+    });
     return PENDING;
   }
 
@@ -191,12 +196,12 @@ export class DaxWindow implements Disposable {
     return this.#state.kept.repeatable(op);
   }
 
-  /** The session abandoned an operation, whose chain went back to its ring. */
+  /** The session abandoned an operation, whose chain comes again at the next start. */
   abandoned(op: Operation): void {
     this.#state.kept.abandoned(op);
   }
 
-  /** The rings stop and the operation cannot be given back. @returns false when the window does not have it */
+  /** The rings stop, and the operation is not `repeatable`. @returns false when the window does not have it */
   answerAtStop(op: Operation): boolean {
     if (op.opcode !== FUSE_INIT && op.opcode !== FUSE_DESTROY) return this.#state.kept.answer(op);
     // What is still to be unmapped stays due at the region, before anything that a later request asks for.

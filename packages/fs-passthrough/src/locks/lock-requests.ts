@@ -30,6 +30,7 @@ import {
   O_RDWR,
   S_IFREG,
 } from '@oriel/sys';
+import type { Device } from '../devices.ts';
 import { FILE } from '../handles.ts';
 import type { Share } from '../share.ts';
 import { LockWaiters, type RetryTimer } from './lock-waiters.ts';
@@ -40,11 +41,17 @@ const END_HI = 0x7fff_ffff;
 /** Owners that hold locks at one time: each costs a descriptor. */
 const MAX_OWNERS = 4096;
 
+/** The open file that holds an owner's locks on an inode. */
+interface OwnerFile {
+  readonly fd: number;
+  readonly device: Device;
+}
+
 /** Locks by owner. */
 export class LockRequests {
   readonly #share: Share;
   /** Descriptors by nodeid, then by the driver's name of the owner. */
-  readonly #owners = new Map<number, Map<string, number>>();
+  readonly #owners = new Map<number, Map<string, OwnerFile>>();
   readonly #waiters: LockWaiters;
   #count = 0;
 
@@ -62,11 +69,12 @@ export class LockRequests {
     if (lock.flock) {
       return -EINVAL;
     }
-    const fd = this.#ownerFd(nodeid, keyOf(lock));
-    if (fd < 0) {
-      return fd;
+    const owner = this.#ownerOf(nodeid, keyOf(lock));
+    if (typeof owner === 'number') {
+      return owner;
     }
-    const failed = file.fcntlLock(fd, F_OFD_GETLK, this.#put(lock));
+    const failed = file.fcntlLock(this.#lend(nodeid, keyOf(lock), owner), F_OFD_GETLK, this.#put(lock));
+    this.#keep(nodeid, keyOf(lock), owner);
     if (failed < 0) {
       return failed;
     }
@@ -85,7 +93,14 @@ export class LockRequests {
     if (result !== -EAGAIN || !wait) {
       return result;
     }
-    return this.#waiters.add(op, () => this.#try(nodeid, fh, lock)) ? PENDING : -EOPNOTSUPP;
+    return this.#waiters.add(op, (done) => this.#tryAgain(nodeid, fh, lock, done)) ? PENDING : -EOPNOTSUPP;
+  }
+
+  /** @param done - called with the result where that is PENDING */
+  #tryAgain(nodeid: number, fh: number, lock: FuseLock, done: (result: number) => void): number {
+    const share = this.#share;
+    const code = (): number => this.#try(nodeid, fh, lock);
+    return share.isRemoteHandle(fh) ? share.runOnHandles([fh], { complete: done }, code) : code();
   }
 
   /** A request that waits is not to be completed. @returns false when it does not wait */
@@ -97,22 +112,22 @@ export class LockRequests {
   ownerGone(nodeid: number, ownerLo: number, ownerHi: number): void {
     const owners = this.#owners.get(nodeid);
     const key = `${ownerHi}:${ownerLo}`;
-    const fd = owners?.get(key);
-    if (owners === undefined || fd === undefined) {
+    const owner = owners?.get(key);
+    if (owners === undefined || owner === undefined) {
       return;
     }
     owners.delete(key);
     if (owners.size === 0) {
       this.#owners.delete(nodeid);
     }
-    this.#close(fd);
+    this.#close(owner);
     this.#waiters.wake();
   }
 
   /** A handle ends, and its flock with it; or an inode is forgotten. */
   forget(nodeid: number): void {
-    for (const fd of this.#owners.get(nodeid)?.values() ?? []) {
-      this.#close(fd);
+    for (const owner of this.#owners.get(nodeid)?.values() ?? []) {
+      this.#close(owner);
     }
     this.#owners.delete(nodeid);
   }
@@ -140,12 +155,17 @@ export class LockRequests {
     if (lock.type === F_UNLCK && this.#owners.get(nodeid)?.get(key) === undefined) {
       return 0;
     }
-    const fd = this.#ownerFd(nodeid, key);
-    return fd < 0 ? fd : file.fcntlLock(fd, F_OFD_SETLK, this.#put(lock));
+    const owner = this.#ownerOf(nodeid, key);
+    if (typeof owner === 'number') {
+      return owner;
+    }
+    const result = file.fcntlLock(this.#lend(nodeid, key, owner), F_OFD_SETLK, this.#put(lock));
+    this.#keep(nodeid, key, owner);
+    return result;
   }
 
-  /** The descriptor that holds an owner's locks on an inode. @returns it, or a negative errno */
-  #ownerFd(nodeid: number, key: string): number {
+  /** The descriptor that holds an owner's locks on an inode, opened at need. @returns it, to be kept, or a negative errno */
+  #ownerOf(nodeid: number, key: string): OwnerFile | number {
     const known = this.#owners.get(nodeid)?.get(key);
     if (known !== undefined) {
       return known;
@@ -163,17 +183,29 @@ export class LockRequests {
     if (fd < 0) {
       fd = this.#share.openInode(slot, O_RDONLY | O_NOCTTY | O_NONBLOCK);
     }
-    if (fd < 0) {
-      return fd;
-    }
-    const owners = this.#owners.get(nodeid) ?? new Map<string, number>();
-    this.#owners.set(nodeid, owners.set(key, fd));
-    this.#count++;
-    return fd;
+    return fd < 0 ? fd : { fd, device: this.#share.inodes.device(slot) };
   }
 
-  #close(fd: number): void {
-    this.#share.fd.close(fd);
+  /** The descriptor, for a call; of one that is kept, and may be closed by another request, a copy in a run. */
+  #lend(nodeid: number, key: string, owner: OwnerFile): number {
+    const { active } = this.#share.runs;
+    const kept = this.#owners.get(nodeid)?.get(key) === owner;
+    return active !== null && kept ? active.copyOf(-1, () => owner.fd, true) : owner.fd;
+  }
+
+  /** Behind the last call of a request. */
+  #keep(nodeid: number, key: string, owner: OwnerFile): void {
+    const owners = this.#owners.get(nodeid) ?? new Map<string, OwnerFile>();
+    if (owners.get(key) === owner) {
+      return;
+    }
+    this.#share.commit();
+    this.#owners.set(nodeid, owners.set(key, owner));
+    this.#count++;
+  }
+
+  #close({ fd, device }: OwnerFile): void {
+    this.#share.closeFile(fd, device);
     this.#count--;
   }
 

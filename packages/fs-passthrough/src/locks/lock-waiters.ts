@@ -2,7 +2,7 @@
  * Locks that are waited for. The kernel tells nobody but a blocked thread that a lock became free, and a thread for each
  * would let a guest block them all; so they are tried again: at once when this share gives one up, else after pauses that grow.
  */
-import type { Operation } from '@oriel/fuse';
+import { type Operation, PENDING } from '@oriel/fuse';
 import { EAGAIN } from '@oriel/sys';
 
 /** Calls back once, after a number of milliseconds, unless it is disposed before. */
@@ -13,9 +13,14 @@ const LONGEST_MS = 64;
 /** Locks that are waited for at one time. */
 const MAX_WAITERS = 1024;
 
+/** Takes a lock. @returns -EAGAIN: not yet; PENDING: `done` will be told */
+export type Attempt = (done: (result: number) => void) => number;
+
 interface Waiter {
   readonly op: Operation;
-  readonly attempt: () => number;
+  readonly attempt: Attempt;
+  /** Its outcome is still to come. */
+  trying: boolean;
 }
 
 /** First come, first tried. */
@@ -29,15 +34,12 @@ export class LockWaiters {
     this.#timer = timer;
   }
 
-  /**
-   * @param attempt - takes the lock; -EAGAIN: not yet
-   * @returns false when nobody can wait here
-   */
-  add(op: Operation, attempt: () => number): boolean {
+  /** @returns false when nobody can wait here */
+  add(op: Operation, attempt: Attempt): boolean {
     if (this.#timer === undefined || this.#waiters.length >= MAX_WAITERS) {
       return false;
     }
-    this.#waiters.push({ op, attempt });
+    this.#waiters.push({ op, attempt, trying: false });
     this.#pauseMs = 1;
     this.#arm();
     return true;
@@ -67,6 +69,13 @@ export class LockWaiters {
     }
   }
 
+  #tried(waiter: Waiter, result: number): void {
+    waiter.trying = false;
+    if (result !== -EAGAIN && this.cancel(waiter.op)) {
+      waiter.op.complete(result);
+    }
+  }
+
   #arm(): void {
     this.#armed?.[Symbol.dispose]();
     this.#armed = this.#timer!(this.#pauseMs, () => {
@@ -77,11 +86,10 @@ export class LockWaiters {
 
   #tryAll(): void {
     for (const waiter of [...this.#waiters]) {
-      if (!this.#waiters.includes(waiter)) continue;
-      const result = waiter.attempt();
-      if (result !== -EAGAIN && this.cancel(waiter.op)) {
-        waiter.op.complete(result);
-      }
+      if (waiter.trying || !this.#waiters.includes(waiter)) continue;
+      waiter.trying = true;
+      const result = waiter.attempt((later) => this.#tried(waiter, later));
+      if (result !== PENDING) this.#tried(waiter, result);
     }
     if (this.#waiters.length > 0) {
       this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_MS);

@@ -1,26 +1,10 @@
 /** Takes the state of a share from another host, and finds its inodes here. */
 import type { StateTaker } from '@oriel/fuse';
-import {
-  EINVAL,
-  ENFILE,
-  EOPNOTSUPP,
-  EROFS,
-  ESTALE,
-  errnoName,
-  O_ACCMODE,
-  O_CREAT,
-  O_DIRECTORY,
-  O_EXCL,
-  O_NOCTTY,
-  O_NONBLOCK,
-  O_RDONLY,
-  O_TRUNC,
-  S_IFDIR,
-  S_IFREG,
-} from '@oriel/sys';
+import { EINVAL, ENFILE, EOPNOTSUPP, ESTALE, errnoName, O_NONBLOCK, S_IFDIR } from '@oriel/sys';
 import { HANDLE_WORDS } from '../file-handles.ts';
 import { DIRECTORY, FILE } from '../handles.ts';
 import { ROOT } from '../inodes.ts';
+import { reopenFlags } from '../reopen-flags.ts';
 import type { Share } from '../share.ts';
 import {
   BY_HANDLE,
@@ -34,9 +18,6 @@ import {
 } from './layout.ts';
 import type { MigrationOptions } from './options.ts';
 import { InodePaths } from './paths.ts';
-
-/** Done once, at the first open. */
-const FIRST_ONLY = O_TRUNC | O_CREAT | O_EXCL;
 
 /** Fills the tables of a share, of which nothing but the root is known. */
 export class ShareTaker implements StateTaker {
@@ -181,7 +162,7 @@ export class ShareTaker implements StateTaker {
     const nodeid = HandleRecord.nodeid.get(view, 0);
     const fh = HandleRecord.fh.get(view, 0);
     const slot = inodes.slotOf(nodeid);
-    const flags = slot < 0 ? -ESTALE : this.#openFlags(slot, HandleRecord.flags.get(view, 0));
+    const flags = slot < 0 ? -ESTALE : reopenFlags(this.#share, slot, HandleRecord.flags.get(view, 0));
     // A lease that somebody has on the file is not waited for.
     const fd = flags < 0 ? flags : this.#share.openInode(slot, flags | O_NONBLOCK);
     if (fd < 0) {
@@ -195,22 +176,6 @@ export class ShareTaker implements StateTaker {
     fds.close(fd);
     settings.log.error('the state of the share has a handle that cannot be, or too many', { fh });
     return handles.full(kind) ? -ENFILE : -EINVAL;
-  }
-
-  /** @param told - of the open at the other side @returns O_* of the open here, or a negative errno */
-  #openFlags(slot: number, told: number): number {
-    const share = this.#share;
-    const type = share.inodes.type(slot);
-    if (type === S_IFDIR) {
-      return O_RDONLY | O_DIRECTORY | O_NONBLOCK;
-    }
-    if (type !== S_IFREG) {
-      return -EINVAL;
-    }
-    if (share.settings.readonly && (told & O_ACCMODE) !== O_RDONLY) {
-      return -EROFS;
-    }
-    return share.hostFlags(told & ~FIRST_ONLY) | O_NOCTTY;
   }
 
   /** @returns what the record's end is: a negative errno where one lost is the end of all */

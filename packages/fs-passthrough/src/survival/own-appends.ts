@@ -1,8 +1,10 @@
 /** Tells whether a write to the end of a file was done by a process that ended. */
 import type { Intent, IoVector } from '@oriel/fuse';
+import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY } from '@oriel/sys';
 import type { Share } from '../share.ts';
 
 const CHUNK = 64 * 1024;
+const READ_FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 /** Recognises appended data by where it stands and what it is. */
 export class OwnAppends {
@@ -37,13 +39,27 @@ export class OwnAppends {
     return 0;
   }
 
-  /** True when the first `len` bytes of the data are what the file has from `start` on. */
+  /**
+   * True when the first `len` bytes of the data are what the file has from `start` on.
+   * @param fd - may be for writing only, or want aligned buffers: the file is opened once more to be read
+   */
   #stands(fd: number, start: number, len: number, io: IoVector): boolean {
+    const { fd: sysFd, file, inodes, procFd } = this.#share;
+    const reader = file.openat(procFd, inodes.numberOfFd(fd), READ_FLAGS, 0);
+    if (reader < 0) {
+      return false;
+    }
+    const stands = this.#isRead(reader, start, len, io);
+    sysFd.close(reader);
+    return stands;
+  }
+
+  #isRead(reader: number, start: number, len: number, io: IoVector): boolean {
     const data = new Uint8Array(Math.min(len, CHUNK));
     const there = new Uint8Array(data.length);
     for (let at = 0; at < len; at += data.length) {
       const part = Math.min(data.length, len - at);
-      const got = this.#share.fd.pread(fd, there, part, start + at);
+      const got = this.#share.fd.pread(reader, there, part, start + at);
       if (io.read(at, data, 0, part) !== part || got !== part) {
         return false;
       }

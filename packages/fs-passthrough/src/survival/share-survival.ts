@@ -1,22 +1,9 @@
 /** The life of a share's journal: opened before a session, read by the next process, left as it is at the end. */
 import type { FilesystemJournal } from '@oriel/fuse';
-import {
-  EACCES,
-  EINVAL,
-  EOPNOTSUPP,
-  EROFS,
-  ESTALE,
-  O_ACCMODE,
-  O_DIRECTORY,
-  O_NOCTTY,
-  O_RDONLY,
-  O_TRUNC,
-  S_IFDIR,
-  S_IFREG,
-} from '@oriel/sys';
+import { EINVAL, EOPNOTSUPP, ESTALE } from '@oriel/sys';
 import type { Device } from '../devices.ts';
-import { DIRECTORY_FLAGS } from '../directory-requests.ts';
 import { ROOT } from '../inodes.ts';
+import { reopenFlags } from '../reopen-flags.ts';
 import type { Share } from '../share.ts';
 import { journalSizes, mountName, ShareJournal, shareJournalBytes } from './share-journal.ts';
 
@@ -115,22 +102,11 @@ export class ShareSurvival {
 
   /** Opens what a handle was open on, as a guest could have it opened now. */
   #reopen(nodeid: number, flags: number): number {
-    const { inodes, settings } = this.#share;
-    const slot = inodes.slotOf(nodeid);
+    const slot = this.#share.inodes.slotOf(nodeid);
     if (slot < 0) {
       return -ESTALE;
     }
-    const directory = (flags & O_DIRECTORY) !== 0;
-    if (inodes.type(slot) !== (directory ? S_IFDIR : S_IFREG)) {
-      return -EACCES;
-    }
-    if (directory) {
-      return this.#share.openInode(slot, DIRECTORY_FLAGS);
-    }
-    const access = flags & O_ACCMODE;
-    if (access === O_ACCMODE || (settings.readonly && access !== O_RDONLY)) {
-      return access === O_ACCMODE ? -EINVAL : -EROFS;
-    }
-    return this.#share.openInode(slot, (this.#share.hostFlags(flags) & ~O_TRUNC) | O_NOCTTY);
+    const again = reopenFlags(this.#share, slot, flags);
+    return again < 0 ? again : this.#share.openInode(slot, again);
   }
 }

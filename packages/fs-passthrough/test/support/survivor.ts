@@ -1,5 +1,5 @@
 /** A share whose process "dies" at any step, and goes on from its journal. */
-import { FuseSession, journalBytes } from '@oriel/fuse';
+import { FuseSession, journalBytes, type SessionHooks } from '@oriel/fuse';
 import { ReplyDecoder, RequestEncoder } from '@oriel/fuse/client';
 import { MemoryMessage } from '@oriel/fuse/testing';
 import { check, Fd, Mapping, openSys, type Sys } from '@oriel/sys';
@@ -83,8 +83,10 @@ export class Survivor implements Disposable {
   readonly store: TestStore;
   /** Of the request that comes next. */
   place = 1;
-  /** Of the lives that follow. */
-  options: Partial<PassthroughOptions> = {};
+  /** Of the lives to come. */
+  options: Partial<PassthroughOptions>;
+  /** Of the sessions of the lives to come. */
+  hooks: SessionHooks = {};
   readonly #dir: string;
   readonly #sys: Sys = openSys();
   readonly #steps = new Steps();
@@ -97,8 +99,9 @@ export class Survivor implements Disposable {
   readonly #opened = new Set<number>();
   readonly #mortalFd: Sys['fd'];
 
-  constructor(dir: string) {
+  constructor(dir: string, options: Partial<PassthroughOptions> = {}) {
     this.#dir = dir;
+    this.options = options;
     this.#mortalFd = mortal(this.#sys.fd, this.#steps, this.#opened);
     this.store = new TestStore(this.#mortalFd);
     this.#fs = this.#makeFs();
@@ -157,6 +160,31 @@ export class Survivor implements Disposable {
     this.#again = true;
     try {
       return this.call(request, data);
+    } finally {
+      this.#again = false;
+    }
+  }
+
+  /**
+   * As `killedAt`, and the next process dies, too, at the `second`-th step of the same request.
+   * @returns null when it took fewer
+   */
+  killedTwiceAt(step: number, second: number, request: RequestEncoder): ReplyDecoder | null {
+    let died = false;
+    for (const at of [step, second]) {
+      died = false;
+      try {
+        this.#mortally(at, request);
+      } catch (error) {
+        if (!(error instanceof Death)) throw error;
+        died = true;
+      }
+      this.rebirth();
+      this.#again = true;
+    }
+    try {
+      const reply = this.call(request);
+      return died ? reply : null;
     } finally {
       this.#again = false;
     }
@@ -232,6 +260,7 @@ export class Survivor implements Disposable {
     const session = new FuseSession({
       sys: this.#sys,
       fs: this.#fs,
+      hooks: this.hooks,
       finish: (message, written) => (message as MemoryMessage).finished(written),
     });
     const bytes = this.#journal.u8.subarray(0, journalBytes(PLACES, this.#fs.journalBytes));

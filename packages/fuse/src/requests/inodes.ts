@@ -1,6 +1,6 @@
 /** Requests on inodes: attributes, links' targets, the file system as a whole, lookup counts. */
 import { UNSAFE_HI } from '@oriel/layout';
-import { EBADF, EINVAL } from '@oriel/sys';
+import { EBADF, EFBIG, EINVAL } from '@oriel/sys';
 import {
   FATTR_ATIME,
   FATTR_ATIME_NOW,
@@ -67,11 +67,13 @@ export function setattr(context: ServeContext, op: OperationRecord): number {
   // From 10^9 on, utimensat(2) takes the field for a command (UTIME_NOW, UTIME_OMIT).
   if (
     (valid & ~ALL_FATTR) !== 0 ||
-    size < 0 ||
     ((valid & FATTR_ATIME) !== 0 && (valid & FATTR_ATIME_NOW) === 0 && atimeNs >= NS_PER_SECOND) ||
     ((valid & FATTR_MTIME) !== 0 && (valid & FATTR_MTIME_NOW) === 0 && mtimeNs >= NS_PER_SECOND)
   ) {
     return -EINVAL;
+  }
+  if (size < 0) {
+    return -EFBIG;
   }
   change.valid = valid;
   change.fh = fh;

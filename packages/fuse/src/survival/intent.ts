@@ -135,6 +135,47 @@ export class Intent {
     Atomics.store(this.#phases, this.#at + PROGRESS, parts);
   }
 
+  /**
+   * Notes of a request that counts many lookups which one it is about to count; `progress` is `index` + 1 then. What was noted
+   * of the one before stays until the next.
+   * @param index - from 0 on
+   * @param digest - of all nodeids up to this one, u32
+   */
+  countsAt(index: number, nodeid: number, countBefore: number, digest: number): void {
+    const words = this.#words;
+    const at = this.#countAt(index);
+    words[at] = nodeid >>> 0;
+    words[at + 1] = Math.floor(nodeid / TWO_32);
+    words[at + 2] = countBefore >>> 0;
+    words[at + 3] = digest;
+    this.progress = index + 1;
+  }
+
+  /** How many of them were counted, and stand in the reply; one less than `progress` while that is not known of the last. */
+  get counted(): number {
+    return this.#words[this.#at + FH]!;
+  }
+
+  set counted(count: number) {
+    Atomics.store(this.#phases, this.#at + FH, count);
+  }
+
+  /** The nodeid that `countsAt` noted last, or the one before. */
+  nodeidAt(index: number): number {
+    const at = this.#countAt(index);
+    return this.#words[at + 1]! * TWO_32 + this.#words[at]!;
+  }
+
+  /** The low 32 bits of the count that `countsAt` noted last, or before. */
+  countBeforeAt(index: number): number {
+    return this.#words[this.#countAt(index) + 2]!;
+  }
+
+  /** The digest that `countsAt` noted last, or before. */
+  digestAt(index: number): number {
+    return this.#words[this.#countAt(index) + 3]!;
+  }
+
   /** A number that the Filesystem notes, a safe integer. */
   get number(): number {
     return this.#number(NUMBER);
@@ -183,6 +224,11 @@ export class Intent {
       words[at + 2] === file.devMajor &&
       words[at + 3] === file.devMinor
     );
+  }
+
+  /** Two by turns: a kill leaves the one whole that `progress` speaks of. */
+  #countAt(index: number): number {
+    return this.#at + FILES + (index & 1) * FILE_WORDS;
   }
 
   #flagged(flag: number): boolean {

@@ -12,6 +12,10 @@ export const MS_REC = 16384;
 export const MS_PRIVATE = 1 << 18;
 export const MNT_DETACH = 2;
 
+// open_tree (linux/mount.h, linux/fcntl.h)
+export const OPEN_TREE_CLONE = 1;
+export const AT_RECURSIVE = 0x8000;
+
 // prctl (linux/prctl.h)
 export const PR_SET_NAME = 15;
 export const PR_GET_NAME = 16;

@@ -38,6 +38,7 @@ import {
   TRUNCATION,
   UP,
 } from './slots.ts';
+import type { WatchOwner } from './truncation-watch.ts';
 
 /** What the helper is started with. */
 export interface TruncationHelperData {
@@ -49,8 +50,8 @@ export interface TruncationHelperData {
   readonly tellFd: number;
   /** The eventfd that ends the helper. */
   readonly endFd: number;
-  /** The loop's thread. */
-  readonly thread: number;
+  /** The loop's thread, or the one for which it watches. */
+  readonly owner: WatchOwner;
   /** A question that the loop has not answered by then is refused, ms. */
   readonly deadlineMs: number;
 }
@@ -117,15 +118,16 @@ class TruncationHelper {
     const mask = FanotifyEvent.mask.get(view, at);
     const thread = FanotifyEvent.pid.get(view, at);
     const asks = (mask & PERMISSION) !== 0;
-    // The loop's thread does what it does in order: what it allowed itself before is over, and it needs to tell itself nothing.
-    if (thread === this.#data.thread) {
+    const { owner } = this.#data;
+    // That thread does what it does in order: what it allowed itself before is over, and it needs to tell itself nothing.
+    if (thread === owner.thread) {
       if (asks) this.#answer(fd, FAN_ALLOW);
       this.#sys.fd.close(fd);
       return;
     }
     if (!asks) {
-      // What this process writes in other threads is no news to it either.
-      if (!existsSync(`/proc/self/task/${thread}`)) this.#changed(fd, thread, mask);
+      // What its process writes in other threads is no news to it either.
+      if (!existsSync(`/proc/${owner.pid}/task/${thread}`)) this.#changed(fd, thread, mask);
       this.#sys.fd.close(fd);
       return;
     }

@@ -67,7 +67,15 @@ export interface WatchedFile extends Disposable {
   [Symbol.dispose](): void;
 }
 
+/** A thread that truncates watched files without being asked, and the process whose writes are no news. */
+export interface WatchOwner {
+  readonly pid: number;
+  readonly thread: number;
+}
+
 export interface TruncationWatchOptions {
+  /** Default: this thread. Another's, where its process may not watch files itself: that thread must not wait for this one. */
+  readonly owner?: WatchOwner;
   /** A question that stays unanswered is refused then, with ETXTBSY; default 3000 ms. */
   readonly deadlineMs?: number;
 }
@@ -141,7 +149,7 @@ class FanotifyWatch implements TruncationWatch {
   readonly #files = new Map<string, Watched>();
   readonly #state: FileState;
   readonly #deadlineMs: number;
-  readonly #thread: number;
+  readonly #owner: WatchOwner;
   readonly #response = new Uint8Array(FanotifyResponse.byteLength);
   #started = false;
   #closed = false;
@@ -151,7 +159,7 @@ class FanotifyWatch implements TruncationWatch {
     this.#group = group;
     this.#state = new FileState(sys.file);
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
-    this.#thread = sys.fanotify.gettid();
+    this.#owner = options.owner ?? { pid: process.pid, thread: sys.fanotify.gettid() };
     this.#tell = new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd2'));
     this.#end = new Fd(sys.fd, check(sys.loop.eventfd(0), 'eventfd2'));
     this.#watch = loop.watch(this.#tell.fd, EPOLLIN, () => {
@@ -269,7 +277,7 @@ class FanotifyWatch implements TruncationWatch {
       group: this.#group.fd,
       tellFd: this.#tell.fd,
       endFd: this.#end.fd,
-      thread: this.#thread,
+      owner: this.#owner,
       deadlineMs: this.#deadlineMs,
     };
     const worker = new Worker(new URL(`./truncation-helper.${extension}`, import.meta.url), {

@@ -91,6 +91,7 @@ const NUMBERS = {
   mount: [165, 40],
   umount2: [166, 39],
   pivot_root: [155, 41],
+  open_tree: [428, 428],
   chdir: [80, 49],
   chroot: [161, 51],
   prctl: [157, 167],

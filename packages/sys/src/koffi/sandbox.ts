@@ -1,5 +1,6 @@
 /** The sandbox slice: raw system calls that take rights away. */
-import { SECCOMP_SET_MODE_FILTER } from '../constants/sandbox.ts';
+import { AT_FDCWD, O_CLOEXEC } from '../constants/file.ts';
+import { AT_RECURSIVE, OPEN_TREE_CLONE, SECCOMP_SET_MODE_FILTER } from '../constants/sandbox.ts';
 import { CapData, CapHeader, SockFilter, SockFprog } from '../layouts.ts';
 import type { SysSandbox } from '../sys.ts';
 import { CAPABILITY_VERSION_3 } from './cred.ts';
@@ -21,6 +22,7 @@ export function openSandbox(scratch: Scratch): SysSandbox {
   const iii = rawCall('iii');
   const pii = rawCall('pii');
   const ii = rawCall('ii');
+  const ipi = rawCall('ipi');
   const iipi = rawCall('iipi');
   const ipii = rawCall('ipii');
   const iiiii = rawCall('iiiii');
@@ -36,6 +38,7 @@ export function openSandbox(scratch: Scratch): SysSandbox {
   return {
     mount: (source, target, type, flags, from) => plain(pppip(nr.mount, source, target, type, flags, from)),
     umount2: (target, flags) => plain(pi(nr.umount2, target, flags)),
+    cloneTree: (path) => plain(ipi(nr.open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC)),
     pivotRoot: (newRoot, putOld) => plain(pp(nr.pivot_root, newRoot, putOld)),
     chdir: (path) => plain(p(nr.chdir, path)),
     chroot: (path) => plain(p(nr.chroot, path)),

@@ -2,6 +2,7 @@
 import { isMainThread, workerData } from 'node:worker_threads';
 import { errno, rawCall } from '../koffi/library.ts';
 import { SYS } from '../koffi/numbers.ts';
+import { HelperRights } from './helper-rights.ts';
 import { OffloadRing } from './offload-ring.ts';
 
 /** What a helper is started with. */
@@ -17,8 +18,8 @@ function help({ depth, buffer, doneFd }: HelperData): void {
   const call = rawCall('iiiiii');
   const write = rawCall('ipi');
   const one = new Uint32Array([1, 0]);
-  ring.helperUp();
-  for (let job = ring.take(); job >= 0; job = ring.take()) {
+  let rights: HelperRights | null = null;
+  const make = (job: number): number => {
     const result = Number(
       call(
         ring.jobWord(job, 0),
@@ -30,7 +31,24 @@ function help({ depth, buffer, doneFd }: HelperData): void {
         ring.jobWord(job, 6),
       ),
     );
-    ring.finish(job, result === -1 ? -errno() : result);
+    return result === -1 ? -errno() : result;
+  };
+  ring.helperUp();
+  for (let job = ring.take(); job >= 0; job = ring.take()) {
+    if (job === depth) {
+      ring.finishEach(make(job));
+      continue;
+    }
+    const wanted = ring.jobRights(job);
+    if (wanted === null) {
+      ring.finish(job, make(job));
+    } else {
+      rights ??= new HelperRights();
+      ring.finish(
+        job,
+        rights.run(wanted, () => make(job)),
+      );
+    }
     write(SYS.write, doneFd, one, 8);
     ring.release();
   }

@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { EPOLLET, EPOLLIN } from '../constants/event.ts';
-import type { EventLoop, HelperThreads, LoopTimer, Watch } from '../event-loop.ts';
+import type { EventLoop, HelperThreads, JobRights, LoopTimer, Watch } from '../event-loop.ts';
 import { Fd } from '../fd.ts';
 import { check } from '../sys-error.ts';
 import type { LoopSys } from './loop-core.ts';
@@ -16,6 +16,11 @@ export interface OffloadOptions {
   readonly helpers?: number;
   /** Most jobs at a time, a power of two; 64 by default. */
   readonly depth?: number;
+  /**
+   * Calls may never return: `dispose` does not wait for those that have not, which keep their thread and an eventfd until the process
+   * ends; their callbacks do not run. Default false.
+   */
+  readonly endless?: boolean;
   /** Called by Node's own loop each time a helper thread has ended. */
   readonly onHelperExit?: () => void;
 }
@@ -41,6 +46,7 @@ class WorkerOffload implements HelperThreads {
   #waits: Wait[] = [];
   readonly #loop: EventLoop;
   #startCheck: LoopTimer | undefined;
+  readonly #endless: boolean;
   #helpers = 0;
   #pending = 0;
   #closed = false;
@@ -57,6 +63,7 @@ class WorkerOffload implements HelperThreads {
     this.#loop = loop;
     this.#maxHelpers = helpers;
     this.#onHelperExit = options.onHelperExit;
+    this.#endless = options.endless ?? false;
     this.#ring = new OffloadRing(depth);
     this.#callbacks = new Array(depth).fill(undefined);
     for (let job = depth - 1; job >= 0; job--) {
@@ -76,7 +83,12 @@ class WorkerOffload implements HelperThreads {
     return this.#pending;
   }
 
-  submit(nr: number, args: readonly number[], done: (result: number) => void): boolean {
+  submit(
+    nr: number,
+    args: readonly number[],
+    done: (result: number) => void,
+    rights: JobRights | null = null,
+  ): boolean {
     if (this.#closed) {
       throw new RangeError('the offload was disposed');
     }
@@ -93,7 +105,7 @@ class WorkerOffload implements HelperThreads {
     this.#free.pop();
     this.#callbacks[job] = done;
     this.#pending++;
-    this.#ring.submit(job, nr, args);
+    this.#ring.submit(job, nr, args, rights);
     return true;
   }
 
@@ -119,19 +131,51 @@ class WorkerOffload implements HelperThreads {
     }
   }
 
+  drainFor(ms: number): boolean {
+    const limit = this.#sys.loop.nowNs() + ms * 1e6;
+    for (this.#reap(); this.#pending > 0; this.#reap()) {
+      const leftMs = (limit - this.#sys.loop.nowNs()) / 1e6;
+      if (leftMs <= 0) {
+        return false;
+      }
+      this.#ring.waitFinished(leftMs);
+    }
+    return true;
+  }
+
+  startAll(): void {
+    while (this.#helpers < this.#maxHelpers) {
+      this.#startHelper();
+    }
+    if (!this.#ring.waitUp(this.#helpers, START_LIMIT_MS)) {
+      throw new Error('an offload helper did not come up');
+    }
+    this.#startCheck?.[Symbol.dispose]();
+    this.#startCheck = undefined;
+  }
+
+  inEach(nr: number, args: readonly number[]): number {
+    this.#ring.waitUp(this.#helpers, START_LIMIT_MS);
+    return this.#ring.each(nr, args);
+  }
+
   [Symbol.dispose](): void {
     if (this.#closed) {
       return;
     }
     this.#closed = true;
+    const left = this.#endless && !this.drainFor(0);
     try {
-      this.drain();
+      if (!left) this.drain();
     } finally {
       this.#ring.stop();
-      this.#ring.waitQuiet();
       this.#startCheck?.[Symbol.dispose]();
       this.#watch[Symbol.dispose]();
-      this.#done.close();
+      // A helper writes to it when its call returns after all: nothing else may have the number by then.
+      if (!left) {
+        this.#ring.waitQuiet();
+        this.#done.close();
+      }
     }
   }
 
@@ -188,7 +232,7 @@ class WorkerOffload implements HelperThreads {
 
 /**
  * Opens an offload whose results arrive on `loop`. No thread starts before the first job; `dispose` drains, then ends
- * the helpers. A call that never returns keeps the process from exiting: submit none such.
+ * the helpers. A call that never returns keeps the process from exiting by itself, and is for an `endless` offload only.
  * @throws SysError EMFILE; RangeError for bad options
  */
 export function openOffload(sys: LoopSys, loop: EventLoop, options: OffloadOptions = {}): HelperThreads {

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { canSandbox } from '@oriel/sys/testing';
 import { HostProcess } from '@oriel/test-vm-guest';
 
 const FROM_SOURCE = ['--conditions=@oriel/source', '--disable-warning=ExperimentalWarning'];
@@ -55,6 +56,8 @@ export function startOriel(share: ServeShare): Promise<HostProcess> {
   options.push(`--state-dir=${dirname(socketPath)}`);
   // Nobody truncates files of a demonstration, and it takes root to guard them.
   options.push('--dax-unguarded');
+  // Nor do all machines let namespaces be made.
+  if (!canSandbox()) options.push('--sandbox=none');
   return start('fs', options);
 }
 

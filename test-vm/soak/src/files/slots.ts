@@ -3,7 +3,7 @@
  * again, as Linux does after a REMOVEMAPPING that failed.
  */
 
-import { EAGAIN, SysError } from '@oriel/sys';
+import { SysError } from '@oriel/sys';
 import { DAX_RANGE, type FuseClient, type PendingRequest } from '@oriel/test-vm-loopback';
 import { same } from '../errors.ts';
 import type { Xorshift } from '../random.ts';
@@ -105,19 +105,11 @@ export class Slots {
   }
 
   #setUp(nodeid: number, range: number, at: number): number {
-    for (;;) {
-      try {
-        this.#client.setupMapping(nodeid, range * DAX_RANGE, at * DAX_RANGE, DAX_RANGE, true);
-        this.#slots[at] = { nodeid, range };
-        this.#tally.saw('slot set up');
-        return 0;
-      } catch (error) {
-        if (!(error instanceof SysError)) throw error;
-        // What Linux's fault path does.
-        if (error.errno !== EAGAIN) return error.errno;
-        this.#tally.saw('slot tried again');
-      }
-    }
+    const error = errnoOf(() => this.#client.setupMapping(nodeid, range * DAX_RANGE, at * DAX_RANGE, DAX_RANGE, true));
+    if (error !== 0) return error;
+    this.#slots[at] = { nodeid, range };
+    this.#tally.saw('slot set up');
+    return 0;
   }
 
   #remove(nodeid: number, wanted: (slot: Slot) => boolean): void {
@@ -128,11 +120,11 @@ export class Slots {
       this.#slots[index] = null;
     }
     if (pairs.length === 0) return;
-    let error = 0;
-    do {
-      error = errnoOf(() => this.#client.removeMapping(nodeid, pairs));
-    } while (error === EAGAIN);
-    same('errno of REMOVEMAPPING', error, 0);
+    same(
+      'errno of REMOVEMAPPING',
+      errnoOf(() => this.#client.removeMapping(nodeid, pairs)),
+      0,
+    );
     this.#tally.saw('slot removed', pairs.length / 2);
   }
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { canSandbox } from '@oriel/sys/testing';
 import { must, SoakError } from '../errors.ts';
 
 const MAIN = fileURLToPath(new URL('../../../../apps/backend/src/main.ts', import.meta.url));
@@ -24,6 +25,7 @@ export class RestartedOriel implements AsyncDisposable {
     this.#logPath = join(dir, 'log');
     const log = openSync(this.#logPath, 'w');
     const own = [`--socket-path=${this.socketPath}`, `--shared-dir=${share}`, '--tag=killed', '--restart=on-failure'];
+    if (!canSandbox()) own.push('--sandbox=none');
     this.#child = spawn(process.execPath, [...NODE_OPTIONS, MAIN, 'fs', ...own, '--log-format=json', ...args], {
       stdio: ['ignore', 'ignore', log],
     });

@@ -1,0 +1,76 @@
+/** Requests about mounts that may not answer: each as `ShareRequests` has it, by system calls of helper threads. */
+import type { Operation } from '@oriel/fuse';
+import type { Share } from '../share.ts';
+import type { ShareRequests } from '../share-requests.ts';
+
+/** What these requests are about is an inode, or an entry of a directory. */
+const ON_INODE = [
+  'lookup',
+  'getattr',
+  'statx',
+  'statfs',
+  'readlink',
+  'symlink',
+  'mknod',
+  'mkdir',
+  'unlink',
+  'rmdir',
+  'rename',
+  'link',
+  'open',
+  'create',
+  'tmpfile',
+  'opendir',
+  'syncfs',
+  'getxattr',
+  'setxattr',
+  'listxattr',
+  'removexattr',
+] as const;
+
+/** What these are about are open files, and where among the arguments their fh stands. */
+const ON_HANDLES = [
+  ['read', [2]],
+  ['write', [2]],
+  ['fsync', [2]],
+  ['fallocate', [2]],
+  ['lseek', [2]],
+  ['copyFileRange', [2, 5]],
+  ['flush', [2]],
+  ['ioctl', [2]],
+  ['readdir', [2]],
+  ['getlk', [2]],
+  ['setlk', [2]],
+] as const;
+
+type InodeRequest = (typeof ON_INODE)[number];
+type HandleRequest = (typeof ON_HANDLES)[number][0];
+
+/** Both, and SETATTR, which may name an open file. */
+export type RemoteRequests = Pick<ShareRequests, InodeRequest | HandleRequest | 'setattr'>;
+
+type Method = (op: Operation, nodeid: number, ...rest: unknown[]) => number;
+
+/** Makes them of the requests of a share. */
+export function remoteRequests(share: Share, requests: ShareRequests): RemoteRequests {
+  const methods: Record<string, Method> = {};
+  const here = (name: keyof RemoteRequests): Method => (requests[name] as unknown as Method).bind(requests);
+  for (const name of ON_INODE) {
+    const make = here(name);
+    methods[name] = (op, nodeid, ...rest) => share.runOnInode(nodeid, op, () => make(op, nodeid, ...rest));
+  }
+  for (const [name, handles] of ON_HANDLES) {
+    const make = here(name);
+    methods[name] = (...args) => {
+      const fhs = handles.map((at) => args[at] as number);
+      return share.runOnHandles(fhs, args[0], () => make(...args));
+    };
+  }
+  return {
+    ...(methods as unknown as Omit<RemoteRequests, 'setattr'>),
+    setattr(op, nodeid, change) {
+      const code = (): number => requests.setattr(op, nodeid, change);
+      return change.fh < 0 ? share.runOnInode(nodeid, op, code) : share.runOnHandles([change.fh], op, code);
+    },
+  };
+}

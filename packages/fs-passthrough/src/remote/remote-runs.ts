@@ -1,0 +1,168 @@
+/**
+ * Requests on mounts that may not answer: on file systems that are not known to be local, helper threads make every system call
+ * that could ask a server, so that the loop goes on with other requests meanwhile.
+ */
+import { PENDING } from '@oriel/fuse';
+import { EAGAIN, EIO, type Offload, type SysFd, type SysMem } from '@oriel/sys';
+import { Lanes } from './lanes.ts';
+import { DIVERGED, REFUSED, RemoteRun, type RunPlan, type RunSupport, SUSPENDED } from './remote-run.ts';
+import { RunMemory } from './run-memory.ts';
+
+/** How often a run is begun anew because of others. */
+const MOST_TRIES = 3;
+
+/** The runs of a share. */
+export class RemoteRuns implements Disposable {
+  /** The run whose code is being executed; null: calls are made here. */
+  active: RemoteRun | null = null;
+  readonly #support: RunSupport;
+  readonly #lanes: Lanes | null;
+  /** Memory of runs that ended. */
+  readonly #idle: RunMemory[] = [];
+  readonly #runs = new Set<RemoteRun>();
+  /** How often the share's tables were emptied. */
+  #epoch = 0;
+  #disposed = false;
+  /** A request is executed here though it may wait, since nobody else can. */
+  #inLoop = false;
+
+  /** @param offload - null: every call is made in the loop */
+  constructor(sys: { mem: SysMem; fd: SysFd }, offload: Offload | null) {
+    this.#support = { mem: sys.mem, fd: sys.fd };
+    this.#lanes = offload === null ? null : new Lanes(offload, (run, result) => this.#returned(run, result));
+  }
+
+  /** Calls may wait elsewhere. */
+  get enabled(): boolean {
+    return this.#lanes !== null && !this.#inLoop;
+  }
+
+  /** Runs not yet ended. */
+  get pending(): number {
+    return this.#runs.size;
+  }
+
+  /**
+   * Runs a request. Its operation is completed when it did not end at once.
+   * @param lane - any number that names the mount
+   * @returns the result, or PENDING
+   * @throws SysError ENOMEM
+   */
+  start(lane: number, plan: RunPlan): number {
+    const memory = this.#idle.pop() ?? new RunMemory(this.#support.mem);
+    const run = new RemoteRun(plan, this.#lanes!.of(lane), this.#epoch, memory, this.#support);
+    this.#runs.add(run);
+    return this.#execute(run);
+  }
+
+  /**
+   * A request that waits is not to be completed, and may be made anew later.
+   * @returns false when it does not wait here, or has done something that is not to be done twice
+   */
+  cancelRequest(op: RunPlan['op']): boolean {
+    for (const run of this.#runs) {
+      // Operations are used again: one that was cancelled may be another's by now.
+      if (run.cancelled || run.plan.op !== op) continue;
+      if (!run.repeatable) return false;
+      run.cancelled = true;
+      return true;
+    }
+    return false;
+  }
+
+  /** What a run asked before is not what there is now, since another request came in between. */
+  #startAgain(run: RemoteRun): number {
+    const { plan, lane, repeatable } = run;
+    const { tries = 0 } = plan;
+    this.#end(run, false);
+    return repeatable && tries < MOST_TRIES ? this.start(lane.key, { ...plan, tries: tries + 1 }) : -EIO;
+  }
+
+  /** Closes a descriptor of an open file on a mount, which may take long. */
+  close(lane: number, fd: number): void {
+    const elsewhere = this.#lanes !== null && !this.#disposed && this.#lanes.of(lane).close(fd);
+    if (!elsewhere) this.#support.fd.close(fd);
+  }
+
+  /** Makes calls here, in the middle of a run: such as never wait, and are not made again when the run's code is. */
+  here(make: () => number): number {
+    const { active } = this;
+    this.active = null;
+    try {
+      return make();
+    } finally {
+      this.active = active;
+    }
+  }
+
+  /** The share's tables were emptied: what began before ends with EIO, and leaves nothing behind. */
+  cancel(): void {
+    this.#epoch++;
+  }
+
+  /** Ends what no helper thread has begun. What one is at ends by itself, into nothing. */
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    this.cancel();
+    for (const run of this.#lanes?.clear() ?? []) this.#abort(run);
+    for (const memory of this.#idle.splice(0)) memory[Symbol.dispose]();
+  }
+
+  #execute(run: RemoteRun): number {
+    run.rewind();
+    this.active = run;
+    let result: number;
+    try {
+      result = run.plan.code();
+    } catch (left) {
+      if (left === SUSPENDED) return PENDING;
+      this.active = null;
+      if (left === DIVERGED) return this.#startAgain(run);
+      if (left === REFUSED) return this.#executeHere(run);
+      throw left;
+    } finally {
+      this.active = null;
+    }
+    this.#end(run, true);
+    return result;
+  }
+
+  /** What waited already cannot be waited for here. */
+  #executeHere(run: RemoteRun): number {
+    const { isNew, plan } = run;
+    this.#end(run, false);
+    if (!isNew) return -EAGAIN;
+    this.#inLoop = true;
+    try {
+      return plan.code();
+    } finally {
+      this.#inLoop = false;
+    }
+  }
+
+  #returned(run: RemoteRun, result: number): void {
+    run.returned(result);
+    if (run.cancelled) {
+      this.#end(run, false);
+      return;
+    }
+    if (run.epoch !== this.#epoch) {
+      this.#abort(run);
+      return;
+    }
+    const outcome = this.#execute(run);
+    if (outcome !== PENDING) run.plan.op.complete(outcome);
+  }
+
+  #abort(run: RemoteRun): void {
+    this.#end(run, false);
+    if (!run.cancelled) run.plan.op.complete(-EIO);
+  }
+
+  #end(run: RemoteRun, done: boolean): void {
+    this.#runs.delete(run);
+    run.end(done);
+    if (this.#disposed) run.memory[Symbol.dispose]();
+    else this.#idle.push(run.memory);
+  }
+}
