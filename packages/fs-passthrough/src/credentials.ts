@@ -1,5 +1,5 @@
 /** Whose rights a request's system calls run with: this thread's, or, of a call that waits elsewhere, the helper thread's. */
-import { EINVAL, isId, type JobRights, type Logger, NO_UMASK, type SysCred, ThreadRights } from '@oriel/sys';
+import { EINVAL, isId, type JobRights, type Logger, type SysCred, ThreadRights } from '@oriel/sys';
 import { PassthroughError } from './errors.ts';
 import type { RemoteRun } from './remote/remote-run.ts';
 
@@ -33,7 +33,7 @@ export class Credentials {
   /**
    * Takes a user's effective ids; `restore` must follow, in a `finally`.
    * @param group - one supplementary group, or -1
-   * @param umask - or NO_UMASK
+   * @param umask - or `ThreadRights.NO_UMASK`
    * @returns 0, or a negative errno with nothing changed (`restore` does no harm)
    */
   become(uid: number, gid: number, group: number, umask: number): number {
@@ -99,6 +99,6 @@ const WITHOUT_FSETID: JobRights = {
   uid: AS_IT_IS,
   gid: AS_IT_IS,
   group: AS_IT_IS,
-  umask: NO_UMASK,
+  umask: ThreadRights.NO_UMASK,
   dropFsetid: true,
 };

@@ -10,7 +10,6 @@ import {
   EPERM,
   errnoName,
   Fd,
-  NO_UMASK,
   O_ACCMODE,
   O_CLOEXEC,
   O_DIRECTORY,
@@ -25,6 +24,7 @@ import {
   S_IFDIR,
   SysError,
   type SysFile,
+  ThreadRights,
 } from '@oriel/sys';
 import { Credentials } from './credentials.ts';
 import { type Device, Devices } from './devices.ts';
@@ -171,7 +171,7 @@ export class Share implements Disposable {
     if (uid < 0 || gid < 0 || (extra >= 0 && group < 0)) {
       return -EPERM;
     }
-    return this.credentials.become(uid, gid, group, this.accessLists ? op.umask : NO_UMASK);
+    return this.credentials.become(uid, gid, group, this.accessLists ? op.umask : ThreadRights.NO_UMASK);
   }
 
   /** The host's id of a guest's user, or -EPERM. */

@@ -291,6 +291,28 @@ describe('a mount that is not known to be local', function () {
       threads.remote.drain();
     });
 
+    it('gives what is made to its user, also when the call had to wait for its turn', async function () {
+      using share = new RemoteShare(threads);
+      await using mount = await mounted(this, share, 'mount');
+      chmodSync(mount.path, 0o777);
+      const { fs, arena } = share;
+      const root = await share.find('mount');
+      await mount.hang();
+      const ops = Array.from({ length: 12 }, (_, n) => {
+        const op = share.op(USER + n, USER);
+        expect(fs.mkdir(op, root, arena.name(`dir-${n}`), 0o755)).to.equal(PENDING);
+        return op;
+      });
+      await mount.holds();
+
+      await mount.go();
+      expect(await Promise.all(ops.map((op) => op.end(PENDING)))).to.deep.equal(ops.map(() => 0));
+      const owners = ops.map((_, n) => lstatSync(`${mount.path}/dir-${n}`).uid);
+      expect(owners).to.deep.equal(ops.map((_, n) => USER + n));
+      fs.destroy();
+      threads.remote.drain();
+    });
+
     it('ends requests of a session that has ended with EIO, and leaves nothing of them', async function () {
       using share = new RemoteShare(threads);
       await using mount = await mounted(this, share, 'mount');

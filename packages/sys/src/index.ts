@@ -85,4 +85,4 @@ export type {
   SysSocket,
 } from './sys.ts';
 export { check, SysError } from './sys-error.ts';
-export { isId, NO_UMASK, ThreadRights } from './thread-rights.ts';
+export { isId, ThreadRights } from './thread-rights.ts';

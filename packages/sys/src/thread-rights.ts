@@ -11,11 +11,13 @@ import type { SysCred } from './sys.ts';
 const NO_ID = 0xffff_ffff;
 const KEEP = -1;
 const FSETID_BIT = 1 << CAP_FSETID;
-/** In place of a umask: leave it as it is. */
-export const NO_UMASK = -1;
+/** In place of a umask. */
+const NO_UMASK = -1;
 
 /** The rights of one thread. Only root can switch; for another user everything belongs to that user. */
 export class ThreadRights {
+  /** In place of a umask: leave it as it is. */
+  static readonly NO_UMASK = NO_UMASK;
   /** Why supplementary groups cannot be set, positive; 0: they can. */
   readonly groupsErrno: number;
   readonly #cred: SysCred;
@@ -56,7 +58,7 @@ export class ThreadRights {
   /**
    * Takes a user's effective ids; `restore` must follow, in a `finally`.
    * @param group - one supplementary group, or -1
-   * @param umask - or NO_UMASK
+   * @param umask - or `ThreadRights.NO_UMASK`
    * @returns 0, or a negative errno with nothing changed (`restore` does no harm)
    */
   become(uid: number, gid: number, group: number, umask: number): number {

@@ -2,7 +2,7 @@
  * Calls of helper threads, by the mount that they ask: a mount that does not answer holds but a few threads, and those of others
  * stay free.
  */
-import { EINTR, type Offload, SYS } from '@oriel/sys';
+import { EINTR, type JobRights, type Offload, SYS } from '@oriel/sys';
 import type { RemoteRun } from './remote-run.ts';
 
 /** Calls of one mount under way at one time. */
@@ -14,6 +14,8 @@ interface Job {
   readonly run: RemoteRun | null;
   readonly nr: number;
   readonly args: readonly number[];
+  /** Whose it is; the run has others by the time that it is begun. */
+  readonly rights: JobRights | null;
 }
 
 /** The calls of one mount, in the order of their coming. */
@@ -30,12 +32,12 @@ export class Lane {
 
   /** Has a call made; the run is told of its result. @returns false when the helper threads have no room, and will tell of none */
   make(run: RemoteRun, nr: number, args: readonly number[]): boolean {
-    return this.#lanes.add(this, { run, nr, args });
+    return this.#lanes.add(this, { run, nr, args, rights: run.rights });
   }
 
   /** Closes a descriptor. @returns as `make` */
   close(fd: number): boolean {
-    return this.#lanes.add(this, { run: null, nr: SYS.close, args: [fd] });
+    return this.#lanes.add(this, { run: null, nr: SYS.close, args: [fd], rights: null });
   }
 }
 
@@ -87,13 +89,15 @@ export class Lanes {
   }
 
   #begin(lane: Lane, job: Job): boolean {
-    const { run, nr, args } = job;
-    if (!this.#offload.submit(nr, args, (result) => this.#done(lane, run, result), run?.rights ?? null)) {
-      return false;
-    }
+    const { run, nr, args, rights } = job;
     lane.busy++;
     this.#busy++;
-    return true;
+    const begun = this.#offload.submit(nr, args, (result) => this.#done(lane, run, result), rights);
+    if (!begun) {
+      lane.busy--;
+      this.#busy--;
+    }
+    return begun;
   }
 
   /** @returns false when it was refused */
@@ -114,9 +118,10 @@ export class Lanes {
         other.waiting.shift();
       }
     }
+    if (run !== null) this.#returned(run, result);
+    // Not before the run has gone on: its next call is in this lane.
     if (lane.busy === 0 && lane.waiting.length === 0) {
       this.#lanes.delete(lane.key);
     }
-    if (run !== null) this.#returned(run, result);
   }
 }

@@ -11,6 +11,9 @@ import { RunMemory } from './run-memory.ts';
 /** How often a run is begun anew because of others. */
 const MOST_TRIES = 3;
 
+/** Memory of runs that is kept for the next. */
+const MOST_IDLE = 64;
+
 /** The runs of a share. */
 export class RemoteRuns implements Disposable {
   /** The run whose code is being executed; null: calls are made here. */
@@ -162,7 +165,7 @@ export class RemoteRuns implements Disposable {
   #end(run: RemoteRun, done: boolean): void {
     this.#runs.delete(run);
     run.end(done);
-    if (this.#disposed) run.memory[Symbol.dispose]();
+    if (this.#disposed || this.#idle.length >= MOST_IDLE) run.memory[Symbol.dispose]();
     else this.#idle.push(run.memory);
   }
 }

@@ -2,7 +2,7 @@
 import type { JobRights } from '../event-loop.ts';
 import { openCred } from '../koffi/cred.ts';
 import { Scratch } from '../koffi/scratch.ts';
-import { NO_UMASK, ThreadRights } from '../thread-rights.ts';
+import { ThreadRights } from '../thread-rights.ts';
 
 /** Takes rights for one system call, and gives them back. */
 export class HelperRights {
@@ -16,7 +16,7 @@ export class HelperRights {
    */
   run({ uid, gid, group, umask, dropFsetid }: JobRights, call: () => number): number {
     const rights = this.#rights;
-    if (umask !== NO_UMASK) {
+    if (umask !== ThreadRights.NO_UMASK) {
       // Threads begin with the umask of the one that started them.
       this.#umaskErrno ??= rights.ownUmask();
       if (this.#umaskErrno < 0) {
