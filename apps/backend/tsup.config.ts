@@ -6,6 +6,7 @@ export default packageBuild({
   worker: 'src/worker.ts',
   encoder: 'src/encoder.ts',
   'sandbox/pivot': 'src/sandbox/pivot.ts',
+  'sandbox/guard/keeper': 'src/sandbox/guard/keeper.ts',
   'devices/fs': 'src/devices/fs.ts',
   'devices/gpu': 'src/devices/gpu.ts',
   'devices/pmem': 'src/devices/pmem.ts',

@@ -1,5 +1,7 @@
 /** What a module that makes a device exports. */
-import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
+
+import type { GuardHost } from '@oriel/fs-dax';
+import type { EventLoop, HelperThreads, Logger, Offload, Sys } from '@oriel/sys';
 import type { FrontendProfile } from '@oriel/vhost-user';
 import type { VirtioDevice } from '@oriel/virtio-device';
 
@@ -27,17 +29,29 @@ export class ControlError extends Error {
   override readonly name = 'ControlError';
 }
 
+/** What a device in a sandbox has that another does not need. */
+export interface Confinement {
+  /** A descriptor of the share, whose mounts outlive this process; null: its path leads there. */
+  readonly share: number | null;
+  /** Guards mapped files in place of this process; null: they are not guarded. */
+  readonly guardHost: GuardHost | null;
+}
+
 /** What the device's thread lends to the module. */
 export interface DeviceContext {
   readonly sys: Sys;
   readonly loop: EventLoop;
   readonly offload: Offload;
+  /** For calls that may never return. */
+  readonly remoteOffload: HelperThreads;
   readonly log: Logger;
   readonly profile: FrontendProfile;
   /** Mappings that the device may hold. */
   readonly maxMappings: number;
   /** Somebody starts this process again when it dies, and holds the device's state meanwhile. */
   readonly survives: boolean;
+  /** Null: the device has all rights of its user. */
+  readonly confinement: Confinement | null;
   /** Gives a picture away to be kept. `shown` comes when it was written, so that pictures never pile up. */
   showFrame(frame: Frame, shown: () => void): void;
 }

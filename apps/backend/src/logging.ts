@@ -11,6 +11,8 @@ export type LogLevel = 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 export interface LogSettings {
   readonly level: LogLevel;
   readonly format: 'text' | 'json' | 'syslog';
+  /** See `SyslogOptions.once`. */
+  readonly once?: boolean;
   /** Names the source of each line: the device. */
   readonly name: string;
 }
@@ -76,7 +78,9 @@ const FORMATS: Readonly<Record<LogSettings['format'], LineFormat>> = {
 /** Opens a log. Lines below its level cost a call and nothing else. */
 export function openLog(
   settings: LogSettings,
-  write: (line: string) => void = settings.format === 'syslog' ? syslogWriter(writeLine) : writeLine,
+  write: (line: string) => void = settings.format === 'syslog'
+    ? syslogWriter(writeLine, { once: settings.once ?? false })
+    : writeLine,
 ): Logger {
   const format = FORMATS[settings.format];
   const shown = settings.level === 'off' ? 0 : LEVELS.indexOf(settings.level) + 1;

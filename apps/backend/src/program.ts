@@ -56,7 +56,10 @@ export function readArguments(args: readonly string[]): Request {
   }
   const device = deviceCommand(name);
   if (args.includes('--print-capabilities')) {
-    return { kind: 'print', text: `${JSON.stringify((device ?? fsCommand).capabilities)}\n` };
+    return {
+      kind: 'print',
+      text: `${JSON.stringify((device ?? fsCommand).capabilities(device === null ? args : rest))}\n`,
+    };
   }
   const helpText = help(name);
   if (helpText === null) {

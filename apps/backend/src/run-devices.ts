@@ -125,7 +125,7 @@ export async function runDevices(
       control = ControlServer.listen(controlSocket, { sys, log, answer: answerer(threads, pictures, handOver) });
     }
     const gate = new Gate();
-    const cell = door === null ? null : { plan: door.plan, gate: gate.state };
+    const cell = door === null ? null : door.cell(gate);
     let awaited = workers.length;
     const ready = (): void => {
       awaited--;
@@ -147,9 +147,7 @@ export async function runDevices(
     };
     for (const plan of workers) {
       const events = { ready, frame: keeper(plan, pictures, log), over };
-      // What is kept of inodes names their mounts, and a mount namespace has others each time.
-      const terms = door?.plan.mode === 'namespace' ? null : (launcher?.termsOf(plan.log.name) ?? null);
-      threads.push(new DeviceThread(plan, sys, events, terms, cell));
+      threads.push(new DeviceThread(plan, sys, events, launcher?.termsOf(plan.log.name) ?? null, cell));
     }
   } catch (error) {
     log.error(explain(error));

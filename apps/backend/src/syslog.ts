@@ -14,20 +14,30 @@ export function syslogLine(level: string, pid: number, text: string): string {
   return `<${FACILITY | (SEVERITIES[level] ?? SEVERITIES['debug']!)}>oriel[${pid}]: ${text}`;
 }
 
+/** Where lines go. */
+export interface SyslogOptions {
+  readonly path?: string;
+  /** The process will not be able to connect later: it does now, and never again. Default false. */
+  readonly once?: boolean;
+  readonly sys?: Pick<Sys, 'socket' | 'fd'>;
+}
+
 /**
  * Writes lines to a syslog socket, connected at the first one and again when the daemon was started anew.
  * @param otherwise - takes a line where nobody listens
  */
 export function syslogWriter(
   otherwise: (line: string) => void,
-  path: string = SYSLOG_SOCKET,
-  sys: Pick<Sys, 'socket' | 'fd'> = openSys(),
+  { path = SYSLOG_SOCKET, once = false, sys = openSys() }: SyslogOptions = {},
 ): (line: string) => void {
-  let socket: Fd | null = null;
+  const connect = (): Fd | null => {
+    const fd = sys.socket.connectDatagram(path);
+    return fd < 0 ? null : new Fd(sys.fd, fd);
+  };
+  let socket = once ? connect() : null;
   const send = (bytes: Uint8Array): boolean => {
-    if (socket === null) {
-      const fd = sys.socket.connectDatagram(path);
-      socket = fd < 0 ? null : new Fd(sys.fd, fd);
+    if (!once) {
+      socket ??= connect();
     }
     return socket !== null && sys.socket.sendmsg(socket.fd, bytes, bytes.length, null, 0) >= 0;
   };
@@ -36,8 +46,10 @@ export function syslogWriter(
     if (send(bytes)) {
       return;
     }
-    socket?.close();
-    socket = null;
+    if (!once) {
+      socket?.close();
+      socket = null;
+    }
     if (!send(bytes)) {
       otherwise(line);
     }

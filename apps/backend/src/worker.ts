@@ -1,4 +1,5 @@
 /** A device's thread: its own system calls, loop and device. All it shares with the main thread is a port and an eventfd. */
+import { realpathSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { BlockingLoop, type Logger, openOffload, openSys } from '@oriel/sys';
 import { FeatureSet, profileFor, VIRTIO_F_RING_PACKED, withoutMemorySlots } from '@oriel/vhost-user';
@@ -8,8 +9,19 @@ import { explain } from './explain.ts';
 import { openLog } from './logging.ts';
 import { MainThread } from './main-thread.ts';
 import { DeviceCell } from './sandbox/device-cell.ts';
+import { RemoteGuard } from './sandbox/guard/remote-guard.ts';
+import { hasRemoteMount } from './sandbox/remote-mounts.ts';
 import { traceTo } from './tracing.ts';
 import type { WorkerData } from './worker-plan.ts';
+
+/** Threads for mounts that may not answer; they start with the first call there. */
+const REMOTE_HELPERS = 32;
+/** In a sandbox all start at once, since none could later. */
+const REMOTE_HELPERS_SHUT_IN = 8;
+
+function remoteHelpers(shutIn: string | undefined): number {
+  return shutIn === undefined ? REMOTE_HELPERS : hasRemoteMount(realpathSync(shutIn)) ? REMOTE_HELPERS_SHUT_IN : 1;
+}
 
 async function run({ plan, wakeFd, launcher, cell }: WorkerData, main: MainThread, log: Logger): Promise<void> {
   const { createDevice } = (await import(plan.module)) as DeviceModule;
@@ -19,8 +31,12 @@ async function run({ plan, wakeFd, launcher, cell }: WorkerData, main: MainThrea
   const maxMappings = plan.maxMappings ?? profile.limits.maxMappings;
   using loop = new BlockingLoop(sys, { spinNs: plan.spinNs });
   using offload = openOffload(sys, loop);
+  using remoteOffload = openOffload(sys, loop, { helpers: remoteHelpers(cell?.plan.sharedDir), endless: true });
   const survives = launcher !== null;
-  const context = { sys, loop, offload, log, profile, maxMappings, survives, showFrame: main.showFrame };
+  using guardHost = cell === null || cell.guard === null ? null : new RemoteGuard(sys, cell.guard);
+  const confinement = cell === null ? null : { share: cell.share, guardHost };
+  const { showFrame } = main;
+  const context = { sys, loop, offload, remoteOffload, log, profile, maxMappings, survives, confinement, showFrame };
   using store = launcher === null ? null : openNotifyStore(launcher, { sys, log });
   using instance = createDevice(context, plan.options);
   using server = serve(instance.device, {
@@ -42,7 +58,7 @@ async function run({ plan, wakeFd, launcher, cell }: WorkerData, main: MainThrea
     stats: () => ({ ...server.stats, ...instance.stats?.() }),
     control: instance.control,
   });
-  const confined = cell === null ? null : new DeviceCell(sys, offload, cell);
+  const confined = cell === null ? null : new DeviceCell(sys, [offload, remoteOffload], cell);
   main.tell({ kind: 'ready' });
   confined?.enter();
   loop.run();

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { CLONE_FS } from '@oriel/sys';
 import { expect } from 'chai';
 import { allowedCalls, JUDGED, OTHERS } from '../src/sandbox/allowed-calls.ts';
 
@@ -24,7 +25,6 @@ const NEVER = {
   umount2: [166, 39],
   pivot_root: [155, 41],
   chroot: [161, 51],
-  unshare: [272, 97],
   setns: [308, 268],
   open_tree: [428, 428],
   move_mount: [429, 429],
@@ -77,6 +77,11 @@ describe('the system calls that a sandbox allows', () => {
       expect(numbers.every((nr) => nr >= 0)).to.equal(true);
     });
   }
+
+  it('unshare nothing but the working directory and umask of a thread', () => {
+    const rule = allowedCalls(77, 'x64').find(({ nr }) => nr === 272);
+    expect(rule).to.deep.equal({ nr: 272, when: { arg: 0, values: [CLONE_FS] } });
+  });
 
   it('signal and look at this process alone', () => {
     const rules = allowedCalls(77, 'x64').filter(({ when }) => when?.values.includes(77));

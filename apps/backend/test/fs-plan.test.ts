@@ -108,7 +108,6 @@ describe('oriel fs, its plan', () => {
       [['--xattr'], { xattr: true }],
       [['--xattrmap=:map::user.virtiofs.:'], { xattrMap: ':map::user.virtiofs.:' }],
       [['--posix-acl'], { posixAcl: true }],
-      [['--sandbox=chroot', '--posix-acl', '--window=0'], { posixAcl: true, sharedUmask: true }],
       [['--security-label'], { securityLabel: true }],
       [['--writeback'], { writeback: true }],
       [['--allow-direct-io'], { allowDirectIo: true }],
@@ -159,7 +158,7 @@ describe('oriel fs, its plan', () => {
   it('passes the settings of the log on', () => {
     expect(plan('--syslog').worker.log.format).to.equal('syslog');
     const { log } = plan('--log-level=trace', '--log-format=json').worker;
-    expect(log).to.deep.equal({ name: 'fs', level: 'trace', format: 'json' });
+    expect(log).to.deep.equal({ name: 'fs', level: 'trace', format: 'json', once: true });
   });
 
   const base = ['--socket-path=/tmp/s', '--tag=home'];
@@ -274,6 +273,23 @@ describe('readArguments', () => {
       expect(readArguments(args)).to.deep.equal({ kind: 'print', text: capabilities });
     });
   }
+
+  it('says that a device migrates where it does: without a window, and without locks of this host', () => {
+    const features = (...args: string[]): unknown => {
+      const request = readArguments(['fs', ...args, '--print-capabilities']);
+      return request.kind === 'print' && JSON.parse(request.text).features;
+    };
+    expect(features('--window=0')).to.deep.equal(['migrate-precopy', 'separate-options']);
+    expect(features('--readonly', '--shared-dir=/nowhere')).to.deep.equal(['migrate-precopy', 'separate-options']);
+    for (const args of [
+      ['--window=64M'],
+      ['--window=0', '--flock'],
+      ['--window=0', '--posix-lock'],
+      ['--window=0', '--x'],
+    ]) {
+      expect(features(...args), args.join(' ')).to.deep.equal(['separate-options']);
+    }
+  });
 
   it('prints help', () => {
     const general = readArguments(['--help']);

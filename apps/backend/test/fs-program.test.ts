@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { check, Fd, openSys } from '@oriel/sys';
-import { canGuard, type TempDir, tempDir } from '@oriel/sys/testing';
+import { canGuard, canSandbox, type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { negotiate, openSession } from './fixtures/fs-session.ts';
 import { Program } from './fixtures/program.ts';
@@ -10,14 +10,15 @@ const MAIN = '../../src/main.ts';
 const sys = openSys();
 
 describe('oriel fs, the program', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let dir: TempDir;
   let options: string[];
   let socketPath: string;
   const programs: Program[] = [];
+  const open = canSandbox() ? [] : ['--sandbox=none'];
 
   function start(args: readonly string[], fds: readonly number[] = []): Program {
-    const program = new Program(MAIN, args, fds);
+    const program = new Program(MAIN, [...args, ...open], fds);
     programs.push(program);
     return program;
   }
@@ -101,7 +102,7 @@ describe('oriel fs, the program', function () {
   });
 
   it('ends with 1 and one line when file handles are mandatory and there are none', async () => {
-    const more = ['--shared-dir=/proc', '--tag=proc', '--inode-file-handles=mandatory'];
+    const more = ['--shared-dir=/proc', '--tag=proc', '--inode-file-handles=mandatory', '--window=0'];
     const program = start(['fs', `--socket-path=${socketPath}`, ...more]);
     expect((await program.end()).code).to.equal(1);
     expect(program.stderr).to.match(/^[^\n]*file handle \(E[A-Z]+\)[^\n]*\n$/);

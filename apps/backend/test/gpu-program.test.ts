@@ -1,23 +1,11 @@
 import { execFile } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  statSync,
-  watch,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import {
   VIRTIO_GPU_BLOB_MEM_HOST3D,
   VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM,
-  VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM,
   VIRTIO_GPU_RESP_OK_MAP_INFO,
-  VIRTIO_GPU_RESP_OK_NODATA,
 } from '@oriel/gpu-blob';
 import {
   encodeAttachBacking,
@@ -25,67 +13,21 @@ import {
   encodeGetDisplayInfo,
   encodeResourceCreate2d,
   encodeResourceCreateBlob,
-  encodeResourceFlush,
   encodeResourceMapBlob,
   encodeResourceUnmapBlob,
   encodeResourceUnref,
-  encodeSetScanout,
   encodeTransferToHost2d,
   encodeUpdateCursor,
-  type GpuReply,
 } from '@oriel/gpu-blob/testing';
 import { type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
-import { type DecodedPng, decode } from 'fast-png';
+import { decode } from 'fast-png';
 import { GpuGuest } from './fixtures/gpu-guest.ts';
+import { asRgb, draw, HEIGHT, ok, pictureOf, pictures, redraw, testPicture, WIDTH } from './fixtures/gpu-pictures.ts';
 import { Program } from './fixtures/program.ts';
 
 const MAIN = '../../src/main.ts';
-const WIDTH = 64;
-const HEIGHT = 32;
-const BOX = { x: 0, y: 0, width: WIDTH, height: HEIGHT };
 const execute = promisify(execFile);
-
-/** A picture in the order B, G, R, X, with a different pixel everywhere. */
-function testPicture(seed: number): Uint8Array {
-  const bytes = new Uint8Array(WIDTH * HEIGHT * 4);
-  for (let pixel = 0; pixel < WIDTH * HEIGHT; pixel++) {
-    bytes.set([pixel, pixel >> 8, seed, 0xee], pixel * 4);
-  }
-  return bytes;
-}
-
-/** What a PNG of it holds: R, G, B. */
-function asRgb(picture: Uint8Array): number[] {
-  const pixels: number[] = [];
-  for (let at = 0; at < picture.length; at += 4) {
-    pixels.push(picture[at + 2]!, picture[at + 1]!, picture[at]!);
-  }
-  return pixels;
-}
-
-function ok(reply: GpuReply): void {
-  expect(reply.type).to.equal(VIRTIO_GPU_RESP_OK_NODATA);
-}
-
-/** Puts a picture on scanout 0. */
-function draw(guest: GpuGuest, picture: Uint8Array): void {
-  const page = guest.pages(picture);
-  ok(
-    guest.command(
-      encodeResourceCreate2d({ resourceId: 1, format: VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, width: WIDTH, height: HEIGHT }),
-    ),
-  );
-  ok(guest.command(encodeAttachBacking({ resourceId: 1, entries: [page] })));
-  ok(guest.command(encodeSetScanout({ ...BOX, scanoutId: 0, resourceId: 1 })));
-  redraw(guest, picture);
-}
-
-function redraw(guest: GpuGuest, picture: Uint8Array): void {
-  guest.pages(picture);
-  ok(guest.command(encodeTransferToHost2d({ ...BOX, resourceId: 1, offset: 0 })));
-  ok(guest.command(encodeResourceFlush({ ...BOX, resourceId: 1 })));
-}
 
 describe('oriel gpu, the program', function () {
   this.timeout(20_000);
@@ -308,38 +250,3 @@ describe('oriel gpu, the program', function () {
     expect(JSON.parse(program.stdout)).to.deep.equal({ type: 'gpu', features: [] });
   });
 });
-
-/** The picture of a seed, once it is there. */
-async function pictureOf(seed: number, arrived: { next(): Promise<void> }, folder: string): Promise<DecodedPng> {
-  for (;;) {
-    await arrived.next();
-    const picture = decode(readFileSync(join(folder, 'scanout-0.png')));
-    if (picture.data[0] === seed) {
-      return picture;
-    }
-  }
-}
-
-/** Waits for pictures that are put into a folder. */
-function pictures(folder: string): { next(): Promise<void>; close(): void } {
-  let arrived = 0;
-  let seen = 0;
-  let wake = (): void => {};
-  const watcher = watch(folder, (_event, name) => {
-    if (name === 'scanout-0.png') {
-      arrived++;
-      wake();
-    }
-  });
-  return {
-    async next() {
-      while (arrived === seen) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-      seen = arrived;
-    },
-    close: () => watcher.close(),
-  };
-}

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { check, Fd, openSys } from '@oriel/sys';
+import { check, EAGAIN, Fd, openSys } from '@oriel/sys';
 import { tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { type LogLevel, type LogSettings, openLog } from '../src/logging.ts';
@@ -73,7 +73,7 @@ describe('syslogWriter', () => {
     const sys = openSys();
     const path = join(dir.path, 'log');
     const elsewhere: string[] = [];
-    const write = syslogWriter((line) => elsewhere.push(line), path);
+    const write = syslogWriter((line) => elsewhere.push(line), { path });
     const listen = (): Fd => new Fd(sys.fd, check(sys.socket.bindDatagram(path, 0o600), 'bind'));
     const received = (daemon: Fd): string => {
       const bytes = Buffer.alloc(4096);
@@ -95,5 +95,26 @@ describe('syslogWriter', () => {
       expect(received(daemon)).to.equal('again');
     }
     expect(elsewhere).to.deep.equal(['nobody\n', 'gone\n']);
+  });
+
+  it('connects at once and never again for a process that will not be able to', () => {
+    using dir = tempDir();
+    const sys = openSys();
+    const path = join(dir.path, 'log');
+    const elsewhere: string[] = [];
+    const bytes = Buffer.alloc(100);
+    const received = sys.socket.makeRecvResult(1);
+    let write: (line: string) => void;
+    {
+      using daemon = new Fd(sys.fd, check(sys.socket.bindDatagram(path, 0o600), 'bind'));
+      write = syslogWriter((line) => elsewhere.push(line), { path, once: true });
+      write('first\n');
+      expect(sys.socket.recvmsg(daemon.fd, bytes, bytes.length, received)).to.equal('first'.length);
+    }
+    rmSync(path);
+    using later = new Fd(sys.fd, check(sys.socket.bindDatagram(path, 0o600), 'bind'));
+    write('gone\n');
+    expect(elsewhere).to.deep.equal(['gone\n']);
+    expect(sys.socket.recvmsg(later.fd, bytes, bytes.length, received)).to.equal(-EAGAIN);
   });
 });

@@ -25,13 +25,17 @@ describe('the sandbox options', () => {
     return request.kind === 'run' ? request.sandbox : null;
   }
 
-  it('ask for none, unless given', () => {
-    expect(plan()).to.equal(null);
+  it('ask for namespaces, unless given, with a guard that works from outside', () => {
+    expect(plan()).to.deep.include({ mode: 'namespace', seccomp: 'kill', guarded: true });
+    expect(plan('--dax-unguarded')).to.deep.include({ guarded: false });
+    expect(plan('--readonly')).to.deep.include({ guarded: false });
     expect(plan('--sandbox=none', '--seccomp=none')).to.equal(null);
   });
 
   it('are a plan with the defaults of virtiofsd', () => {
     expect(plan('--sandbox=namespace', '--window=0', `--control-socket=${dir.path}/c`)).to.deep.equal({
+      name: 'fs',
+      guarded: false,
       mode: 'namespace',
       seccomp: 'kill',
       capabilities: [0, 1, 2, 3, 4, 6, 7, 27, 31],
@@ -53,19 +57,17 @@ describe('the sandbox options', () => {
   });
 
   const refusals: Readonly<Record<string, readonly string[]>> = {
-    'the guard against truncation needs': ['--sandbox=namespace', '--dax-guard=auto'],
-    'for --sandbox=namespace, not none': ['--uid-map=:0:1:1:'],
+    'for --sandbox=namespace, not none': ['--sandbox=none', '--uid-map=:0:1:1:'],
     'for --sandbox=namespace, not chroot': ['--sandbox=chroot', '--window=0', '--gid-map=:0:1:1:'],
-    '--seccomp goes with': ['--seccomp=kill'],
-    '--modcaps goes with': ['--modcaps=+kill'],
+    '--seccomp goes with': ['--sandbox=none', '--seccomp=kill'],
+    '--modcaps goes with': ['--sandbox=none', '--modcaps=+kill'],
     'has no file handles': [
       ...['--sandbox=namespace', '--window=0', '--uid-map=:0:1:1:'],
       '--inode-file-handles=mandatory',
     ],
     'nothing becomes id 0': ['--sandbox=namespace', '--window=0', '--uid-map=:5:1:1:'],
+    'extended attributes are reached by /proc': ['--sandbox=chroot', '--window=0', '--posix-acl'],
     'crash records lie outside': ['--sandbox=chroot', '--dax-unguarded', '--dax-tail=grow'],
-    'the system log is outside': ['--sandbox=chroot', '--window=0', '--syslog'],
-    'the mounts of a process end with it': ['--sandbox=namespace', '--window=0', '--restart=on-failure'],
     "--modcaps: 'kill'": ['--sandbox=namespace', '--window=0', '--modcaps=kill'],
     "'+wings'": ['--sandbox=namespace', '--window=0', '--modcaps=-mknod:+wings'],
     'the share is the whole host': ['--sandbox=namespace', '--window=0', '--shared-dir=/'],
@@ -76,7 +78,9 @@ describe('the sandbox options', () => {
     });
   }
 
-  it('are not for one of several devices', () => {
+  it('are not for one of several devices, which have none', () => {
+    const none = `fs,socket-path=${dir.path}/s,shared-dir=${share},tag=t,window=0`;
+    expect(planRun(['--device', none]).sandbox).to.equal(null);
     const device = `fs,socket-path=${dir.path}/s,shared-dir=${share},tag=t,window=0,sandbox=chroot`;
     expect(() => planRun(['--device', device])).to.throw(CliError, "a sandbox is a process's");
   });

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TempDir, tempDir } from '@oriel/sys/testing';
+import { canSandbox, type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { askControl } from '../src/control/client.ts';
 import { openSession } from './fixtures/fs-session.ts';
@@ -9,6 +9,8 @@ import { Program } from './fixtures/program.ts';
 
 const MAIN = '../../src/main.ts';
 const isRoot = process.getuid?.() === 0;
+/** With the rights that it takes: a container's root has not. */
+const mayShutIn = isRoot && canSandbox();
 /** proc_pid_status(5). */
 const FILTERED = '2';
 /** chown, dac_override, fowner, fsetid, setgid, setuid, mknod, setfcap; dac_read_search for file handles. */
@@ -34,7 +36,9 @@ function status(pid: number, field: string): string {
 /** Directories that a process has open, as it sees them. */
 function openDirectories(pid: number): string[] {
   const fds = readdirSync(`/proc/${pid}/fd`).map((fd) => `/proc/${pid}/fd/${fd}`);
-  return [...new Set(fds.filter((fd) => statSync(fd).isDirectory()).map((fd) => readlinkSync(fd)))].sort();
+  // One that is closed meanwhile is none.
+  const directories = fds.filter((fd) => statSync(fd, { throwIfNoEntry: false })?.isDirectory() === true);
+  return [...new Set(directories.map((fd) => readlinkSync(fd)))].sort();
 }
 
 function children(pid: number): string[] {
@@ -87,7 +91,7 @@ describe('oriel fs in a sandbox, from outside', function () {
   }
 
   it('has namespaces of its own, an empty root, few rights in every thread, and goes on talking', async function () {
-    if (!isRoot) this.skip();
+    if (!mayShutIn) this.skip();
     const program = start(['--sandbox=namespace', '--inode-file-handles=never']);
     const pid = await serves(program);
     for (const kind of ['mnt', 'net', 'ipc']) {
@@ -135,7 +139,7 @@ describe('oriel fs in a sandbox, from outside', function () {
   });
 
   it('has the share for its root (chroot)', async function () {
-    if (!isRoot) this.skip();
+    if (!mayShutIn) this.skip();
     const program = start(['--sandbox=chroot']);
     const pid = await serves(program);
     expect(link(pid, 'root')).to.equal(share);
@@ -148,7 +152,7 @@ describe('oriel fs in a sandbox, from outside', function () {
   });
 
   it('is started again by --restart, and shut in again', async function () {
-    if (!isRoot) this.skip();
+    if (!mayShutIn) this.skip();
     const program = start(['--sandbox=chroot', '--restart=on-failure', '--log-format=json']);
     await program.says('is ready');
     const pid = Number(/"pid":(\d+)[^\n]*listening/.exec(program.stderr)![1]);
@@ -162,13 +166,5 @@ describe('oriel fs in a sandbox, from outside', function () {
     expect(next).to.not.equal(pid);
     expect(link(next, 'root')).to.equal(share);
     await endsWithoutTrace(program);
-  });
-
-  it('says in one line what it cannot do', async function () {
-    if (!isRoot) this.skip();
-    const handles = start(['--sandbox=namespace', '--uid-map=:0:100000:65536:', '--inode-file-handles=never']);
-    const { code } = await handles.end();
-    // Where newuidmap is installed the map may be had.
-    expect(code === 2 ? handles.stderr : 'newuidmap').to.include('newuidmap');
   });
 });

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openSys } from '@oriel/sys';
-import { canGuard, type TempDir, tempDir } from '@oriel/sys/testing';
+import { canGuard, canSandbox, type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { Program } from './fixtures/program.ts';
 
@@ -125,7 +125,10 @@ describe('oriel torture, the program', function () {
       const socketPath = join(dir.path, 'socket');
       const share = join(dir.path, 'share');
       mkdirSync(share);
-      const guard = canGuard(openSys(), share) ? [] : ['--dax-unguarded'];
+      const guard = [
+        ...(canGuard(openSys(), share) ? [] : ['--dax-unguarded']),
+        ...(canSandbox() ? [] : ['--sandbox=none']),
+      ];
       const own = device === 'fs' ? [`--shared-dir=${share}`, '--tag=t', `--state-dir=${dir.path}`, ...guard] : [];
       const backend = start(device, `--socket-path=${socketPath}`, ...own);
       await backend.says('listening');

@@ -6,11 +6,12 @@
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openSys } from '@oriel/sys';
 import { expect } from 'chai';
 import * as blk from '../../../packages/virtio-device/examples/blk/layout.ts';
+import { ConnectedMachine } from '../../../packages/virtio-device/src/testing/index.ts';
 import { dice } from '../../../packages/virtio-device/test/dice.ts';
 import { header, range, refusals } from '../../../packages/virtio-device/test/examples-blk-requests.ts';
-import { ConnectedMachine } from '../../../packages/virtio-device/test/examples-program.ts';
 import { guestSuite, HostProcess } from '../index.ts';
 import { treeTool } from '../src/environment.ts';
 import { startStorageDaemon } from '../src/storage-daemon.ts';
@@ -130,7 +131,7 @@ describe('the blk example beside the tools of QEMU', () => {
       { what: 'a name', readable: [header(blk.VIRTIO_BLK_T_GET_ID)], writable: [20, 1] },
     ];
     const statuses = [socketPath, peerSocket].map((path) => {
-      using machine = new ConnectedMachine(path);
+      using machine = new ConnectedMachine({ sys: openSys(), socketPath: path });
       const driver = machine.start(0);
       return [...refusals(sectors), ...good].map(({ what, readable, writable }) => {
         const { bytes } = machine.ask(driver, readable, writable);

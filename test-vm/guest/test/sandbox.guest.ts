@@ -1,7 +1,8 @@
 /** A share whose back-end is shut in, under stock QEMU: any system call that is not on the list ends it. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { O_ACCMODE, O_RDWR } from '@oriel/sys';
+import { O_ACCMODE, O_RDWR, openSys } from '@oriel/sys';
+import { canGuard, canSandbox } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import {
   complaints,
@@ -17,11 +18,11 @@ import {
 const FILTERED = '2';
 
 /** What its options are worth a word for. */
-const EXPECTED = /--dax-unguarded|dax-tail copy/;
+const EXPECTED = /--dax-unguarded|dax-tail copy|another process may not truncate/;
 
 const SANDBOXES = {
-  'namespaces, inodes by descriptor, Landlock': ['--sandbox=namespace', '--inode-file-handles=never'],
-  'namespaces, inodes by file handle': ['--sandbox=namespace', '--inode-file-handles=prefer'],
+  'namespaces, inodes by descriptor, Landlock': ['--inode-file-handles=never', '--xattr'],
+  'namespaces, inodes by file handle': ['--sandbox=namespace', '--inode-file-handles=prefer', '--posix-acl'],
   chroot: ['--sandbox=chroot', '--dax-tail=copy'],
 };
 
@@ -48,12 +49,12 @@ describe('a share from a sandbox', () => {
       let pid: number;
 
       before(async function () {
-        if (process.getuid?.() !== 0) {
+        if (process.getuid?.() !== 0 || !canSandbox()) {
           process.stderr.write('SANDBOX SUITE SKIPPED: these modes take root\n');
           this.skip();
         }
         dir = suite.folder('share');
-        const args = [...sandbox, '--seccomp=kill', '--dax-unguarded', '--xattr', '--flock', '--posix-lock'];
+        const args = [...sandbox, '--seccomp=kill', '--flock', '--posix-lock'];
         share = await openDaxShare({ environment: suite.environment, dir, args });
         writeFileSync(join(share.hostDir, 'host'), Buffer.alloc(8 << 20, 'of the host '));
         pid = share.backend.pid;
@@ -93,6 +94,22 @@ describe('a share from a sandbox', () => {
         expect(readdirSync(hostDir)).to.deep.equal(['host']);
       });
 
+      it('guards what the guest has mapped, although it could not itself', async function () {
+        if (!canGuard(openSys(), share.hostDir)) this.skip();
+        await share.guest.ok(
+          'umount /mnt && mount -t virtiofs -o dax=always share /mnt && mapcat /mnt/host >/dev/null',
+        );
+        const path = join(share.hostDir, 'host');
+        // In the middle of a range that can only be unmapped whole.
+        expect(() => truncateSync(path, (2 << 20) + 4096))
+          .to.throw()
+          .with.property('code', 'ETXTBSY');
+        truncateSync(path, 4 << 20);
+        await share.guest.ok('umount /mnt && mount -t virtiofs share /mnt');
+        expect(await share.guest.ok('stat -c %s /mnt/host')).to.equal(String(4 << 20));
+        expect(share.guest.alive).to.equal(true);
+      });
+
       it('makes files for any user of the guest', async () => {
         await share.guest.ok('mkdir -m 777 /mnt/open && echo "some:x:1234:1234::/:/bin/sh" >>/etc/passwd');
         await share.guest.ok('su some -c "echo x >/mnt/open/mine"');
@@ -114,7 +131,7 @@ describe('a share from a sandbox', () => {
 
   describe('beside a neighbour', () => {
     it('has the files that the guest maps handed to it by QEMU, whatever its sandbox is', async function () {
-      if (process.getuid?.() !== 0) this.skip();
+      if (process.getuid?.() !== 0 || !canSandbox()) this.skip();
       const dir = suite.folder('two');
       const other = { socketPath: join(dir, 'other.sock'), sharedDir: join(dir, 'other') };
       mkdirSync(other.sharedDir);

@@ -23,12 +23,18 @@ export interface DeviceNeeds {
   readonly descriptors: number | 'rest';
 }
 
+/** For `--print-capabilities`: device type and feature words (QEMU, docs/interop/vhost-user.json). */
+export interface Capabilities {
+  readonly type: string;
+  readonly features: readonly string[];
+}
+
 /** The command of one device. */
 export interface DeviceCommand {
   readonly summary: string;
   readonly options: OptionTable;
-  /** For `--print-capabilities`: device type and feature words (QEMU, docs/interop/vhost-user.json). */
-  readonly capabilities: { readonly type: string; readonly features: readonly string[] };
+  /** What the device that the arguments speak of can do; arguments that mean nothing are as none. */
+  capabilities(args: readonly string[]): Capabilities;
   /** For the split between several devices. @throws CliError for a bad argument */
   needs(args: readonly string[]): DeviceNeeds;
   /** From arguments to a plan; nothing is opened yet. @throws CliError in one line that says what to change */

@@ -11,7 +11,7 @@ import type { FsDeviceSettings, ShareSettings } from '../devices/fs.ts';
 import type { LogSettings } from '../logging.ts';
 import { openStateDir } from '../state-dir.ts';
 import { checkWindow } from '../window-rules.ts';
-import type { DeviceCommand, DeviceNeeds, DevicePlan } from './command.ts';
+import type { Capabilities, DeviceCommand, DeviceNeeds, DevicePlan } from './command.ts';
 import { checkPowerOfTwo, checkSocket, controlPath, directory, required, workerPlan } from './common.ts';
 
 const MAX_TAG_BYTES = 36;
@@ -53,8 +53,6 @@ function shareSettings(values: FsOptionValues): ShareSettings {
     xattr: values.xattr,
     ...(xattrmap === undefined ? {} : { xattrMap: xattrmap }),
     posixAcl,
-    // A chroot is of all threads that share what a umask is part of; the process makes nothing else.
-    ...(values.sandbox === 'chroot' ? { sharedUmask: true } : {}),
     securityLabel: values['security-label'],
     writeback: values.writeback,
     allowDirectIo: values['allow-direct-io'],
@@ -86,6 +84,20 @@ function needs(args: readonly string[]): DeviceNeeds {
   const ranges = Math.ceil(windowSize(values) / DAX_RANGE);
   const mappings = values['max-mappings'] ?? ranges * mappingsPerRange(values['dax-tail']);
   return { mappings, descriptors: values['rlimit-nofile'] ?? 'rest' };
+}
+
+/** A device with a window, or with locks that this host holds, does not migrate. */
+function capabilities(args: readonly string[]): Capabilities {
+  const features = ['separate-options'];
+  try {
+    const values = valuesOf(args);
+    if (windowSize(values) === 0 && !values['posix-lock'] && !values.flock) {
+      features.unshift('migrate-precopy');
+    }
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+  }
+  return { type: 'fs', features };
 }
 
 function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): DevicePlan {
@@ -126,23 +138,25 @@ function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): DevicePl
   const worker = workerPlan(values, log, { type: 'fs', options });
   const controlSocket = controlPath(values);
   const sandbox = sandboxPlan(values, {
+    name: log.name,
     sharedDir,
     stateDir: options.stateDir,
     guarded: windowSize(values) > 0 && guard !== 'off',
     fileHandles: values['inode-file-handles'],
+    xattr: values.xattr || values.xattrmap !== undefined || values['posix-acl'] || values['security-label'],
     fd: values.fd,
-    syslog: values.syslog,
-    restarts: values.restart !== 'no',
     sockets: [worker.socketPath, controlSocket],
   });
-  return { worker, controlSocket, warnings, sandbox };
+  const { log: settings } = worker;
+  const shutIn = sandbox === null ? worker : { ...worker, log: { ...settings, once: true } };
+  return { worker: shutIn, controlSocket, warnings, sandbox };
 }
 
 /** `oriel fs`. */
 export const fsCommand: DeviceCommand = {
   summary: 'share a directory, with a DAX window (virtio-fs)',
   options: fsOptions,
-  capabilities: { type: 'fs', features: ['separate-options'] },
+  capabilities,
   needs,
   plan,
 };

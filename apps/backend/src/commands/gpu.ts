@@ -105,7 +105,7 @@ export const gpuCommand: DeviceCommand = {
   summary: 'displays, and blobs of host memory in the guest (virtio-gpu)',
   options: gpuOptions,
   // Feature words of this type name options that other programs have: --virgl and --render-node.
-  capabilities: { type: 'gpu', features: [] },
+  capabilities: () => ({ type: 'gpu', features: [] }),
   needs,
   plan,
 };

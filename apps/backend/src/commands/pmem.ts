@@ -57,7 +57,7 @@ export const pmemCommand: DeviceCommand = {
   summary: 'a file as persistent memory of the guest (virtio-pmem)',
   options: pmemOptions,
   // QEMU's list of types has none for it.
-  capabilities: { type: 'generic', features: [] },
+  capabilities: () => ({ type: 'generic', features: [] }),
   needs,
   plan,
 };

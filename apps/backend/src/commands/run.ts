@@ -17,6 +17,7 @@ import { type Sharer, splitDescriptors, splitMappings } from './split.ts';
 
 /** Names the device in logs and for `oriel ctl`; no device has an option of that name. */
 const ID = 'id';
+const SANDBOX = 'sandbox';
 /** A device may decide these for itself. */
 const OWN = new Set(['max-mappings', 'spin-us', 'log-level']);
 /** Divided between the devices, not passed on. */
@@ -85,6 +86,11 @@ function nameOf(spec: DeviceSpec, taken: ReadonlySet<string>): string {
   return name;
 }
 
+/** A sandbox is a process's: a device among others has none, unless it asks, and then it is told so. */
+function open(command: DeviceCommand, spec: DeviceSpec): readonly string[] {
+  return Object.hasOwn(command.options, SANDBOX) && !spec.entries.has(SANDBOX) ? [`--${SANDBOX}=none`] : [];
+}
+
 function nameDevices(specs: readonly DeviceSpec[], shared: readonly string[]): Named[] {
   const taken = new Set<string>();
   return specs.map((spec) => {
@@ -97,7 +103,7 @@ function nameDevices(specs: readonly DeviceSpec[], shared: readonly string[]): N
     const own = [...spec.entries].filter(([key]) => key !== ID);
     const ownArgs = own.flatMap(([key, value]) => argument(command, spec, key, value));
     const inherited = shared.filter((arg) => !spec.entries.has(arg.slice(2).split('=', 1)[0]!));
-    return { name, command, args: [...inherited, ...ownArgs] };
+    return { name, command, args: [...open(command, spec), ...inherited, ...ownArgs] };
   });
 }
 

@@ -9,7 +9,7 @@ import type { DeviceContext, DeviceInstance } from '../device-module.ts';
 /** How the directory is served: plain data. */
 export type ShareSettings = Omit<
   PassthroughOptions,
-  'sys' | 'sharedDir' | 'offload' | 'log' | 'limits' | 'timer' | 'daxKeepCache'
+  'sys' | 'sharedDir' | 'offload' | 'remoteOffload' | 'log' | 'limits' | 'timer' | 'daxKeepCache'
 >;
 
 /** Settings of `oriel fs`, checked. */
@@ -53,23 +53,25 @@ function shareDescriptors(settings: FsDeviceSettings, context: DeviceContext): n
 /** Opens the share and makes the device. */
 export function createDevice(context: DeviceContext, options: unknown): DeviceInstance {
   const settings = options as FsDeviceSettings;
-  const { sys, offload, log } = context;
+  const { sys, offload, log, confinement } = context;
   const { sharedDir, stateDir, tail, daxMinSize, guard, windowSize } = settings;
   const limits = limitsForDescriptors(shareDescriptors(settings, context));
   const fs = new PassthroughFilesystem({
     ...settings.share,
     sys,
-    sharedDir,
+    sharedDir: confinement?.share == null ? sharedDir : `/proc/self/fd/${confinement.share}`,
     timer: (delayMs, call) => context.loop.timer(delayMs, call),
     daxKeepCache: windowSize > 0,
     offload,
+    remoteOffload: context.remoteOffload,
     log,
     limits: { ...limits, maxPending: settings.threadPoolSize },
   });
   try {
-    if (windowSize > 0) {
+    if (windowSize > 0 && confinement === null) {
       checkGuard(sys, sharedDir, guard);
     }
+    const guardHost = confinement?.guardHost;
     const device = new FsDevice({
       sys,
       fs,
@@ -77,7 +79,13 @@ export function createDevice(context: DeviceContext, options: unknown): DeviceIn
       tag: settings.tag,
       windowSize,
       sharedDir,
-      dax: { tail, minSize: daxMinSize, guard, ...(stateDir === undefined ? {} : { stateDir }) },
+      dax: {
+        tail,
+        minSize: daxMinSize,
+        guard,
+        ...(guardHost == null ? {} : { guardHost }),
+        ...(stateDir === undefined ? {} : { stateDir }),
+      },
       survive: context.survives,
       queueSize: settings.queueSize,
       numRequestQueues: settings.numRequestQueues,

@@ -3,6 +3,7 @@
  * refused. Numbers: asm/unistd_64.h (x86_64) and asm-generic/unistd.h (arm64).
  */
 import {
+  CLONE_FS,
   CLONE_THREAD,
   ENOSYS,
   type FilterRule,
@@ -107,6 +108,8 @@ export const OTHERS = {
   statfs: [137, 43],
   sysinfo: [99, 179],
   uname: [63, 160],
+  // A socket file may lie where it can be reached, beside crash records; unlinkat can do no less.
+  unlink: [87, -1],
   writev: [20, 66],
 } as const;
 
@@ -155,6 +158,8 @@ export function allowedCalls(pid: number, arch: string): readonly FilterRule[] {
     ...refusedCalls(arch),
     { nr: nr('kill'), when: { arg: 0, values: [pid] } },
     { nr: nr('tgkill'), when: { arg: 0, values: [pid] } },
+    // A umask of a thread's own; the flags of all namespaces are others.
+    { nr: sys.unshare, when: { arg: 0, values: [CLONE_FS] } },
     { nr: sys.process_vm_readv, when: { arg: 0, values: [pid] } },
     { nr: sys.prlimit64, when: { arg: 0, values: [0, pid] } },
     { nr: sys.prctl, when: { arg: 0, values: [PR_SET_NAME, PR_GET_NAME, PR_SET_VMA] } },

@@ -1,7 +1,8 @@
 /** A device's thread in a sandbox: it begins to serve behind the closed door only, with less than the process has. */
-import { CLONE_FS, check, type Fd, type Offload, SYS, type Sys } from '@oriel/sys';
+import { CLONE_FS, check, type Fd, type HelperThreads, SYS, type Sys } from '@oriel/sys';
 import { capabilityWords } from './capabilities.ts';
 import { enterDirectory } from './enter-directory.ts';
+import type { GuardEnds } from './guard/guard-ends.ts';
 import { openRuleset } from './landlock.ts';
 import type { SandboxPlan } from './sandbox-plan.ts';
 
@@ -37,29 +38,36 @@ export class Gate {
 export interface CellPlan {
   readonly plan: SandboxPlan;
   readonly gate: Int32Array<SharedArrayBuffer>;
+  /** See `Confinement`. */
+  readonly share: number | null;
+  /** Who guards mapped files; null: nobody. */
+  readonly guard: GuardEnds | null;
 }
 
 /** One thread's part. */
 export class DeviceCell {
   readonly #sys: Pick<Sys, 'sandbox' | 'cred' | 'fd'>;
-  readonly #offload: Offload;
+  readonly #pools: readonly HelperThreads[];
   readonly #plan: SandboxPlan;
   readonly #gate: Gate;
   readonly #ruleset: Fd | null;
 
   /**
-   * When the thread has all it needs: starts its helper, which could not be loaded later.
+   * When the thread has all it needs: starts its helpers, which could not be loaded later.
    * @throws SysError, or an error of node:fs
    */
-  constructor(sys: Pick<Sys, 'sandbox' | 'cred' | 'fd'>, offload: Offload, { plan, gate }: CellPlan) {
+  constructor(
+    sys: Pick<Sys, 'sandbox' | 'cred' | 'fd'>,
+    pools: readonly HelperThreads[],
+    { plan, gate }: Pick<CellPlan, 'plan' | 'gate'>,
+  ) {
     this.#sys = sys;
-    this.#offload = offload;
+    this.#pools = pools;
     this.#plan = plan;
     this.#gate = new Gate(gate);
     const { mode, landlock, sharedDir, stateDir } = plan;
     this.#ruleset = landlock ? openRuleset(sys, stateDir === undefined ? [sharedDir] : [sharedDir, stateDir]) : null;
-    offload.submit(SYS.gettid, [], () => {});
-    offload.drain();
+    for (const pool of pools) pool.startAll();
     if (mode === 'chroot') {
       // The device may have taken root and working directory for itself: see unshare(2).
       check(sys.cred.unshare(CLONE_FS), 'unshare');
@@ -79,12 +87,9 @@ export class DeviceCell {
       return;
     }
     check(sandbox.landlockRestrictSelf(ruleset.fd, 0), 'landlock_restrict_self');
-    let restricted = -1;
-    this.#offload.submit(SYS.landlock_restrict_self, [ruleset.fd, 0], (result) => {
-      restricted = result;
-    });
-    this.#offload.drain();
+    for (const pool of this.#pools) {
+      check(pool.inEach(SYS.landlock_restrict_self, [ruleset.fd, 0]), 'landlock_restrict_self');
+    }
     ruleset.close();
-    check(restricted, 'landlock_restrict_self');
   }
 }

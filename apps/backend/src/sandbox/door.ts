@@ -11,23 +11,24 @@ import {
 } from '@oriel/sys';
 import { allowedCalls } from './allowed-calls.ts';
 import { capabilityWords } from './capabilities.ts';
+import type { CellPlan, Gate } from './device-cell.ts';
 import { enterDirectory } from './enter-directory.ts';
+import type { GuardEnds } from './guard/guard-ends.ts';
+import type { Outsider } from './outsider.ts';
 import type { SandboxPlan } from './sandbox-plan.ts';
 
 const ACTIONS = { kill: SECCOMP_RET_KILL_PROCESS, trap: SECCOMP_RET_TRAP, log: SECCOMP_RET_LOG } as const;
 
-/** Who waits outside: a process, and the descriptor at which it listens. */
-export interface Outsider {
-  readonly pid: number;
-  readonly fd: number;
-}
-
-/** Who was started before the process had less than its starter. */
+/** Who was started, and what was opened, before the process had less than its starter. */
 export interface Outsiders {
   /** Pivots; null where there is nothing to pivot. */
   readonly pivot: Outsider | null;
   /** Removes socket files. */
   readonly cleaner: Outsider;
+  /** Guards mapped files; null: nobody does. */
+  readonly guard: GuardEnds | null;
+  /** A descriptor of the share, whose mounts a launcher holds; null: it is where its path leads. */
+  readonly share: number | null;
 }
 
 /** device:inode of a socket file, as `stat -c %d:%i` prints it. */
@@ -50,8 +51,10 @@ export class Door {
     this.#outsiders = outsiders;
   }
 
-  get plan(): SandboxPlan {
-    return this.#plan;
+  /** What a device's thread is told of it. */
+  cell(gate: Gate): CellPlan {
+    const { guard, share } = this.#outsiders;
+    return { plan: this.#plan, gate: gate.state, share, guard };
   }
 
   /**

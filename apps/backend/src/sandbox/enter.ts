@@ -3,9 +3,6 @@
  * one that counts, and then the program begins anew in its place, by execve(2), so its process id, its descriptors and its
  * starter (systemd, `--restart`) stay what they are.
  */
-import { spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import {
   CAP_SYS_ADMIN,
   CAP_SYS_CHROOT,
@@ -22,12 +19,16 @@ import {
   seccompFilter,
 } from '@oriel/sys';
 import { CliError } from '../cli/cli-error.ts';
-import { moduleUrl } from '../module-url.ts';
+import { checkGuard } from '../dax-guard.ts';
 import { refusedCalls } from './allowed-calls.ts';
 import { CAPABILITY_COUNT, capabilityWords } from './capabilities.ts';
-import { Door, type Outsider, type Outsiders } from './door.ts';
-import { mountKept } from './mount-tree.ts';
-import type { IdRange, SandboxPlan } from './sandbox-plan.ts';
+import { Door, type Outsiders } from './door.ts';
+import type { GuardEnds } from './guard/guard-ends.ts';
+import { lastingShare } from './lasting-share.ts';
+import { keepMountsApart, mountKept } from './mount-tree.ts';
+import { ownProgram, startKeeper, startOutsider } from './outsider.ts';
+import type { SandboxPlan } from './sandbox-plan.ts';
+import { type NamespaceCommand, userNamespaceCommand } from './user-namespace.ts';
 
 /** Tells the program that it began anew, and with what: see `Mark`. */
 const MARK = 'ORIEL_SANDBOX';
@@ -36,7 +37,9 @@ const FIRST_RECEIVED = 3;
 
 /** How far it is: `user`: in its user namespace; `inside`: all that is done before the program is loaded. */
 type Mark = { readonly pid: number } & Step;
-type Step = { readonly stage: 'user' } | { readonly stage: 'inside'; readonly outsiders: Outsiders };
+type Step =
+  | { readonly stage: 'user'; readonly guard: GuardEnds | null }
+  | { readonly stage: 'inside'; readonly outsiders: Outsiders };
 
 /**
  * Reads one line a socket file, its device and inode, and removes the file if it is still that one. It ends without doing so
@@ -53,37 +56,36 @@ function takeMark(): Mark | null {
   return mark?.pid === process.pid ? mark : null;
 }
 
+/** What the next one needs of this one's descriptors. */
+function descriptorsOf(step: Step): readonly number[] {
+  const guard = step.stage === 'user' ? step.guard : step.outsiders.guard;
+  const all = guard === null ? [] : [guard.calls, guard.events];
+  if (step.stage === 'inside') {
+    const { pivot, cleaner, share } = step.outsiders;
+    all.push(cleaner.fd, ...(pivot === null ? [] : [pivot.fd]), ...(share === null ? [] : [share]));
+  }
+  return all;
+}
+
 /** Node keeps what it was started with from its children, and so from its successor. */
-function passOn(sys: Pick<Sys, 'fd'>, { fd }: SandboxPlan): void {
+function passOn(sys: Pick<Sys, 'fd'>, { fd }: SandboxPlan, more: readonly number[]): void {
   const { LISTEN_PID: pid, LISTEN_FDS: count } = process.env;
   const received = pid === String(process.pid) ? Number(count) : 0;
   const fds = Array.from({ length: received }, (_, index) => FIRST_RECEIVED + index);
-  for (const one of fd === undefined ? fds : [...fds, fd]) {
+  for (const one of [...fds, ...(fd === undefined ? [] : [fd]), ...more]) {
     check(sys.fd.setCloexec(one, false), `descriptor ${one}`);
   }
 }
 
-function beginAnew(sys: Pick<Sys, 'fd'>, plan: SandboxPlan, command: readonly string[], step: Step): never {
-  passOn(sys, plan);
+function beginAnew(sys: Pick<Sys, 'fd'>, plan: SandboxPlan, command: NamespaceCommand, step: Step): never {
+  passOn(sys, plan, [...command.fds, ...descriptorsOf(step)]);
   const program = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  const words = [...command, ...program];
+  const words = [...command.words, ...program];
   process.execve!(words[0]!, words, {
     ...process.env,
     [MARK]: JSON.stringify({ pid: process.pid, ...step }),
   });
   throw new Error('execve came back');
-}
-
-function find(name: string): string | null {
-  for (const directory of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/bin', '/usr/sbin', '/sbin']) {
-    try {
-      accessSync(join(directory, name), constants.X_OK);
-      return join(directory, name);
-    } catch {
-      // Not there.
-    }
-  }
-  return null;
 }
 
 /** Whether this thread has a capability. */
@@ -93,47 +95,13 @@ function has({ cred }: Pick<Sys, 'cred'>, capability: number): boolean {
   return (words[0]! & (1 << capability)) !== 0;
 }
 
-/** Options of unshare(1) for one kind of id. @throws CliError */
-function mapOptions(kind: 'user' | 'group', ranges: readonly IdRange[], own: number): readonly string[] {
-  const [first] = ranges;
-  if (
-    first === undefined ||
-    (ranges.length === 1 && first.count === 1 && first.outside === own && first.inside === 0)
-  ) {
-    return [`--map-${kind}=0`];
+/** While this process has all its rights. @throws CliError where files cannot be guarded */
+function startGuard(sys: Sys, { guarded, sharedDir }: SandboxPlan): GuardEnds | null {
+  if (!guarded) {
+    return null;
   }
-  const tool = kind === 'user' ? 'newuidmap' : 'newgidmap';
-  if (find(tool) === null) {
-    throw new CliError(`--${kind[0]}id-map: more than this user's own id takes ${tool}: install it (package uidmap)`);
-  }
-  return ranges.map(({ inside, outside, count }) => `--map-${kind}s=${outside},${inside},${count}`);
-}
-
-/** Begins anew as root of a user namespace. @throws CliError */
-function enterUserNamespace(sys: Pick<Sys, 'fd'>, plan: SandboxPlan): never {
-  const unshare = find('unshare');
-  if (unshare === null) {
-    throw new CliError('--sandbox=namespace: a user namespace takes unshare(1) of util-linux: install it');
-  }
-  const users = mapOptions('user', plan.uidMap, process.getuid!());
-  const groups = mapOptions('group', plan.gidMap, process.getgid!());
-  beginAnew(sys, plan, [unshare, '--user', ...users, ...groups, '--'], { stage: 'user' });
-}
-
-/** Starts somebody who waits for a line; the descriptor to write it to outlives execve. */
-function startOutsider(sys: Pick<Sys, 'fd'>, command: readonly string[]): Outsider {
-  const pipe = new Int32Array(2);
-  check(sys.fd.pipe(pipe), 'pipe2');
-  const child = spawn(command[0]!, command.slice(1), {
-    stdio: [pipe[0]!, 'ignore', 'inherit'],
-    detached: true,
-  });
-  sys.fd.close(pipe[0]!);
-  if (child.pid === undefined) {
-    throw new Error(`cannot start ${command[0]}`);
-  }
-  check(sys.fd.setCloexec(pipe[1]!, false), 'fcntl');
-  return { pid: child.pid, fd: pipe[1]! };
+  checkGuard(sys, sharedDir, 'auto');
+  return startKeeper(sys);
 }
 
 /** Leaves every thread to come with these capabilities, no way to more, and without io_uring. @throws SysError */
@@ -150,7 +118,8 @@ function limitCapabilities({ sandbox }: Pick<Sys, 'sandbox'>, kept: readonly num
   check(sandbox.loadFilter(seccompFilter(refusedCalls(process.arch), SECCOMP_RET_ALLOW, process.arch), 0), 'seccomp');
 }
 
-function makeNamespaces(sys: Sys, plan: SandboxPlan): Outsider {
+/** @param holds - a launcher may hold the mounts of the share */
+function makeNamespaces(sys: Sys, plan: SandboxPlan, log: Logger, holds: boolean): Pick<Outsiders, 'pivot' | 'share'> {
   const result = sys.cred.unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC);
   if (result < 0) {
     throw new CliError(
@@ -158,11 +127,12 @@ function makeNamespaces(sys: Sys, plan: SandboxPlan): Outsider {
         'start it where it may, or give --sandbox=chroot or --sandbox=none',
     );
   }
+  keepMountsApart(sys.sandbox);
+  const share = holds ? lastingShare(sys, plan, log) : null;
   const { sharedDir, stateDir } = plan;
-  const tree = { sharedDir, stateDir, pid: process.pid };
+  const tree = { sharedDir: share === null ? sharedDir : undefined, stateDir, pid: process.pid };
   mountKept(sys.sandbox, tree);
-  const pivot = moduleUrl('sandbox/pivot').pathname;
-  return startOutsider(sys, [process.execPath, ...process.execArgv, pivot, JSON.stringify(tree)]);
+  return { pivot: startOutsider(sys, ownProgram('sandbox/pivot', JSON.stringify(tree))), share };
 }
 
 /**
@@ -179,9 +149,10 @@ export function enterSandbox(sys: Sys, plan: SandboxPlan, log: Logger): Door {
   }
   const { mode, uidMap, gidMap, capabilities } = plan;
   const wanted = mode === 'namespace' ? CAP_SYS_ADMIN : CAP_SYS_CHROOT;
+  const guard = mark === null ? startGuard(sys, plan) : mark.guard;
   if (mode === 'namespace' && mark === null && (!has(sys, wanted) || uidMap.length + gidMap.length > 0)) {
     log.debug('sandbox: a user namespace is made');
-    enterUserNamespace(sys, plan);
+    beginAnew(sys, plan, userNamespaceCommand(sys, plan), { stage: 'user', guard });
   }
   if (!has(sys, wanted)) {
     throw new CliError(
@@ -189,7 +160,7 @@ export function enterSandbox(sys: Sys, plan: SandboxPlan, log: Logger): Door {
     );
   }
   const cleaner = startOutsider(sys, ['/bin/sh', '-c', CLEANER, 'sh', ...plan.sockets]);
-  const pivot = mode === 'namespace' ? makeNamespaces(sys, plan) : null;
+  const made = mode === 'namespace' ? makeNamespaces(sys, plan, log, mark === null) : { pivot: null, share: null };
   limitCapabilities(sys, mode === 'chroot' ? [...capabilities, CAP_SYS_CHROOT] : capabilities);
-  beginAnew(sys, plan, [], { stage: 'inside', outsiders: { pivot, cleaner } });
+  beginAnew(sys, plan, { words: [], fds: [] }, { stage: 'inside', outsiders: { ...made, cleaner, guard } });
 }

@@ -28,7 +28,8 @@ const INNER_FD = '/proc/self/fd';
 
 /** What stays, by absolute paths. */
 export interface MountTree {
-  readonly sharedDir: string;
+  /** Undefined: the process has a descriptor of it, in mounts that are attached nowhere. */
+  readonly sharedDir: string | undefined;
   readonly stateDir: string | undefined;
   /** Of the process that will live there. */
   readonly pid: number;
@@ -39,13 +40,17 @@ const inside = (path: string, directory: string): boolean => path === directory 
 
 /** The two directories, the outer one first: it takes the inner one along. */
 function kept({ sharedDir, stateDir }: MountTree): readonly string[] {
-  const all = stateDir === undefined ? [sharedDir] : [sharedDir, stateDir];
+  const all = [sharedDir, stateDir].filter((path) => path !== undefined);
   return [...new Set(all)].sort((a, b) => a.length - b.length);
 }
 
-/** In a mount namespace of one's own: makes mounts of what stays. @throws SysError */
-export function mountKept(sys: SysSandbox, tree: MountTree): void {
+/** In a mount namespace of one's own: nothing that is mounted here or elsewhere is seen on the other side. @throws SysError */
+export function keepMountsApart(sys: SysSandbox): void {
   check(sys.mount(0, text('/'), 0, MS_REC | MS_PRIVATE, 0), 'mount');
+}
+
+/** Then: makes mounts of what stays. @throws SysError */
+export function mountKept(sys: SysSandbox, tree: MountTree): void {
   for (const path of kept(tree)) {
     const deep = path === tree.sharedDir ? MS_REC : 0;
     check(sys.mount(text(path), text(path), 0, MS_BIND | deep, 0), `mount ${path}`);

@@ -15,6 +15,8 @@ export interface IdRange {
 
 /** A sandbox of `oriel fs`, checked. */
 export interface SandboxPlan {
+  /** The device's: a launcher holds the mounts of the share under it. */
+  readonly name: string;
   readonly mode: SandboxMode;
   readonly seccomp: SeccompAction;
   /** Numbers of the capabilities that are kept. */
@@ -23,6 +25,8 @@ export interface SandboxPlan {
   readonly uidMap: readonly IdRange[];
   readonly gidMap: readonly IdRange[];
   readonly sharedDir: string;
+  /** Somebody outside guards mapped files against truncation. */
+  readonly guarded: boolean;
   /** Stays reachable, too. */
   readonly stateDir: string | undefined;
   /** A socket that the process was started with; undefined: it makes one. */

@@ -25,7 +25,7 @@ export class RestartedOriel implements AsyncDisposable {
     this.#logPath = join(dir, 'log');
     const log = openSync(this.#logPath, 'w');
     const own = [`--socket-path=${this.socketPath}`, `--shared-dir=${share}`, '--tag=killed', '--restart=on-failure'];
-    if (!canSandbox()) own.push('--sandbox=none');
+    if (!args.includes('--sandbox=none') && !canSandbox()) own.push('--sandbox=none');
     this.#child = spawn(process.execPath, [...NODE_OPTIONS, MAIN, 'fs', ...own, '--log-format=json', ...args], {
       stdio: ['ignore', 'ignore', log],
     });

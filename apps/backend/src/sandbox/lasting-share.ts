@@ -1,0 +1,36 @@
+/**
+ * The mounts of a share that outlive the process: a copy of them that is attached nowhere, held by the launcher. What is kept of
+ * inodes tells them apart by mount, and a mount namespace has new mounts each time.
+ */
+import { fstatSync, statSync } from 'node:fs';
+import { check, type Logger, type Sys } from '@oriel/sys';
+import { launcherTerms, openNotifyStore } from '@oriel/virtio-device';
+import type { SandboxPlan } from './sandbox-plan.ts';
+
+/** True when a descriptor leads to the directory at a path. */
+function leadsTo(fd: number, path: string): boolean {
+  const [held, wanted] = [fstatSync(fd, { bigint: true }), statSync(path, { bigint: true })];
+  return held.dev === wanted.dev && held.ino === wanted.ino;
+}
+
+/**
+ * In a mount namespace of one's own.
+ * @returns a descriptor of the share; null: nobody launched this process who holds anything
+ * @throws SysError, or an error of node:fs
+ */
+export function lastingShare(sys: Sys, plan: SandboxPlan, log: Logger): number | null {
+  const { notifySocket, received } = launcherTerms({ ...process.env }, process.pid);
+  if (notifySocket === undefined) {
+    return null;
+  }
+  const name = `${plan.name}.share`;
+  const held = received.find((one) => one.name === name);
+  if (held !== undefined && leadsTo(held.fd, plan.sharedDir)) {
+    return held.fd;
+  }
+  const share = check(sys.sandbox.cloneTree(new TextEncoder().encode(`${plan.sharedDir}\0`)), 'open_tree');
+  using store = openNotifyStore({ notifySocket, received: [] }, { sys, log })!;
+  store.remove(name);
+  store.put(name, share);
+  return share;
+}
