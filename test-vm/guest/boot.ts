@@ -40,9 +40,10 @@ export interface RunOptions {
   readonly timeoutMs?: number;
 }
 
-/** The chardev and device of a `vhost-user-fs-pci`, as virtiofsd serves it. */
-export function vhostUserFs(socketPath: string, tag: string, id = 'fs'): string[] {
-  return ['-chardev', `socket,id=${id},path=${socketPath}`, '-device', `vhost-user-fs-pci,chardev=${id},tag=${tag}`];
+/** The chardev and device of a `vhost-user-fs-pci`, as virtiofsd serves it. @param requestQueues - as many as the back-end has */
+export function vhostUserFs(socketPath: string, tag: string, id = 'fs', requestQueues = 1): string[] {
+  const device = `vhost-user-fs-pci,chardev=${id},tag=${tag},num-request-queues=${requestQueues}`;
+  return ['-chardev', `socket,id=${id},path=${socketPath}`, '-device', device];
 }
 
 /** The properties of a `vhost-user-test-device-pci`, the stock way to a device with shared memory. */
