@@ -178,17 +178,22 @@ export class AttributeRequests {
   }
 
   #resize(slot: number, handle: number, size: number, killSuidgid: boolean): number {
-    const { credentials, fd: sysFd, file, handles, inodes } = this.#share;
+    const { credentials, fd: sysFd, file, handles, inodes, status } = this.#share;
     const type = inodes.type(slot);
     if (type !== S_IFREG) {
       return type === S_IFDIR ? -EISDIR : -EINVAL;
     }
+    const unknown = killSuidgid ? status.ofFd(inodes.fd(slot)) : 0;
+    if (unknown < 0) {
+      return unknown;
+    }
+    const { gid } = status;
     const own = handle === NO_HANDLE ? this.#share.openInode(slot, O_WRONLY | O_NONBLOCK) : -1;
     if (handle === NO_HANDLE && own < 0) {
       return own;
     }
     const fd = handle === NO_HANDLE ? own : handles.fd(handle);
-    let result = killSuidgid ? credentials.dropFsetid() : 0;
+    let result = killSuidgid ? credentials.dropFsetid(gid) : 0;
     if (result === 0) {
       try {
         result = file.ftruncate(fd, size);

@@ -1,5 +1,5 @@
 /** Whose rights a request's system calls run with: this thread's, or, of a call that waits elsewhere, the helper thread's. */
-import { EINVAL, isId, type JobRights, type Logger, type SysCred, ThreadRights } from '@oriel/sys';
+import { EINVAL, isId, type Logger, type SysCred, ThreadRights } from '@oriel/sys';
 import { PassthroughError } from './errors.ts';
 import type { RemoteRun } from './remote/remote-run.ts';
 
@@ -71,14 +71,15 @@ export class Credentials {
   /**
    * Gives up CAP_FSETID, so that the kernel clears set-user-ID and set-group-ID bits as it does for any user;
    * `regainFsetid` must follow, in a `finally`.
+   * @param gid - the file's
    * @returns 0 or a negative errno
    */
-  dropFsetid(): number {
+  dropFsetid(gid: number): number {
     const { active } = this.#runs;
     if (active === null) {
-      return this.#rights.dropFsetid();
+      return this.#rights.dropFsetid(gid);
     }
-    active.rights = WITHOUT_FSETID;
+    active.rights = { uid: AS_IT_IS, gid, group: AS_IT_IS, umask: ThreadRights.NO_UMASK, dropFsetid: true };
     return 0;
   }
 
@@ -94,11 +95,3 @@ export class Credentials {
     }
   }
 }
-
-const WITHOUT_FSETID: JobRights = {
-  uid: AS_IT_IS,
-  gid: AS_IT_IS,
-  group: AS_IT_IS,
-  umask: ThreadRights.NO_UMASK,
-  dropFsetid: true,
-};

@@ -78,7 +78,7 @@ export class DataRequests {
   }
 
   write(op: Operation, fh: number, offset: number, io: IoVector, openFlags: number, writeFlags: number): number {
-    const { handles, calls, credentials } = this.#share;
+    const { handles, calls, credentials, status } = this.#share;
     const slot = handles.slotOf(fh, FILE);
     if (slot < 0) {
       return -EBADF;
@@ -93,8 +93,13 @@ export class DataRequests {
         return appended;
       }
     }
-    if ((writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0 && this.#hasSetId(fd)) {
-      const failed = credentials.dropFsetid();
+    // Drivers ask for every write of an ordinary user, and giving up a capability costs ten times as much as a look at the mode.
+    const unknown = (writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0 ? status.ofFd(fd) : 0;
+    if (unknown < 0) {
+      return unknown;
+    }
+    if ((writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0 && (status.mode & (S_ISUID | S_ISGID)) !== 0) {
+      const failed = credentials.dropFsetid(status.gid);
       if (failed < 0) {
         return failed;
       }
@@ -210,15 +215,6 @@ export class DataRequests {
     return calls.enabled && calls.copy(op, SYS.copy_file_range, from, offIn, to, offOut, len)
       ? PENDING
       : file.copyFileRange(handles.fd(from), offIn, handles.fd(to), offOut, len);
-  }
-
-  /**
-   * True unless a file is known to have no set-id bits. Drivers ask for every write of an ordinary user that they be
-   * cleared, and giving up a capability costs ten times as much as a look at the mode.
-   */
-  #hasSetId(fd: number): boolean {
-    const { status } = this.#share;
-    return status.ofFd(fd) < 0 || (status.mode & (S_ISUID | S_ISGID)) !== 0;
   }
 
   /** True when a short read ended at the file's end, and not merely where the cache ended. */

@@ -16,7 +16,7 @@ export class FileOpener {
   }
 
   /**
-   * Opens what the text "N" of a descriptor stands for.
+   * Opens what the text "N" of a descriptor stands for. Where set-id bits are to be cleared, the share's status is the file's.
    * @returns a descriptor, or a negative errno; EAGAIN: somebody has a lease on the file, and who waits for that must do it elsewhere
    */
   open(number: Address, flags: number, killSuidgid: boolean): number {
@@ -32,8 +32,8 @@ export class FileOpener {
     if (!killSuidgid) {
       return this.#share.openNumber(number, hostFlags);
     }
-    const { credentials } = this.#share;
-    const failed = credentials.dropFsetid();
+    const { credentials, status } = this.#share;
+    const failed = credentials.dropFsetid(status.gid);
     if (failed < 0) {
       return failed;
     }

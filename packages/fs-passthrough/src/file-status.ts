@@ -108,6 +108,11 @@ export class FileStatus {
     return this.#words[UID]!;
   }
 
+  /** On the host. */
+  get gid(): number {
+    return this.#words[GID]!;
+  }
+
   get inoLo(): number {
     return this.#words[INO]!;
   }

@@ -63,7 +63,10 @@ export class OpenRequests {
     if (device.ofKernel) {
       return -EACCES;
     }
-    const number = this.#share.inodes.number(slot);
+    const { inodes, status } = this.#share;
+    const kills = killSuidgid && (flags & O_TRUNC) !== 0;
+    const unknown = kills ? status.ofFd(inodes.fd(slot)) : 0;
+    const number = unknown < 0 ? unknown : inodes.number(slot);
     const fd = number < 0 ? number : this.#opener.open(number, flags, killSuidgid);
     if (fd === -EAGAIN) {
       return this.#share.waitElsewhere(device.major, device.minor);

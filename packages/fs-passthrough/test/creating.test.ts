@@ -287,6 +287,31 @@ describe('set-user-ID and set-group-ID bits', () => {
   checkLeaks();
   checkIdentity();
 
+  asRoot('stay where the group may not execute, as the kernel has it for a user of the group', () => {
+    using share = new TestShare();
+    const mode = (): number => statSync(share.at('file')).mode & 0o7777;
+    const arm = (): void => {
+      writeFileSync(share.at('file'), 'text');
+      chownSync(share.at('file'), USER, USER);
+      chmodSync(share.at('file'), 0o6744);
+    };
+    arm();
+    const nodeid = share.node('file');
+    const fh = share.fh(nodeid, O_RDWR);
+    share.write(fh, 0, 'x', 0, 4);
+    expect(mode(), 'write').to.equal(0o2744);
+    arm();
+    share.open(nodeid, O_RDWR | O_TRUNC, true);
+    expect(mode(), 'open').to.equal(0o2744);
+    arm();
+    share.setattr(nodeid, { valid: 8 | 0x800, size: 2 });
+    expect(mode(), 'truncation').to.equal(0o2744);
+    expect(openSys().cred.getegid()).to.equal(0);
+    const made = share.create('made', O_RDWR);
+    expect(made.result).to.equal(0);
+    expect(statSync(share.at('made')).gid).to.equal(0);
+  });
+
   asRoot('are cleared by a write, an open and a truncation that ask for it, and only by those', () => {
     const sys = mockSys();
     using share = new TestShare({ sys });

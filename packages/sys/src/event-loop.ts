@@ -54,7 +54,7 @@ export interface LoopOptions {
 
 /** Whose rights a job of a helper thread has; -1: as the thread itself. Only root can take others'. */
 export interface JobRights {
-  /** Effective ids, both or none. */
+  /** Effective ids, both or none; with `dropFsetid` the file's group alone. */
   readonly uid: number;
   readonly gid: number;
   /** One supplementary group. */

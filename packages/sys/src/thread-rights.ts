@@ -120,19 +120,31 @@ export class ThreadRights {
   }
 
   /**
-   * Gives up CAP_FSETID, so that the kernel clears set-user-ID and set-group-ID bits as it does for any user; `regainFsetid`
+   * Gives up CAP_FSETID, so that the kernel clears set-user-ID and set-group-ID bits of a file as it does for a user of the file's
+   * group: who is a stranger to that would lose the set-group-ID bit of a file that its group may not execute, too. `regainFsetid`
    * must follow, in a `finally`.
+   * @param gid - the file's
    * @returns 0 or a negative errno
    */
-  dropFsetid(): number {
-    return this.#hasFsetid
-      ? this.#cred.capsetEffective((this.#capabilities[0]! & ~FSETID_BIT) >>> 0, this.#capabilities[1]!)
-      : 0;
+  dropFsetid(gid: number): number {
+    if (!this.#hasFsetid) {
+      return 0;
+    }
+    if (gid !== this.#gid) {
+      const failed = this.#cred.setresgid(KEEP, gid, KEEP);
+      if (failed < 0) {
+        return failed;
+      }
+      this.#switchedGid = true;
+    }
+    const result = this.#cred.capsetEffective((this.#capabilities[0]! & ~FSETID_BIT) >>> 0, this.#capabilities[1]!);
+    return result < 0 ? this.restore() || result : 0;
   }
 
   /** @returns 0, or a negative errno: the process must end */
   regainFsetid(): number {
-    return this.#hasFsetid ? this.#cred.capsetEffective(this.#capabilities[0]!, this.#capabilities[1]!) : 0;
+    const result = this.#hasFsetid ? this.#cred.capsetEffective(this.#capabilities[0]!, this.#capabilities[1]!) : 0;
+    return this.restore() || result;
   }
 }
 

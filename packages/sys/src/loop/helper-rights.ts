@@ -23,13 +23,13 @@ export class HelperRights {
         return this.#umaskErrno;
       }
     }
-    const dropped = dropFsetid ? rights.dropFsetid() : 0;
+    const dropped = dropFsetid ? rights.dropFsetid(gid) : 0;
     if (dropped < 0) {
       return dropped;
     }
     const became = uid < 0 ? 0 : rights.become(uid, gid, group, umask);
     const result = became < 0 ? became : call();
-    const failed = rights.restore() || (dropFsetid ? rights.regainFsetid() : 0);
+    const failed = dropFsetid ? rights.regainFsetid() : rights.restore();
     if (failed < 0) {
       throw new Error(`a helper thread cannot return to uid ${rights.uid}: errno ${-failed}`);
     }
