@@ -17,7 +17,7 @@ import type { WorkerData } from './worker-plan.ts';
 /** Threads for mounts that may not answer; they start with the first call there. */
 const REMOTE_HELPERS = 32;
 /** In a sandbox all start at once, since none could later. */
-const REMOTE_HELPERS_SHUT_IN = 8;
+const REMOTE_HELPERS_SHUT_IN = 12;
 
 function remoteHelpers(shutIn: string | undefined): number {
   return shutIn === undefined ? REMOTE_HELPERS : hasRemoteMount(realpathSync(shutIn)) ? REMOTE_HELPERS_SHUT_IN : 1;

@@ -121,6 +121,7 @@ export class Device {
 export class Devices {
   readonly #fd: SysFd;
   readonly #file: SysFile;
+  readonly #close: (fd: number, device: Device) => void;
   readonly #scratch: Scratch;
   readonly #list: Device[] = [];
   readonly #byNumber: (Device | undefined)[] = [undefined];
@@ -131,8 +132,10 @@ export class Devices {
   remotes = 0;
   #journal: ShareJournal | null = null;
 
-  constructor(sys: { fd: SysFd; file: SysFile }, scratch: Scratch) {
+  /** @param close - closes an open file of a mount */
+  constructor(sys: { fd: SysFd; file: SysFile }, close: (fd: number, device: Device) => void, scratch: Scratch) {
     this.#fd = sys.fd;
+    this.#close = close;
     this.#file = sys.file;
     this.#scratch = scratch;
   }
@@ -234,7 +237,7 @@ export class Devices {
         this.#journal.store.forget(mountName(device.journalRecord));
       }
       if (device.mountFd >= 0) {
-        this.#fd.close(device.mountFd);
+        this.#close(device.mountFd, device);
         device.mountFd = -1;
         this.mountFds--;
       }

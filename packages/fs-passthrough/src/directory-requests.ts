@@ -159,8 +159,15 @@ export class DirectoryRequests implements Disposable {
   #readAway(fd: number, cookieLo: number, cookieHi: number, sink: DirSink): number {
     this.#away ??= new DirBuffer(this.#mem);
     const buffer = this.#away;
-    const failed = this.#streams.moveTo(fd, cookieLo, cookieHi);
-    const len = failed < 0 ? failed : this.#share.file.getdents64(fd, buffer.addr, buffer.len);
+    const { file, fd: sysFd, inodes } = this.#share;
+    // A place of its own: another request may hold the handle's, or move it.
+    const own = this.#share.openNumber(inodes.numberOfFd(fd), DIRECTORY_FLAGS);
+    if (own < 0) {
+      return own;
+    }
+    const failed = cookieLo === 0 && cookieHi === 0 ? 0 : this.#streams.moveTo(own, cookieLo, cookieHi);
+    const len = failed < 0 ? failed : file.getdents64(own, buffer.addr, buffer.len);
+    sysFd.close(own);
     if (len <= 0) {
       return len;
     }

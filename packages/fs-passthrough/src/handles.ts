@@ -8,6 +8,15 @@ import type { ShareJournal } from './survival/share-journal.ts';
 export const FILE = 1;
 export const DIRECTORY = 2;
 
+/** A descriptor that somebody uses for longer than a request may last. */
+interface Pin {
+  count: number;
+  readonly fd: number;
+  readonly device: Device;
+  /** The table has let go of it. */
+  left: boolean;
+}
+
 /** The handle table. It owns its descriptors. */
 export class Handles {
   readonly #close: (fd: number, device: Device) => void;
@@ -24,6 +33,7 @@ export class Handles {
   /** The inode that was opened. */
   #nodeids: Float64Array<ArrayBuffer> = new Float64Array(0);
   readonly #deviceOf: (Device | undefined)[] = [];
+  readonly #pins = new Map<number, Pin>();
   readonly #maxFiles: number;
   readonly #maxDirectories: number;
   #directories = 0;
@@ -72,8 +82,13 @@ export class Handles {
     this.#grow(this.#ids.capacity);
   }
 
-  /** Ends every handle of this process, which stays in the journal. No call may be under way. */
+  /** Ends every handle of this process, which stays in the journal. Pins close theirs. */
   letGo(): void {
+    for (const [slot, pin] of this.#pins) {
+      pin.left = true;
+      this.#fds[slot] = -1;
+    }
+    this.#pins.clear();
     // Not by the ids: the journal may be cleared already.
     for (let slot = 1; slot < this.#deviceOf.length; slot++) {
       if (this.#deviceOf[slot] !== undefined) {
@@ -229,6 +244,26 @@ export class Handles {
     return (this.#flags[slot]! & (O_SYNC | O_DSYNC)) !== 0;
   }
 
+  /**
+   * Keeps a handle's descriptor open, whatever becomes of the table.
+   * @returns ends that, once
+   */
+  pin(slot: number): () => void {
+    const pin = this.#pins.get(slot) ?? { count: 0, fd: this.fd(slot), device: this.device(slot), left: false };
+    this.#pins.set(slot, pin);
+    pin.count++;
+    this.beginCall(slot);
+    return () => {
+      pin.count--;
+      if (pin.left) {
+        if (pin.count === 0) this.#close(pin.fd, pin.device);
+        return;
+      }
+      if (pin.count === 0) this.#pins.delete(slot);
+      this.endCall(slot);
+    };
+  }
+
   /** A helper thread begins to use the descriptor. */
   beginCall(slot: number): void {
     this.#calls[slot]!++;
@@ -276,7 +311,9 @@ export class Handles {
     }
     const device = this.#deviceOf[slot]!;
     this.#deviceOf[slot] = undefined;
-    this.#close(this.#fds[slot]!, device);
+    if (this.#fds[slot]! >= 0) {
+      this.#close(this.#fds[slot]!, device);
+    }
     this.#devices.release(device);
     this.#fds[slot] = -1;
   }

@@ -54,6 +54,7 @@ export interface InodeTableOptions {
  */
 export class Inodes implements Disposable {
   readonly #sys: SysFd;
+  readonly #fd: ShareFd;
   readonly #runs: RemoteRuns;
   readonly #devices: Devices;
   readonly #descriptors: InodeDescriptors;
@@ -88,6 +89,7 @@ export class Inodes implements Disposable {
     options: InodeTableOptions,
   ) {
     this.#sys = sysFd;
+    this.#fd = calls.fd;
     this.#runs = runs;
     this.#devices = devices;
     this.#descriptors = new InodeDescriptors(sysFd, calls, scratch);
@@ -483,7 +485,11 @@ export class Inodes implements Disposable {
 
   /** Gives up descriptors, until so many are left with those of mounts, or no more can go. */
   #shrink(max: number): void {
-    this.#descriptors.shrink(max - this.#devices.mountFds);
+    // What is given up is local; a run's code does not hear of it.
+    this.#runs.here(() => {
+      this.#descriptors.shrink(max - this.#devices.mountFds);
+      return 0;
+    });
   }
 
   /**
@@ -541,7 +547,7 @@ export class Inodes implements Disposable {
   #openByHandle(slot: number): number {
     const fd = this.#descriptors.handles.open(slot, this.device(slot).mountFd);
     if (fd >= 0 && !this.#isOf(slot, fd)) {
-      this.#sys.close(fd);
+      this.#fd.close(fd);
       return -ESTALE;
     }
     return fd;
@@ -564,7 +570,7 @@ export class Inodes implements Disposable {
     // The entry may have changed since; as long as the inode lives, its number means no other.
     const fd = this.#openByHandle(slot);
     if (fd >= 0) {
-      this.#sys.close(fd);
+      this.#fd.close(fd);
       return slot;
     }
     if (fd !== -ESTALE) {

@@ -13,6 +13,7 @@ import {
   O_RDWR,
   S_IFREG,
 } from '@oriel/sys';
+import type { Device } from './devices.ts';
 import { ROOT } from './inodes.ts';
 import type { Share } from './share.ts';
 
@@ -30,6 +31,7 @@ interface Prepared {
   readonly failed: number;
   /** A descriptor, or a negative errno. */
   readonly fd: number;
+  readonly device: Device;
 }
 
 /** Requests of a window. */
@@ -59,10 +61,11 @@ export class MappingRequests {
       const fd = failed < 0 ? failed : this.#open(nodeid);
       this.#share.commit();
       this.#dropPrepared();
-      this.#prepared = { nodeid, info, failed, fd };
+      const slot = this.#share.inodes.slotOf(nodeid);
+      this.#prepared = slot < 0 ? null : { nodeid, info, failed, fd, device: this.#share.inodes.device(slot) };
       return 0;
     };
-    return this.#share.runOnInode(nodeid, { complete: done }, code);
+    return this.#share.runOnInode([nodeid], { complete: done }, code);
   }
 
   /** Of an inode on a mount that may not answer: what `prepare` found, or else that it is not to be mapped. */
@@ -149,7 +152,7 @@ export class MappingRequests {
     const prepared = this.#prepared;
     this.#prepared = null;
     if (prepared !== null && prepared.fd >= 0) {
-      this.#share.fd.close(prepared.fd);
+      this.#share.closeFile(prepared.fd, prepared.device);
     }
   }
 

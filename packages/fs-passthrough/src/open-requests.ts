@@ -68,7 +68,7 @@ export class OpenRequests {
     const unknown = kills ? status.ofFd(inodes.fd(slot)) : 0;
     const number = unknown < 0 ? unknown : inodes.number(slot);
     const fd = number < 0 ? number : this.#opener.open(number, flags, killSuidgid);
-    if (fd === -EAGAIN) {
+    if (fd === -EAGAIN && this.#share.runs.active === null) {
       return this.#share.waitElsewhere(device.major, device.minor);
     }
     return fd < 0 ? fd : this.#opener.answer(op, fd, nodeid, device, flags);
@@ -152,7 +152,7 @@ export class OpenRequests {
       return 0;
     }
     const copy = fd.dup(handles.fd(slot));
-    return copy < 0 ? copy : fd.close(copy);
+    return copy < 0 ? copy : fd.closeHeard(copy);
   }
 
   release(op: Operation, fh: number, kind: number): number {
@@ -282,7 +282,9 @@ export class OpenRequests {
     }
     if (result < 0) {
       sysFd.close(pathFd);
-      return result === -EAGAIN ? this.#share.waitElsewhere(devMajor, devMinor) : result;
+      return result === -EAGAIN && this.#share.runs.active === null
+        ? this.#share.waitElsewhere(devMajor, devMinor)
+        : result;
     }
     const fd = result;
     // It looks at the file anew: the open may have truncated it.

@@ -231,11 +231,11 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
   }
 
   rename(op: Operation, parent: number, name: Name, newParent: number, newName: Name, flags: number): number {
-    return this.#on(parent).rename(op, parent, name, newParent, newName, flags);
+    return this.#onBoth(parent, newParent).rename(op, parent, name, newParent, newName, flags);
   }
 
   link(op: Operation, nodeid: number, newParent: number, newName: Name): number {
-    return this.#on(newParent).link(op, nodeid, newParent, newName);
+    return this.#onBoth(nodeid, newParent).link(op, nodeid, newParent, newName);
   }
 
   open(op: Operation, nodeid: number, flags: number, killSuidgid: boolean): number {
@@ -376,6 +376,10 @@ export class PassthroughFilesystem implements Filesystem, Disposable {
   /** The requests about an inode. */
   #on(nodeid: number): RemoteRequests {
     return this.#share.isRemote(nodeid) ? this.#remote : this.#here;
+  }
+
+  #onBoth(nodeid: number, other: number): RemoteRequests {
+    return this.#share.isRemote(nodeid) ? this.#remote : this.#on(other);
   }
 
   /** The requests about an open file or directory. */

@@ -47,6 +47,9 @@ const PATH_FLAGS = O_PATH | O_NOFOLLOW | O_CLOEXEC;
 /** In place of a result: the request is to be run elsewhere. No negative errno. */
 export const ELSEWHERE = -0x2000_0000;
 
+/** What a run needs of an operation. One that a process before this one began is looked at in the loop, at once. */
+export type RunOperation = Pick<Operation, 'complete'> & Partial<Pick<Operation, 'intent'>>;
+
 /** A number that names a device, and its lane. */
 export function laneOf(major: number, minor: number): number {
   return major * 2 ** 20 + minor;
@@ -108,17 +111,17 @@ export class Share implements Disposable {
       // A mount in a directory that is known to be local is seen by its number; what it says of itself is asked for elsewhere.
       entryFlags: runs.enabled ? AT_STATX_DONT_SYNC : 0,
     });
-    this.devices = new Devices({ fd: sys.fd, file }, this.scratch);
+    this.closeFile = (fd, device) => {
+      if (device.remote) runs.close(laneOf(device.major, device.minor), fd);
+      else sys.fd.close(fd);
+    };
+    this.devices = new Devices({ fd: sys.fd, file }, this.closeFile, this.scratch);
     this.inodes = new Inodes(sys.fd, calls, runs, this.scratch, this.devices, {
       maxInodes: settings.limits.maxInodes,
       maxDescriptors: settings.limits.maxInodeDescriptors,
       useHandles: settings.inodeFileHandles !== 'never',
       procFd: proc.fd,
     });
-    this.closeFile = (fd, device) => {
-      if (device.remote) runs.close(laneOf(device.major, device.minor), fd);
-      else sys.fd.close(fd);
-    };
     this.handles = new Handles(this.closeFile, this.devices, settings.limits.maxHandles, settings.limits.maxDirStreams);
     this.calls = new OffloadedCalls(sys, this.handles, runs, offload, settings.limits.maxPending);
     this.rareLog = new RareLog(settings.log);
@@ -218,31 +221,36 @@ export class Share implements Disposable {
 
   /**
    * Runs a request by system calls of helper threads.
-   * @param nodeid - what it is about, on a mount that may not answer or, after ELSEWHERE, in a directory with one
+   * @param nodeids - what it is about, one on a mount that may not answer or, after ELSEWHERE, in a directory with one
    * @returns as its code, or PENDING
    */
-  runOnInode(nodeid: number, op: Pick<Operation, 'complete'>, code: () => number): number {
-    const slot = this.inodes.slotOf(nodeid);
-    const device = slot < 0 ? undefined : this.inodes.device(slot);
-    const lane = device?.remote ? laneOf(device.major, device.minor) : this.elsewhereLane;
-    return this.runs.start(lane, { op, code, pins: null });
+  runOnInode(nodeids: readonly number[], op: RunOperation, code: () => number): number {
+    if (op.intent?.again) {
+      return this.runs.inLoop(code);
+    }
+    let lane = this.elsewhereLane;
+    for (const nodeid of nodeids) {
+      const slot = this.inodes.slotOf(nodeid);
+      const device = slot < 0 ? undefined : this.inodes.device(slot);
+      if (device?.remote) lane = laneOf(device.major, device.minor);
+    }
+    return this.runs.start(lane, { op, code, unpin: null });
   }
 
   /** The same for one about open files or directories, of which one at least is on such a mount. */
-  runOnHandles(fhs: readonly number[], op: Pick<Operation, 'complete'>, code: () => number): number {
+  runOnHandles(fhs: readonly number[], op: RunOperation, code: () => number): number {
+    if (op.intent?.again) {
+      return this.runs.inLoop(code);
+    }
     const { handles } = this;
     const slots = fhs.map((fh) => handles.anySlotOf(fh)).filter((slot) => slot >= 0);
     const device = slots.map((slot) => handles.device(slot)).find(({ remote }) => remote);
-    const pins = {
-      begin: () => {
-        for (const slot of slots) handles.beginCall(slot);
-      },
-      end: () => {
-        for (const slot of slots) handles.endCall(slot);
-      },
+    const pins = slots.map((slot) => handles.pin(slot));
+    const unpin = (): void => {
+      for (const end of pins) end();
     };
     const lane = device === undefined ? this.elsewhereLane : laneOf(device.major, device.minor);
-    return this.runs.start(lane, { op, code, pins });
+    return this.runs.start(lane, { op, code, unpin });
   }
 
   /** A request that is run here has to wait, for a mount or a lease: it is to be begun anew, in a run. */

@@ -398,6 +398,102 @@ describe('a mount that is not known to be local', function () {
       expect(fs.stats).to.include({ inodes: 1, pending: 0 });
     });
 
+    it('makes known only what is still open when an inode is forgotten under a CREATE', async function () {
+      using share = new RemoteShare(threads);
+      await using mount = await mounted(this, share, 'mount');
+      writeFileSync(`${mount.path}/file`, 'x');
+      const { fs, arena } = share;
+      const root = await share.find('mount');
+      const file = await share.find('mount', 'file');
+      await mount.hang(FUSE_OPEN);
+      const op = share.op();
+      expect(fs.create(op, root, arena.name('file'), O_RDWR, 0o644, false)).to.equal(PENDING);
+      await mount.holds();
+      share.forget(file);
+      await mount.go();
+      expect(await op.end(PENDING)).to.equal(0);
+      const getattr = share.op();
+      expect(await getattr.end(fs.getattr(getattr, op.entry.nodeid, -1))).to.equal(0);
+      expect(getattr.entry.attr.size).to.equal(1);
+      fs.destroy();
+      threads.remote.drain();
+    });
+
+    it('lists a directory to each of several who ask by one handle', async function () {
+      using share = new RemoteShare(threads);
+      await using mount = await mounted(this, share, 'mount');
+      for (const name of ['a', 'b', 'c']) writeFileSync(`${mount.path}/${name}`, '');
+      const { fs } = share;
+      const root = await share.find('mount');
+      const opendir = share.op();
+      expect(await opendir.end(fs.opendir(opendir, root))).to.equal(0);
+      const first = new TestSink(4096, false);
+      const list = share.op();
+      expect(await list.end(fs.readdir(list, root, opendir.fh, 0, 0, first, false))).to.equal(0);
+      const { cookieLo, cookieHi } = first.records[2]!;
+      await mount.hang();
+      const asked = [
+        { at: [0, 0], sink: new TestSink(4096, false), op: share.op() },
+        { at: [cookieLo, cookieHi], sink: new TestSink(4096, false), op: share.op() },
+        { at: [0, 0], sink: new TestSink(4096, false), op: share.op() },
+      ];
+      for (const { at, sink, op } of asked) {
+        expect(fs.readdir(op, root, opendir.fh, at[0]!, at[1]!, sink, false)).to.equal(PENDING);
+      }
+      await mount.holds();
+      await mount.go();
+
+      for (const { op } of asked) expect(await op.end(PENDING)).to.equal(0);
+      const names = first.records.map(({ name }) => name);
+      expect(asked.map(({ sink }) => sink.records.map(({ name }) => name))).to.deep.equal([
+        names,
+        names.slice(3),
+        names,
+      ]);
+      fs.destroy();
+      threads.remote.drain();
+    });
+
+    it('is asked elsewhere when it is the second directory of a request', async function () {
+      using share = new RemoteShare(threads);
+      await using mount = await mounted(this, share, 'mount');
+      writeFileSync(share.at('local'), '');
+      const { fs, arena } = share;
+      const root = await share.find('mount');
+      const local = share.node('local');
+      await mount.hang();
+      const rename = share.op();
+      expect(fs.rename(rename, ROOT, arena.name('local'), root, arena.name('new'), 0)).to.equal(PENDING);
+      const link = share.op();
+      expect(fs.link(link, local, root, arena.name('new'))).to.equal(PENDING);
+      expect(share.getattr(local).result).to.equal(0);
+      await mount.go();
+      expect([await rename.end(PENDING), await link.end(PENDING)]).to.deep.equal([-EXDEV, -EXDEV]);
+      fs.destroy();
+      threads.remote.drain();
+    });
+
+    it('begins only so many requests at a time, and all of them', async function () {
+      using share = new RemoteShare(threads);
+      await using mount = await mounted(this, share, 'mount');
+      const { fs, arena } = share;
+      const root = await share.find('mount');
+      await mount.hang();
+      const ops = Array.from({ length: 100 }, (_, n) => {
+        const op = share.op();
+        expect(fs.lookup(op, root, arena.name(`nothing-${n}`))).to.equal(PENDING);
+        return op;
+      });
+      expect(fs.stats.pending).to.equal(100);
+      expect(fs.cancel(ops[99]!)).to.equal(true);
+      await mount.go();
+      const results = await Promise.all(ops.slice(0, 99).map((op) => op.end(PENDING)));
+      expect(new Set(results)).to.deep.equal(new Set([-ENOENT]));
+      expect(ops[99]!.results).to.deep.equal([]);
+      fs.destroy();
+      threads.remote.drain();
+    });
+
     it('refuses requests about what was forgotten meanwhile', async function () {
       using share = new RemoteShare(threads);
       await using mount = await mounted(this, share, 'mount');

@@ -167,7 +167,10 @@ export class FuseSession implements Disposable {
    * taken back. Until then its memory stays reserved, since the Filesystem may still use it.
    */
   abandon(operation: Operation): void {
-    this.#ends.abandon(operation as OperationRecord);
+    const op = operation as OperationRecord;
+    this.#ends.abandon(op);
+    // What it still does must not be noted where the next request with its place has its own.
+    op.intent = null;
   }
 
   /** Operations in flight now, in order of arrival. */

@@ -31,8 +31,8 @@ export interface FsDeviceSettings {
   readonly descriptors: number;
 }
 
-/** Descriptors of Node, the loop, the socket and its channels. */
-const BASE_DESCRIPTORS = 64;
+/** Descriptors of Node, the loop, the socket and its channels, and of requests on mounts that may not answer. */
+const BASE_DESCRIPTORS = 192;
 /** Kick, call and error of a queue. */
 const DESCRIPTORS_A_QUEUE = 3;
 /** Each owner of POSIX locks in the guest has one. */

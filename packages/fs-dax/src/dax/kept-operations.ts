@@ -14,8 +14,8 @@ export interface DaxSession {
   operations(): readonly Operation[];
 }
 
-/** Maps or unmaps; calls back once, inside the call or later, with 0 or a negative errno. */
-export type MappingWork = (done: (error: number) => void) => void;
+/** Maps or unmaps; calls back once, inside the call or later, with 0 or a negative errno. `isLive`: its outcome is still wanted. */
+export type MappingWork = (done: (error: number) => void, isLive: () => boolean) => void;
 
 interface Kept {
   readonly op: Operation;
@@ -130,11 +130,12 @@ export class KeptOperations {
   }
 
   #work(kept: Kept): void {
-    kept.work((error) => {
+    const done = (error: number): void => {
       if (kept.answered) return;
       if (error === -ECANCELED && !kept.abandoned && this.#stopping()) this.#cancelled.push(kept);
       else this.#finish(kept, error === -ECANCELED ? -EIO : error);
-    });
+    };
+    kept.work(done, () => !kept.answered && !kept.abandoned);
   }
 
   #finish(kept: Kept, error: number): void {

@@ -1,7 +1,7 @@
 /** The DAX window of a session: SETUPMAPPING, REMOVEMAPPING, and what becomes of both when a session or the rings end. */
 import { type Attributes, FUSE_DESTROY, FUSE_INIT, type Operation, PENDING } from '@oriel/fuse';
 import type { ShmRegion } from '@oriel/shm-region';
-import { EINVAL, EOPNOTSUPP, type EventLoop } from '@oriel/sys';
+import { EINVAL, EIO, EOPNOTSUPP, type EventLoop } from '@oriel/sys';
 import { FsDaxError } from '../errors.ts';
 import { DAX_RANGE } from '../layout.ts';
 import type { GuardStats } from './guard.ts';
@@ -84,8 +84,12 @@ export class DaxWindow implements Disposable {
     const aligned = foffset % DAX_RANGE === 0 && moffset % DAX_RANGE === 0 && len % pageSize === 0;
     if (!aligned || len <= 0 || moffset > region.size - len) return -EINVAL;
     const { inodes, options } = this.#state;
-    kept.runMapping(op, (done) => {
-      const setUp = (): void => this.#setUp(region, { nodeid, foffset, len, moffset }, done);
+    kept.runMapping(op, (done, isLive) => {
+      const setUp = (): void => {
+        // Given back meanwhile: the guest may want something else at its place by now.
+        if (isLive()) this.#setUp(region, { nodeid, foffset, len, moffset }, done);
+        else done(-EIO);
+      };
       const prepared = inodes.isOpen(nodeid) ? 0 : (options.fs.prepareMapping?.(nodeid, setUp) ?? 0);
       if (prepared !== PENDING) setUp();
     });

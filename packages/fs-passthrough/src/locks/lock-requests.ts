@@ -62,8 +62,8 @@ export class LockRequests {
   }
 
   get(nodeid: number, fh: number, lock: FuseLock): number {
-    const { file, handles } = this.#share;
-    if (handles.slotOf(fh, FILE) < 0) {
+    const { file } = this.#share;
+    if (!this.#isOpen(nodeid, fh)) {
       return -EBADF;
     }
     if (lock.flock) {
@@ -83,7 +83,7 @@ export class LockRequests {
   }
 
   set(op: Operation, nodeid: number, fh: number, lock: FuseLock, wait: boolean): number {
-    if (this.#share.handles.slotOf(fh, FILE) < 0) {
+    if (!this.#isOpen(nodeid, fh)) {
       return -EBADF;
     }
     const result = this.#try(nodeid, fh, lock);
@@ -93,7 +93,9 @@ export class LockRequests {
     if (result !== -EAGAIN || !wait) {
       return result;
     }
-    return this.#waiters.add(op, (done) => this.#tryAgain(nodeid, fh, lock, done)) ? PENDING : -EOPNOTSUPP;
+    // The operation's own may be another request's when it is cancelled.
+    const wanted = { ...lock };
+    return this.#waiters.add(op, (done) => this.#tryAgain(nodeid, fh, wanted, done)) ? PENDING : -EOPNOTSUPP;
   }
 
   /** @param done - called with the result where that is PENDING */
@@ -101,6 +103,13 @@ export class LockRequests {
     const share = this.#share;
     const code = (): number => this.#try(nodeid, fh, lock);
     return share.isRemoteHandle(fh) ? share.runOnHandles([fh], { complete: done }, code) : code();
+  }
+
+  /** True for an open file of that inode. */
+  #isOpen(nodeid: number, fh: number): boolean {
+    const { handles } = this.#share;
+    const slot = handles.slotOf(fh, FILE);
+    return slot >= 0 && handles.nodeid(slot) === nodeid;
   }
 
   /** A request that waits is not to be completed. @returns false when it does not wait */

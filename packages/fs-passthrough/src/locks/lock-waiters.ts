@@ -71,7 +71,10 @@ export class LockWaiters {
 
   #tried(waiter: Waiter, result: number): void {
     waiter.trying = false;
-    if (result !== -EAGAIN && this.cancel(waiter.op)) {
+    const at = this.#waiters.indexOf(waiter);
+    // One that is gone was cancelled, and its operation may be another's.
+    if (result !== -EAGAIN && at >= 0) {
+      this.#waiters.splice(at, 1);
       waiter.op.complete(result);
     }
   }

@@ -151,8 +151,8 @@ export const CALLS = {
     memory: [{ at: 1, room: (args) => args[2]!, writes: (args, result) => (args[2] === 0 ? 0 : result) }],
   }),
   removexattr: shape(SYS.removexattr, [0, 1]),
-  flock: shape(SYS.flock),
-  fcntlLock: shape(SYS.fcntl, [], { memory: [changed(2, FileLock.byteLength)] }),
+  flock: shape(SYS.flock, [], { repeatable: always }),
+  fcntlLock: shape(SYS.fcntl, [], { repeatable: always, memory: [changed(2, FileLock.byteLength)] }),
   ioctl: shape(SYS.ioctl, [], {
     memory: [
       {

@@ -2,11 +2,11 @@
  * Calls of helper threads, by the mount that they ask: a mount that does not answer holds but a few threads, and those of others
  * stay free.
  */
-import { EINTR, type JobRights, type Offload, SYS } from '@oriel/sys';
-import type { RemoteRun } from './remote-run.ts';
+import { type JobRights, type Offload, SYS } from '@oriel/sys';
+import type { RemoteRun, RunPlan } from './remote-run.ts';
 
 /** Calls of one mount under way at one time. */
-const LANE_CALLS = 8;
+const LANE_CALLS = 6;
 
 /** What a helper thread is to do. */
 interface Job {
@@ -18,16 +18,35 @@ interface Job {
   readonly rights: JobRights | null;
 }
 
+/** Who is told of calls. */
+export interface LaneEvents {
+  returned(run: RemoteRun, result: number): void;
+  /** Whether a call that has waited is still to be made. */
+  isWanted(run: RemoteRun): boolean;
+  /** It is not, and was not made. */
+  dropped(run: RemoteRun): void;
+  /** Runs of the lane may have ended. */
+  moved(lane: Lane): void;
+}
+
 /** The calls of one mount, in the order of their coming. */
 export class Lane {
   readonly key: number;
   readonly waiting: Job[] = [];
+  /** Requests that are not begun yet. */
+  readonly later: { readonly plan: RunPlan; readonly epoch: number }[] = [];
+  /** Runs that have begun and not ended. */
+  runs = 0;
   busy = 0;
   readonly #lanes: Lanes;
 
   constructor(key: number, lanes: Lanes) {
     this.key = key;
     this.#lanes = lanes;
+  }
+
+  get idle(): boolean {
+    return this.busy === 0 && this.runs === 0 && this.waiting.length === 0 && this.later.length === 0;
   }
 
   /** Has a call made; the run is told of its result. @returns false when the helper threads have no room, and will tell of none */
@@ -44,15 +63,22 @@ export class Lane {
 /** The lanes of a share. */
 export class Lanes {
   readonly #offload: Offload;
-  readonly #returned: (run: RemoteRun, result: number) => void;
+  readonly #events: LaneEvents;
   readonly #lanes = new Map<number, Lane>();
   /** Calls of all lanes that are under way: when one has returned, what waits is tried again. */
   #busy = 0;
+  #closed = false;
 
-  /** @param returned - called when a run's call has returned */
-  constructor(offload: Offload, returned: (run: RemoteRun, result: number) => void) {
+  constructor(offload: Offload, events: LaneEvents) {
     this.#offload = offload;
-    this.#returned = returned;
+    this.#events = events;
+  }
+
+  /** Requests that are not begun yet. */
+  get later(): number {
+    let count = 0;
+    for (const lane of this.#lanes.values()) count += lane.later.length;
+    return count;
   }
 
   /** The lane of a mount, by any number that names it. */
@@ -67,6 +93,9 @@ export class Lanes {
 
   /** Puts a job behind others of its lane. @returns false when it was refused */
   add(lane: Lane, job: Job): boolean {
+    if (this.#closed) {
+      return false;
+    }
     if (lane.waiting.length > 0 || lane.busy >= LANE_CALLS || !this.#begin(lane, job)) {
       if (this.#busy === 0) {
         return false;
@@ -76,16 +105,28 @@ export class Lanes {
     return true;
   }
 
-  /** Runs that wait are not begun any more; descriptors are still closed. @returns those runs */
-  clear(): RemoteRun[] {
-    const runs: RemoteRun[] = [];
+  /** Takes a request out that is not begun yet. @returns false when there is none */
+  forget(op: RunPlan['op']): boolean {
+    for (const lane of this.#lanes.values()) {
+      const at = lane.later.findIndex(({ plan }) => plan.op === op);
+      if (at >= 0) {
+        lane.later.splice(at, 1)[0]!.plan.unpin?.();
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Nothing is begun any more, but that descriptors which wait to be closed are. */
+  close(): void {
+    this.#closed = true;
     for (const lane of this.#lanes.values()) {
       for (const job of lane.waiting.splice(0)) {
         if (job.run === null) lane.waiting.push(job);
-        else runs.push(job.run);
+        else this.#events.dropped(job.run);
       }
+      this.#events.moved(lane);
     }
-    return runs;
   }
 
   #begin(lane: Lane, job: Job): boolean {
@@ -103,8 +144,8 @@ export class Lanes {
   /** @returns false when it was refused */
   #beginNext(lane: Lane): boolean {
     const job = lane.waiting[0]!;
-    if (job.run?.cancelled) {
-      this.#returned(job.run, -EINTR);
+    if (job.run !== null && !this.#events.isWanted(job.run)) {
+      this.#events.dropped(job.run);
       return true;
     }
     return this.#begin(lane, job);
@@ -118,9 +159,10 @@ export class Lanes {
         other.waiting.shift();
       }
     }
-    if (run !== null) this.#returned(run, result);
+    if (run !== null) this.#events.returned(run, result);
+    this.#events.moved(lane);
     // Not before the run has gone on: its next call is in this lane.
-    if (lane.busy === 0 && lane.waiting.length === 0) {
+    if (lane.idle) {
       this.#lanes.delete(lane.key);
     }
   }

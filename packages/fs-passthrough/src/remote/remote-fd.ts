@@ -4,7 +4,7 @@ import { CALLS, DUP } from './call-shapes.ts';
 import type { RemoteRuns } from './remote-runs.ts';
 
 /** What a share needs of `SysFd`. */
-export type ShareFd = Pick<SysFd, 'close' | 'dup' | 'pread'>;
+export type ShareFd = Pick<SysFd, 'close' | 'dup' | 'pread'> & { closeHeard(fd: number): number };
 
 /** `SysFd`, by where the calls are to be made. */
 export class RemoteFd implements ShareFd {
@@ -16,8 +16,14 @@ export class RemoteFd implements ShareFd {
     this.#runs = runs;
   }
 
-  /** In a run: of a descriptor that the run opened. */
+  /** In a run: of a descriptor that the run opened, which is closed at its end; nobody waits for that. */
   close(fd: number): number {
+    const run = this.#runs.active;
+    return run === null ? this.#here.close(fd) : run.drop(fd);
+  }
+
+  /** As `close`, with what the file system has to say of it. */
+  closeHeard(fd: number): number {
     const run = this.#runs.active;
     return run === null ? this.#here.close(fd) : run.call(CALLS.close, [fd]);
   }

@@ -1,5 +1,5 @@
 /** The system calls on files of a share: made here, or, for a request on a mount that may not answer, by a helper thread. */
-import { EFAULT, type Pointer, SEEK_SET, type SysFile } from '@oriel/sys';
+import { EFAULT, type Pointer, type SysFile } from '@oriel/sys';
 import { CALLS } from './call-shapes.ts';
 import type { RemoteRuns } from './remote-runs.ts';
 
@@ -215,8 +215,8 @@ export class RemoteFile implements SysFile {
 
   lseek(fd: number, offset: number | bigint, whence: number): number | bigint {
     const run = this.#runs.active;
-    // To a place that is given nobody is asked for.
-    return run === null || whence === SEEK_SET
+    // Only of directories that are the run's own are there places of more bits.
+    return run === null || typeof offset === 'bigint'
       ? this.#here.lseek(fd, offset, whence)
       : run.call(CALLS.lseek, [fd, offset, whence] as Args);
   }

@@ -15,8 +15,6 @@ const ON_INODE = [
   'mkdir',
   'unlink',
   'rmdir',
-  'rename',
-  'link',
   'open',
   'create',
   'tmpfile',
@@ -26,6 +24,12 @@ const ON_INODE = [
   'setxattr',
   'listxattr',
   'removexattr',
+] as const;
+
+/** These name two, and where among the arguments they stand. */
+const ON_TWO = [
+  ['rename', [1, 3]],
+  ['link', [1, 2]],
 ] as const;
 
 /** What these are about are open files, and where among the arguments their fh stands. */
@@ -43,7 +47,7 @@ const ON_HANDLES = [
   ['setlk', [2]],
 ] as const;
 
-type InodeRequest = (typeof ON_INODE)[number];
+type InodeRequest = (typeof ON_INODE)[number] | (typeof ON_TWO)[number][0];
 type HandleRequest = (typeof ON_HANDLES)[number][0];
 
 /** Both, and SETATTR, which may name an open file. */
@@ -57,7 +61,14 @@ export function remoteRequests(share: Share, requests: ShareRequests): RemoteReq
   const here = (name: keyof RemoteRequests): Method => (requests[name] as unknown as Method).bind(requests);
   for (const name of ON_INODE) {
     const make = here(name);
-    methods[name] = (op, nodeid, ...rest) => share.runOnInode(nodeid, op, () => make(op, nodeid, ...rest));
+    methods[name] = (...args) => share.runOnInode([args[1]], args[0], () => make(...args));
+  }
+  for (const [name, inodes] of ON_TWO) {
+    const make = here(name);
+    methods[name] = (...args) => {
+      const nodeids = inodes.map((at) => args[at] as number);
+      return share.runOnInode(nodeids, args[0], () => make(...args));
+    };
   }
   for (const [name, handles] of ON_HANDLES) {
     const make = here(name);
@@ -70,7 +81,7 @@ export function remoteRequests(share: Share, requests: ShareRequests): RemoteReq
     ...(methods as unknown as Omit<RemoteRequests, 'setattr'>),
     setattr(op, nodeid, change) {
       const code = (): number => requests.setattr(op, nodeid, change);
-      return change.fh < 0 ? share.runOnInode(nodeid, op, code) : share.runOnHandles([change.fh], op, code);
+      return change.fh < 0 ? share.runOnInode([nodeid], op, code) : share.runOnHandles([change.fh], op, code);
     },
   };
 }

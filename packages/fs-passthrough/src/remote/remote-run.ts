@@ -4,7 +4,7 @@
  * returned. So it must ask the same each time, and change nothing of the share before its last call (see `Share.commit`).
  *
  * Descriptors that its calls use are its own: those that it opened, copies of those of inodes, and those of handles that stay for
- * the time (see `Pins`). Others may come to stand for another file before the call is made.
+ * the time (see `Handles.pin`). Others may come to stand for another file before the call is made.
  */
 import type { Operation } from '@oriel/fuse';
 import type { JobRights, SysFd, SysMem } from '@oriel/sys';
@@ -21,20 +21,17 @@ export const DIVERGED = new Error('what a request works on has changed');
 
 /** NUL and all, the longest text of a call: a symbolic link's target. */
 const TEXT_MAX = 4096;
+/** O_DIRECT wants it so. */
+const DATA_ALIGN = 4096;
 /** Divides the size of a page. */
 const TEXT_PART = 256;
-
-/** Handles whose descriptors stay open while a run lasts. */
-export interface Pins {
-  begin(): void;
-  end(): void;
-}
 
 /** A request to be run. */
 export interface RunPlan {
   readonly op: Pick<Operation, 'complete'>;
   readonly code: () => number;
-  readonly pins: Pins | null;
+  /** Ends what keeps descriptors of handles open meanwhile. */
+  readonly unpin: (() => void) | null;
   /** How often it was begun before. */
   readonly tries?: number;
 }
@@ -77,8 +74,10 @@ export class RemoteRun {
   #next = 0;
   /** Copies of descriptors that others may close. */
   readonly #copies = new Map<number, { readonly fd: number; readonly onFile: boolean }>();
-  /** Descriptors made by calls of this run and not closed by it. */
+  /** Descriptors made by calls of this run and not closed by one. */
   readonly #made = new Set<number>();
+  /** Those of them that its code, as it is executed now, has closed. They stay open, since the next time it may not. */
+  readonly #dropped = new Set<number>();
 
   constructor(plan: RunPlan, lane: Lane, epoch: number, memory: RunMemory, support: RunSupport) {
     this.plan = plan;
@@ -86,12 +85,12 @@ export class RemoteRun {
     this.epoch = epoch;
     this.memory = memory;
     this.#support = support;
-    plan.pins?.begin();
   }
 
   /** The request's code begins again. */
   rewind(): void {
     this.#next = 0;
+    this.#dropped.clear();
     this.rights = null;
   }
 
@@ -157,6 +156,12 @@ export class RemoteRun {
     return this.#steps.every(({ shape, args }) => shape.repeatable(args));
   }
 
+  /** Closes a descriptor of the run at its end. */
+  drop(fd: number): number {
+    this.#dropped.add(fd);
+    return 0;
+  }
+
   /** The call that is under way has returned. */
   returned(result: number): void {
     const step = this.#steps.at(-1)!;
@@ -171,7 +176,7 @@ export class RemoteRun {
   end(done: boolean): void {
     const given = new Set<number>();
     for (const step of done ? this.#steps.slice(0, this.#next) : []) {
-      if (step.shape.makesFd) given.add(step.result);
+      if (step.shape.makesFd && !this.#dropped.has(step.result)) given.add(step.result);
     }
     for (const fd of this.#made) {
       if (!given.has(fd)) this.#close(fd);
@@ -181,7 +186,7 @@ export class RemoteRun {
       else if (fd >= 0) this.#support.fd.close(fd);
     }
     this.memory.clear();
-    this.plan.pins?.end();
+    this.plan.unpin?.();
   }
 
   #close(fd: number): void {
@@ -223,7 +228,7 @@ export class RemoteRun {
       told[of.at] = piece.addr;
       return { ...piece, of, to: args[of.at]! };
     });
-    const data = shape.data === undefined ? null : memory.take(shape.data(args));
+    const data = shape.data === undefined ? null : memory.take(shape.data(args), DATA_ALIGN);
     const result = data === null ? 0 : (fill?.(data.bytes) ?? 0);
     this.#steps.push({ shape, args: [...args], memory: lent, data, result });
     if (result === 0) {

@@ -3,13 +3,16 @@
  * that could ask a server, so that the loop goes on with other requests meanwhile.
  */
 import { PENDING } from '@oriel/fuse';
-import { EAGAIN, EIO, type Offload, type SysFd, type SysMem } from '@oriel/sys';
-import { Lanes } from './lanes.ts';
+import { EAGAIN, EIO, type Offload, SysError, type SysFd, type SysMem } from '@oriel/sys';
+import { type Lane, Lanes } from './lanes.ts';
 import { DIVERGED, REFUSED, RemoteRun, type RunPlan, type RunSupport, SUSPENDED } from './remote-run.ts';
 import { RunMemory } from './run-memory.ts';
 
 /** How often a run is begun anew because of others. */
 const MOST_TRIES = 3;
+
+/** Runs of one mount at one time: each has memory and a few descriptors. Further ones are begun when others end. */
+const LANE_RUNS = 32;
 
 /** Memory of runs that is kept for the next. */
 const MOST_IDLE = 64;
@@ -32,7 +35,15 @@ export class RemoteRuns implements Disposable {
   /** @param offload - null: every call is made in the loop */
   constructor(sys: { mem: SysMem; fd: SysFd }, offload: Offload | null) {
     this.#support = { mem: sys.mem, fd: sys.fd };
-    this.#lanes = offload === null ? null : new Lanes(offload, (run, result) => this.#returned(run, result));
+    this.#lanes =
+      offload === null
+        ? null
+        : new Lanes(offload, {
+            returned: (run, result) => this.#returned(run, result),
+            isWanted: (run) => this.#isWanted(run),
+            dropped: (run) => this.#abort(run),
+            moved: (lane) => this.#beginLater(lane),
+          });
   }
 
   /** Calls may wait elsewhere. */
@@ -42,7 +53,7 @@ export class RemoteRuns implements Disposable {
 
   /** Runs not yet ended. */
   get pending(): number {
-    return this.#runs.size;
+    return this.#runs.size + (this.#lanes?.later ?? 0);
   }
 
   /**
@@ -52,10 +63,30 @@ export class RemoteRuns implements Disposable {
    * @throws SysError ENOMEM
    */
   start(lane: number, plan: RunPlan): number {
+    const place = this.#lanes!.of(lane);
+    if (place.runs < LANE_RUNS) {
+      return this.#begin(place, plan);
+    }
+    place.later.push({ plan, epoch: this.#epoch });
+    return PENDING;
+  }
+
+  #begin(lane: Lane, plan: RunPlan): number {
     const memory = this.#idle.pop() ?? new RunMemory(this.#support.mem);
-    const run = new RemoteRun(plan, this.#lanes!.of(lane), this.#epoch, memory, this.#support);
+    const run = new RemoteRun(plan, lane, this.#epoch, memory, this.#support);
     this.#runs.add(run);
+    lane.runs++;
     return this.#execute(run);
+  }
+
+  /** Executes a request here though it may wait. */
+  inLoop(code: () => number): number {
+    this.#inLoop = true;
+    try {
+      return code();
+    } finally {
+      this.#inLoop = false;
+    }
   }
 
   /**
@@ -63,6 +94,7 @@ export class RemoteRuns implements Disposable {
    * @returns false when it does not wait here, or has done something that is not to be done twice
    */
   cancelRequest(op: RunPlan['op']): boolean {
+    if (this.#lanes?.forget(op)) return true;
     for (const run of this.#runs) {
       // Operations are used again: one that was cancelled may be another's by now.
       if (run.cancelled || run.plan.op !== op) continue;
@@ -78,7 +110,7 @@ export class RemoteRuns implements Disposable {
     const { plan, lane, repeatable } = run;
     const { tries = 0 } = plan;
     this.#end(run, false);
-    return repeatable && tries < MOST_TRIES ? this.start(lane.key, { ...plan, tries: tries + 1 }) : -EIO;
+    return repeatable && tries < MOST_TRIES ? this.#begin(lane, { ...plan, tries: tries + 1 }) : -EIO;
   }
 
   /** Closes a descriptor of an open file on a mount, which may take long. */
@@ -107,7 +139,7 @@ export class RemoteRuns implements Disposable {
   [Symbol.dispose](): void {
     this.#disposed = true;
     this.cancel();
-    for (const run of this.#lanes?.clear() ?? []) this.#abort(run);
+    this.#lanes?.close();
     for (const memory of this.#idle.splice(0)) memory[Symbol.dispose]();
   }
 
@@ -122,6 +154,8 @@ export class RemoteRuns implements Disposable {
       this.active = null;
       if (left === DIVERGED) return this.#startAgain(run);
       if (left === REFUSED) return this.#executeHere(run);
+      this.#end(run, false);
+      if (left instanceof SysError) return -left.errno;
       throw left;
     } finally {
       this.active = null;
@@ -134,22 +168,12 @@ export class RemoteRuns implements Disposable {
   #executeHere(run: RemoteRun): number {
     const { isNew, plan } = run;
     this.#end(run, false);
-    if (!isNew) return -EAGAIN;
-    this.#inLoop = true;
-    try {
-      return plan.code();
-    } finally {
-      this.#inLoop = false;
-    }
+    return isNew ? this.inLoop(plan.code) : -EAGAIN;
   }
 
   #returned(run: RemoteRun, result: number): void {
     run.returned(result);
-    if (run.cancelled) {
-      this.#end(run, false);
-      return;
-    }
-    if (run.epoch !== this.#epoch) {
+    if (!this.#isWanted(run)) {
       this.#abort(run);
       return;
     }
@@ -157,13 +181,29 @@ export class RemoteRuns implements Disposable {
     if (outcome !== PENDING) run.plan.op.complete(outcome);
   }
 
+  #isWanted(run: RemoteRun): boolean {
+    return !run.cancelled && run.epoch === this.#epoch;
+  }
+
   #abort(run: RemoteRun): void {
     this.#end(run, false);
     if (!run.cancelled) run.plan.op.complete(-EIO);
   }
 
+  /** Begins requests that waited for their turn. */
+  #beginLater(lane: Lane): void {
+    while (lane.runs < LANE_RUNS && lane.later.length > 0) {
+      const { plan, epoch } = lane.later.shift()!;
+      const outcome = epoch === this.#epoch ? this.#begin(lane, plan) : -EIO;
+      if (outcome === PENDING) continue;
+      if (epoch !== this.#epoch) plan.unpin?.();
+      plan.op.complete(outcome);
+    }
+  }
+
   #end(run: RemoteRun, done: boolean): void {
     this.#runs.delete(run);
+    run.lane.runs--;
     run.end(done);
     if (this.#disposed || this.#idle.length >= MOST_IDLE) run.memory[Symbol.dispose]();
     else this.#idle.push(run.memory);

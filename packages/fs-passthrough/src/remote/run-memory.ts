@@ -22,8 +22,9 @@ export class RunMemory implements Disposable {
   }
 
   /** @throws SysError ENOMEM */
-  take(len: number): RunBytes {
+  take(len: number, align = ALIGN): RunBytes {
     let chunk = this.#chunks.at(-1);
+    this.#used = Math.ceil(this.#used / align) * align;
     if (chunk === undefined || this.#used + len > chunk.len) {
       chunk = Mapping.anonymous(this.#mem, Math.max(CHUNK, len));
       this.#chunks.push(chunk);

@@ -172,12 +172,13 @@ export class OffloadRing {
    */
   take(): number {
     for (;;) {
+      // Before all that a wake-up may be about.
+      const wake = Atomics.load(this.#control, WAKE);
       const each = Atomics.load(this.#control, EACH);
       if (each !== this.#each) {
         this.#each = each;
         return this.depth;
       }
-      const wake = Atomics.load(this.#control, WAKE);
       const taken = Atomics.load(this.#control, TAKEN);
       if (taken === Atomics.load(this.#control, SUBMITTED)) {
         if (Atomics.load(this.#control, STOP) !== 0) {

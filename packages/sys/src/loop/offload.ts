@@ -155,7 +155,9 @@ class WorkerOffload implements HelperThreads {
   }
 
   inEach(nr: number, args: readonly number[]): number {
-    this.#ring.waitUp(this.#helpers, START_LIMIT_MS);
+    if (!this.#ring.waitUp(this.#helpers, START_LIMIT_MS)) {
+      throw new Error('an offload helper did not come up');
+    }
     return this.#ring.each(nr, args);
   }
 
@@ -163,8 +165,8 @@ class WorkerOffload implements HelperThreads {
     if (this.#closed) {
       return;
     }
-    this.#closed = true;
     const left = this.#endless && !this.drainFor(0);
+    this.#closed = true;
     try {
       if (!left) this.drain();
     } finally {
