@@ -32,7 +32,7 @@ export interface FsDeviceSettings {
 }
 
 /** Descriptors of Node, the loop, the socket and its channels, and of requests on mounts that may not answer. */
-const BASE_DESCRIPTORS = 192;
+const BASE_DESCRIPTORS = 128;
 /** Kick, call and error of a queue. */
 const DESCRIPTORS_A_QUEUE = 3;
 /** Each owner of POSIX locks in the guest has one. */

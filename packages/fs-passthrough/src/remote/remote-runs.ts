@@ -12,7 +12,7 @@ import { RunMemory } from './run-memory.ts';
 const MOST_TRIES = 3;
 
 /** Runs of one mount at one time: each has memory and a few descriptors. Further ones are begun when others end. */
-const LANE_RUNS = 32;
+const LANE_RUNS = 16;
 
 /** Memory of runs that is kept for the next. */
 const MOST_IDLE = 64;
