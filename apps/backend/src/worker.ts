@@ -33,7 +33,12 @@ async function run({ plan, wakeFd, launcher, cell }: WorkerData, main: MainThrea
   using offload = openOffload(sys, loop);
   using remoteOffload = openOffload(sys, loop, { helpers: remoteHelpers(cell?.plan.sharedDir), endless: true });
   const survives = launcher !== null;
-  using guardHost = cell === null || cell.guard === null ? null : new RemoteGuard(sys, cell.guard);
+  let lost: Error | null = null;
+  const lose = (error: Error): void => {
+    lost ??= error;
+    loop.stop();
+  };
+  using guardHost = cell === null || cell.guard === null ? null : new RemoteGuard(sys, loop, cell.guard, lose);
   const confinement = cell === null ? null : { share: cell.share, guardHost };
   const { showFrame } = main;
   const context = { sys, loop, offload, remoteOffload, log, profile, maxMappings, survives, confinement, showFrame };
@@ -62,6 +67,7 @@ async function run({ plan, wakeFd, launcher, cell }: WorkerData, main: MainThrea
   main.tell({ kind: 'ready' });
   confined?.enter();
   loop.run();
+  if (lost !== null) throw lost;
 }
 
 const data = workerData as WorkerData;

@@ -75,8 +75,12 @@ describe('a keeper of mapped files, outside of a sandbox', function () {
     return ((await ended) as [number])[0];
   }
 
+  const lost = (error: Error): void => {
+    throw error;
+  };
+
   it('asks the device before somebody truncates, and tells it when that is done', async () => {
-    using guard = new RemoteGuard(sys, ends);
+    using guard = new RemoteGuard(sys, loop, ends, lost);
     using watch = guard.openWatch(loop);
     const heard = new Heard();
     heard.answer = (truncation) => {
@@ -97,7 +101,7 @@ describe('a keeper of mapped files, outside of a sandbox', function () {
   });
 
   it('tells of a file that grew, and lets this thread do what it likes', async () => {
-    using guard = new RemoteGuard(sys, ends);
+    using guard = new RemoteGuard(sys, loop, ends, lost);
     using watch = guard.openWatch(loop);
     const heard = new Heard();
     using _watched = watch.watch(fd, heard) as Disposable;
@@ -108,7 +112,7 @@ describe('a keeper of mapped files, outside of a sandbox', function () {
   });
 
   it('sees what a process has mapped', () => {
-    using guard = new RemoteGuard(sys, ends);
+    using guard = new RemoteGuard(sys, loop, ends, lost);
     const name = guard.nameInMaps(fd);
     expect(guard.mappedBytesBehind(process.pid, name, 0)).to.equal(0);
     using _mapping = Mapping.shared(sys.mem, fd, 8192, 0, PROT_READ);
@@ -119,7 +123,7 @@ describe('a keeper of mapped files, outside of a sandbox', function () {
   });
 
   it('serves one connection after the other, and holds nothing of those before', async () => {
-    using guard = new RemoteGuard(sys, ends);
+    using guard = new RemoteGuard(sys, loop, ends, lost);
     guard.openWatch(loop)[Symbol.dispose]();
     const leaks = leakCheck();
     for (let count = 0; count < 3; count++) {

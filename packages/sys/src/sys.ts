@@ -238,6 +238,12 @@ export interface SysSandbox {
   umount2(target: Pointer, flags: number): number;
   /** A copy of the mounts at a path (OPEN_TREE_CLONE, AT_RECURSIVE), attached nowhere. @returns a CLOEXEC descriptor that holds them */
   cloneTree(path: Pointer): number;
+  /**
+   * mount_setattr(2) of a mount and all below it.
+   * @param fd - a descriptor of it, O_PATH too
+   * @param set - MOUNT_ATTR_*
+   */
+  setMountAttributes(fd: number, set: number): number;
   /** Moves every thread of the mount namespace whose root is the old one. */
   pivotRoot(newRoot: Pointer, putOld: Pointer): number;
   chdir(path: Pointer): number;

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -194,6 +194,19 @@ describe('TruncationWatch', () => {
 
     expect(code).not.to.equal(0);
     expect(said).to.match(/Text file busy/i);
+    expect(statSync(file).size).to.equal(100_000);
+  });
+
+  it('bears that a question is over before this thread hears of it', () => {
+    using watch = openTruncationWatch(sys, loop, { deadlineMs: 50 });
+    const asked = new Asked();
+    using _watched = watch.watch(fd, asked) as Disposable;
+
+    // The loop does not run meanwhile.
+    expect(spawnSync('truncate', ['-s', '0', file]).status).to.not.equal(0);
+    loop.runOnce(100);
+
+    expect(asked.sizes).to.deep.equal([]);
     expect(statSync(file).size).to.equal(100_000);
   });
 

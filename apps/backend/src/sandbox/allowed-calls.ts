@@ -16,7 +16,7 @@ import {
 
 /** Calls of `@oriel/sys`, whatever their arguments are. What makes sockets, files by path elsewhere or rights is not here. */
 const OURS: readonly SyscallName[] = [
-  ...(['read', 'write', 'close', 'lseek', 'pread64', 'pwrite64', 'preadv2', 'pwritev2', 'fcntl'] as const),
+  ...(['read', 'write', 'close', 'lseek', 'pread64', 'pwrite64', 'preadv2', 'pwritev2'] as const),
   ...(['mmap', 'munmap', 'madvise', 'memfd_create'] as const),
   ...(['listen', 'accept4', 'sendmsg', 'recvmsg', 'sendto', 'shutdown', 'getsockopt'] as const),
   ...(['epoll_create1', 'epoll_ctl', 'epoll_pwait', 'eventfd2', 'pipe2', 'nanosleep', 'gettid', 'wait4'] as const),
@@ -131,6 +131,12 @@ const REQUESTS = [
   ...[0x80086601, 0x40086602, 0x80087601, 0x801c581f, 0x401c5820, 0x40806685, 0xc0046686],
 ];
 
+/**
+ * Of descriptors, locks and seals: F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK,
+ * F_OFD_SETLKW, F_DUPFD_CLOEXEC, F_ADD_SEALS, F_GET_SEALS. What has signals sent (F_SETOWN, F_SETSIG, leases) is not here.
+ */
+const FCNTL = [0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1033, 1034];
+
 /** What Node must do without from its start. @param arch - as `process.arch` has it */
 export function refusedCalls(arch: string): readonly FilterRule[] {
   return [{ nr: JUDGED.io_uring_setup[arch === 'x64' ? 0 : 1], errno: ENOSYS }];
@@ -164,5 +170,6 @@ export function allowedCalls(pid: number, arch: string): readonly FilterRule[] {
     { nr: sys.prlimit64, when: { arg: 0, values: [0, pid] } },
     { nr: sys.prctl, when: { arg: 0, values: [PR_SET_NAME, PR_GET_NAME, PR_SET_VMA] } },
     { nr: sys.ioctl, when: { arg: 1, values: REQUESTS } },
+    { nr: sys.fcntl, when: { arg: 1, values: FCNTL } },
   ];
 }

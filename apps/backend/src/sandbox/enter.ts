@@ -46,6 +46,7 @@ type Step =
  * when its writer is gone: whoever starts the program again goes on with the files.
  */
 const CLEANER =
+  "trap '' TERM INT HUP; " +
   'for f do read -r id || exit 0; [ "$(stat -c %d:%i -- "$f" 2>/dev/null)" = "$id" ] && rm -f -- "$f"; done';
 
 function takeMark(): Mark | null {

@@ -3,7 +3,7 @@
  * inodes tells them apart by mount, and a mount namespace has new mounts each time.
  */
 import { fstatSync, statSync } from 'node:fs';
-import { check, type Logger, type Sys } from '@oriel/sys';
+import { check, type Logger, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, type Sys } from '@oriel/sys';
 import { launcherTerms, openNotifyStore } from '@oriel/virtio-device';
 import type { SandboxPlan } from './sandbox-plan.ts';
 
@@ -29,6 +29,7 @@ export function lastingShare(sys: Sys, plan: SandboxPlan, log: Logger): number |
     return held.fd;
   }
   const share = check(sys.sandbox.cloneTree(new TextEncoder().encode(`${plan.sharedDir}\0`)), 'open_tree');
+  check(sys.sandbox.setMountAttributes(share, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID), 'mount_setattr');
   using store = openNotifyStore({ notifySocket, received: [] }, { sys, log })!;
   store.remove(name);
   store.put(name, share);

@@ -3,10 +3,12 @@
  * so that `..` ends at its root. They are mounted where they are before the process opens them, and moved into an empty
  * file system when it has: an open directory keeps its mount.
  */
-import { mkdirSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import {
   check,
   MNT_DETACH,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOSUID,
   MS_BIND,
   MS_MOVE,
   MS_NODEV,
@@ -16,6 +18,7 @@ import {
   MS_RDONLY,
   MS_REC,
   MS_REMOUNT,
+  O_PATH,
   type SysSandbox,
 } from '@oriel/sys';
 
@@ -49,11 +52,22 @@ export function keepMountsApart(sys: SysSandbox): void {
   check(sys.mount(0, text('/'), 0, MS_REC | MS_PRIVATE, 0), 'mount');
 }
 
+/** Device nodes that a guest makes stay closed to the server as well, and to whoever takes it over. */
+function closeDevices(sys: SysSandbox, path: string): void {
+  const fd = openSync(path, O_PATH);
+  try {
+    check(sys.setMountAttributes(fd, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID), `mount_setattr ${path}`);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Then: makes mounts of what stays. @throws SysError */
 export function mountKept(sys: SysSandbox, tree: MountTree): void {
   for (const path of kept(tree)) {
     const deep = path === tree.sharedDir ? MS_REC : 0;
     check(sys.mount(text(path), text(path), 0, MS_BIND | deep, 0), `mount ${path}`);
+    closeDevices(sys, path);
   }
   const descriptors = text(`/proc/${tree.pid}/fd`);
   check(sys.mount(descriptors, descriptors, 0, MS_BIND, 0), 'mount /proc/self/fd');

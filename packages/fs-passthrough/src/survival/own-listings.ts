@@ -126,7 +126,7 @@ export class OwnListings {
       return;
     }
     const slot = inodes.slotOf(intent.nodeidAt(last));
-    if (slot >= 0 && inodes.count(slot) >>> 0 !== intent.countBeforeAt(last)) {
+    if (slot >= 0 && inodes.count(slot) >>> 0 === (intent.countBeforeAt(last) + 1) >>> 0) {
       inodes.forget(slot, 1);
     }
     intent.progress = last;

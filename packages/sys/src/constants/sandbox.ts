@@ -14,6 +14,9 @@ export const MNT_DETACH = 2;
 
 // open_tree (linux/mount.h, linux/fcntl.h)
 export const OPEN_TREE_CLONE = 1;
+// mount_setattr
+export const MOUNT_ATTR_NOSUID = 0x2;
+export const MOUNT_ATTR_NODEV = 0x4;
 export const AT_RECURSIVE = 0x8000;
 
 // prctl (linux/prctl.h)

@@ -257,10 +257,11 @@ class FanotifyWatch implements TruncationWatch {
   }
 
   #done(slot: number): void {
-    const question = this.#questions[slot]!;
+    const question = this.#questions[slot];
     this.#questions[slot] = null;
     this.#slots.move(slot, this.#slots.state(slot), FREE);
-    question.over();
+    // One that was refused before this loop took it was never asked.
+    question?.over();
   }
 
   #closeEvent(slot: number): void {

@@ -92,6 +92,7 @@ const NUMBERS = {
   umount2: [166, 39],
   pivot_root: [155, 41],
   open_tree: [428, 428],
+  mount_setattr: [442, 442],
   chdir: [80, 49],
   chroot: [161, 51],
   prctl: [157, 167],

@@ -1,5 +1,5 @@
 /** The sandbox slice: raw system calls that take rights away. */
-import { AT_FDCWD, O_CLOEXEC } from '../constants/file.ts';
+import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC } from '../constants/file.ts';
 import { AT_RECURSIVE, OPEN_TREE_CLONE, SECCOMP_SET_MODE_FILTER } from '../constants/sandbox.ts';
 import { CapData, CapHeader, SockFilter, SockFprog } from '../layouts.ts';
 import type { SysSandbox } from '../sys.ts';
@@ -10,6 +10,9 @@ import type { Scratch } from './scratch.ts';
 
 /** `enum landlock_rule_type` (linux/landlock.h). */
 const LANDLOCK_RULE_PATH_BENEATH = 1;
+/** u64 words of a `struct mount_attr`: set, clear, propagation, user namespace. */
+const MOUNT_ATTR_WORDS = 4;
+const EMPTY = new Uint8Array(1);
 /** Where a set's words come from: the structure is effective, permitted, inheritable, all low words first. */
 const WORD_OF = [0, 2, 4, 1, 3, 5] as const;
 
@@ -23,6 +26,7 @@ export function openSandbox(scratch: Scratch): SysSandbox {
   const pii = rawCall('pii');
   const ii = rawCall('ii');
   const ipi = rawCall('ipi');
+  const ipipi = rawCall('ipipi');
   const iipi = rawCall('iipi');
   const ipii = rawCall('ipii');
   const iiiii = rawCall('iiiii');
@@ -39,6 +43,12 @@ export function openSandbox(scratch: Scratch): SysSandbox {
     mount: (source, target, type, flags, from) => plain(pppip(nr.mount, source, target, type, flags, from)),
     umount2: (target, flags) => plain(pi(nr.umount2, target, flags)),
     cloneTree: (path) => plain(ipi(nr.open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC)),
+    setMountAttributes(fd, set) {
+      const attributes = new BigUint64Array(MOUNT_ATTR_WORDS);
+      attributes[0] = BigInt(set);
+      const flags = AT_EMPTY_PATH | AT_RECURSIVE;
+      return plain(ipipi(nr.mount_setattr, fd, EMPTY, flags, attributes, attributes.byteLength));
+    },
     pivotRoot: (newRoot, putOld) => plain(pp(nr.pivot_root, newRoot, putOld)),
     chdir: (path) => plain(p(nr.chdir, path)),
     chroot: (path) => plain(p(nr.chroot, path)),

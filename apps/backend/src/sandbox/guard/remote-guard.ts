@@ -6,6 +6,7 @@ import {
   EINTR,
   EPOLL_CTL_ADD,
   EPOLLIN,
+  EPOLLRDHUP,
   type EventLoop,
   Fd,
   type FileGuard,
@@ -20,6 +21,8 @@ import {
 } from '@oriel/sys';
 import type { GuardEnds } from './guard-ends.ts';
 import { Call, GuardAnswer, GuardCall, GuardEvent, GuardReply, Happening, readName, writeName } from './wire.ts';
+
+const GONE = 'who guards the mapped files has gone';
 
 /** A keeper starts a helper of its own at the first file. One that takes longer has hung. */
 const REPLY_MS = 35_000;
@@ -46,10 +49,13 @@ class KeeperCalls implements Disposable {
   readonly #received: RecvResult;
   readonly reply = new Uint8Array(GuardReply.byteLength);
   readonly replyView = new DataView(this.reply.buffer);
+  readonly #lost: (error: Error) => void;
+  #dead: Error | null = null;
 
   /** @throws SysError EMFILE */
-  constructor(sys: Pick<Sys, 'socket' | 'loop' | 'fd'>, fd: number) {
+  constructor(sys: Pick<Sys, 'socket' | 'loop' | 'fd'>, fd: number, lost: (error: Error) => void) {
     this.#sys = sys;
+    this.#lost = lost;
     this.#fd = fd;
     this.#received = sys.socket.makeRecvResult(0);
     this.#epoll = new Fd(sys.fd, check(sys.loop.epollCreate(), 'epoll_create1'));
@@ -57,14 +63,27 @@ class KeeperCalls implements Disposable {
   }
 
   /** @returns 0 or a negative errno; `reply` has the rest @throws Error when the keeper is gone: nothing is guarded any more */
-  make(kind: number, { id = 0, value = 0, name = '', fd = -1 }: CallFields = {}): number {
+  make(kind: number, fields: CallFields = {}): number {
+    if (this.#dead !== null) throw this.#dead;
+    try {
+      return this.#make(kind, fields);
+    } catch (error) {
+      // An answer that comes too late must not be taken for that of a later call.
+      this.#dead = error instanceof Error ? error : new Error(String(error));
+      this.#lost(this.#dead);
+      throw this.#dead;
+    }
+  }
+
+  #make(kind: number, { id = 0, value = 0, name = '', fd = -1 }: CallFields = {}): number {
     GuardCall.kind.set(this.#callView, 0, kind);
     GuardCall.id.set(this.#callView, 0, id);
     GuardCall.value.set(this.#callView, 0, value);
     writeName(this.#call, GuardCall.name.offset, name);
     this.#fds[0] = fd;
     const fds = fd < 0 ? null : this.#fds;
-    check(this.#sys.socket.sendmsg(this.#fd, this.#call, this.#call.length, fds, fd < 0 ? 0 : 1), 'sendmsg');
+    const sent = this.#sys.socket.sendmsg(this.#fd, this.#call, this.#call.length, fds, fd < 0 ? 0 : 1);
+    if (sent !== this.#call.length) throw new Error(GONE);
     let got = this.#receive();
     while (got === -EAGAIN || got === -EINTR) {
       if (this.#sys.loop.epollWait(this.#epoll.fd, REPLY_MS, new Uint32Array(1), new Float64Array(1)) === 0) break;
@@ -91,6 +110,7 @@ class RemoteWatch implements TruncationWatch {
   readonly #calls: KeeperCalls;
   readonly #fd: number;
   readonly #nextId: () => number;
+  readonly #ended: () => void;
   readonly #watch: Watch;
   readonly #guards = new Map<number, FileGuard>();
   readonly #asked = new Map<number, { readonly guard: FileGuard; readonly truncation: FileTruncation }>();
@@ -100,8 +120,16 @@ class RemoteWatch implements TruncationWatch {
   readonly #answer = new Uint8Array(GuardAnswer.byteLength);
   #closed = false;
 
-  constructor(sys: Pick<Sys, 'socket'>, loop: EventLoop, calls: KeeperCalls, fd: number, nextId: () => number) {
+  constructor(
+    sys: Pick<Sys, 'socket'>,
+    loop: EventLoop,
+    calls: KeeperCalls,
+    fd: number,
+    nextId: () => number,
+    ended: () => void,
+  ) {
     this.#sys = sys;
+    this.#ended = ended;
     this.#calls = calls;
     this.#fd = fd;
     this.#nextId = nextId;
@@ -122,6 +150,7 @@ class RemoteWatch implements TruncationWatch {
     this.#closed = true;
     this.#watch[Symbol.dispose]();
     this.#guards.clear();
+    this.#ended();
     this.#calls.make(Call.CLOSE);
   }
 
@@ -132,7 +161,7 @@ class RemoteWatch implements TruncationWatch {
   #take(): void {
     const got = this.#sys.socket.recvmsg(this.#fd, this.#events, this.#events.length, this.#received);
     if (got === -EAGAIN || got === -EINTR) return;
-    if (got <= 0 || got % GuardEvent.byteLength !== 0) throw new Error('who guards the mapped files has gone');
+    if (got <= 0 || got % GuardEvent.byteLength !== 0) throw new Error(GONE);
     for (let at = 0; at < got && !this.#closed; at += GuardEvent.byteLength) this.#happened(at);
   }
 
@@ -187,19 +216,44 @@ export class RemoteGuard implements GuardHost, Disposable {
   readonly #sys: Sys;
   readonly #ends: GuardEnds;
   readonly #calls: KeeperCalls;
+  readonly #loop: EventLoop;
+  readonly #lost: (error: Error) => void;
+  /** Hears of the keeper's end while no connection does. */
+  #idle: Watch | null = null;
   #ids = 0;
 
-  /** @param ends - lent @throws SysError EMFILE */
-  constructor(sys: Sys, ends: GuardEnds) {
+  /**
+   * @param ends - lent
+   * @param lost - the keeper is gone: the device must end
+   * @throws SysError EMFILE
+   */
+  constructor(sys: Sys, loop: EventLoop, ends: GuardEnds, lost: (error: Error) => void) {
     this.#sys = sys;
     this.#ends = ends;
-    this.#calls = new KeeperCalls(sys, ends.calls);
+    this.#loop = loop;
+    this.#lost = lost;
+    this.#calls = new KeeperCalls(sys, ends.calls, lost);
+    this.#watchIdle();
+  }
+
+  /** Its end only: what it says is of the connection that was. */
+  #watchIdle(): void {
+    this.#idle = this.#loop.watch(this.#ends.events, EPOLLRDHUP, () => this.#lost(new Error(GONE)));
   }
 
   openWatch(loop: EventLoop): TruncationWatch {
     const refused = this.#calls.make(Call.OPEN, { value: this.#sys.fanotify.gettid() });
     if (refused < 0) throw new SysError(-refused, 'fanotify_init');
-    return new RemoteWatch(this.#sys, loop, this.#calls, this.#ends.events, () => ++this.#ids);
+    this.#idle?.[Symbol.dispose]();
+    this.#idle = null;
+    return new RemoteWatch(
+      this.#sys,
+      loop,
+      this.#calls,
+      this.#ends.events,
+      () => ++this.#ids,
+      () => this.#watchIdle(),
+    );
   }
 
   nameInMaps(fd: number): string {
@@ -215,6 +269,7 @@ export class RemoteGuard implements GuardHost, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#idle?.[Symbol.dispose]();
     this.#calls[Symbol.dispose]();
   }
 
