@@ -65,7 +65,8 @@ function closeDevices(sys: SysSandbox, path: string): void {
 /** Then: makes mounts of what stays. @throws SysError */
 export function mountKept(sys: SysSandbox, tree: MountTree): void {
   for (const path of kept(tree)) {
-    const deep = path === tree.sharedDir ? MS_REC : 0;
+    // What is mounted in the share goes along, also by a state directory around it.
+    const deep = tree.sharedDir !== undefined && inside(tree.sharedDir, path) ? MS_REC : 0;
     check(sys.mount(text(path), text(path), 0, MS_BIND | deep, 0), `mount ${path}`);
     closeDevices(sys, path);
   }
