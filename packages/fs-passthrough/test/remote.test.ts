@@ -27,6 +27,7 @@ import {
   ENOENT,
   EOPNOTSUPP,
   EXDEV,
+  F_WRLCK,
   O_RDONLY,
   O_RDWR,
   openSys,
@@ -469,6 +470,33 @@ describe('a mount that is not known to be local', function () {
       expect(share.getattr(local).result).to.equal(0);
       await mount.go();
       expect([await rename.end(PENDING), await link.end(PENDING)]).to.deep.equal([-EXDEV, -EXDEV]);
+      fs.destroy();
+      threads.remote.drain();
+    });
+
+    it('gives two requests of one owner their locks, and nothing of their file stays', async function () {
+      using share = new RemoteShare(threads, { posixLocks: true });
+      await using mount = await mounted(this, share, 'mount');
+      writeFileSync(`${mount.path}/file`, 'x');
+      const { fs } = share;
+      const file = await share.find('mount', 'file');
+      const fh = await share.openAt(file, O_RDWR);
+      await mount.hang(FUSE_OPEN);
+      const ops = [0, 10].map((startLo) => {
+        const op = share.op();
+        const range = { startLo, startHi: 0, endLo: startLo + 5, endHi: 0, type: F_WRLCK, pid: 1 };
+        const lock = { ...range, ownerLo: 7, ownerHi: 0, flock: false };
+        expect(fs.setlk!(op, file, fh, lock, false)).to.equal(PENDING);
+        return op;
+      });
+      await mount.holds();
+      await mount.holds();
+
+      await mount.go();
+      for (const op of ops) expect(await op.end(PENDING)).to.equal(0);
+      fs.release(share.op(), file, fh);
+      threads.remote.drain();
+      expect(fs.stats).to.include({ handles: 0, pending: 0 });
       fs.destroy();
       threads.remote.drain();
     });

@@ -186,7 +186,6 @@ export class RemoteRun {
       else if (fd >= 0) this.#support.fd.close(fd);
     }
     this.memory.clear();
-    this.plan.unpin?.();
   }
 
   #close(fd: number): void {

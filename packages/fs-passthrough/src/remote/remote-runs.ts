@@ -109,8 +109,11 @@ export class RemoteRuns implements Disposable {
   #startAgain(run: RemoteRun): number {
     const { plan, lane, repeatable } = run;
     const { tries = 0 } = plan;
-    this.#end(run, false);
-    return repeatable && tries < MOST_TRIES ? this.#begin(lane, { ...plan, tries: tries + 1 }) : -EIO;
+    const again = repeatable && tries < MOST_TRIES;
+    this.#release(run, false);
+    if (again) return this.#begin(lane, { ...plan, tries: tries + 1 });
+    plan.unpin?.();
+    return -EIO;
   }
 
   /** Closes a descriptor of an open file on a mount, which may take long. */
@@ -202,6 +205,12 @@ export class RemoteRuns implements Disposable {
   }
 
   #end(run: RemoteRun, done: boolean): void {
+    this.#release(run, done);
+    run.plan.unpin?.();
+  }
+
+  /** Ends what is the run's alone: its request may go on in another. */
+  #release(run: RemoteRun, done: boolean): void {
     this.#runs.delete(run);
     run.lane.runs--;
     run.end(done);
