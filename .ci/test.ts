@@ -14,11 +14,27 @@ interface Totals {
   skipped: number;
 }
 
+interface Report {
+  passes: number;
+  failures: number;
+  pending: number;
+  failed: readonly { name: string; why: string }[];
+}
+
+/** Said once more at the end, as the output of a whole run is longer than anybody keeps. */
+const failures: string[] = [];
+/** Characters of a failure said again: its message and the first frames. */
+const FAILURE_LENGTH = 1500;
 const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
 const reports = mkdtempSync(join(tmpdir(), 'oriel-test-'));
 
 function section(title: string): void {
   console.log(`\n== ${title}`);
+}
+
+function failed(what: string): void {
+  console.log(`FAILED: ${what}`);
+  failures.push(what);
 }
 
 /** A command that counts as one test. */
@@ -27,7 +43,7 @@ function command(title: string, argv: readonly [string, ...string[]]): boolean {
   const result = spawnSync(argv[0], argv.slice(1), { stdio: ['ignore', 'inherit', 'inherit'] });
   const ok = result.status === 0;
   totals[ok ? 'passed' : 'failed']++;
-  if (!ok) console.log(`FAILED: ${argv.join(' ')} (${result.status ?? result.signal})`);
+  if (!ok) failed(`${argv.join(' ')} (${result.status ?? result.signal})`);
   return ok;
 }
 
@@ -37,20 +53,21 @@ function mocha(title: string, args: readonly string[]): void {
   const report = join(reports, `${totals.passed}-${totals.failed}.json`);
   const argv = [...args, '--reporter', './.ci/reporter.cjs', '--reporter-option', `output=${report}`];
   const result = spawnSync('mocha', argv, { stdio: ['ignore', 'inherit', 'inherit'] });
-  let stats = { passes: 0, failures: 0, pending: 0 };
+  let stats: Report;
   try {
-    stats = JSON.parse(readFileSync(report, 'utf8')) as typeof stats;
+    stats = JSON.parse(readFileSync(report, 'utf8')) as Report;
   } catch {
     totals.failed++;
-    console.log(`FAILED: ${title} ended without a report (${result.status ?? result.signal})`);
+    failed(`${title} ended without a report (${result.status ?? result.signal})`);
     return;
   }
   totals.passed += stats.passes;
   totals.failed += stats.failures;
   totals.skipped += stats.pending;
+  for (const { name, why } of stats.failed) failures.push(`${name}\n${why.slice(0, FAILURE_LENGTH)}`);
   if (result.status !== 0 && stats.failures === 0) {
     totals.failed++;
-    console.log(`FAILED: ${title} exited with ${result.status ?? result.signal}`);
+    failed(`${title} exited with ${result.status ?? result.signal}`);
   }
 }
 
@@ -71,9 +88,11 @@ if (guestReady) {
   console.log(`\nSKIPPED, LOUDLY: the guest suites (real QEMU, real Linux): ${missing}`);
 } else if (missing !== null) {
   totals.failed++;
-  console.log(`\nFAILED: the guest suites cannot run here: ${missing}`);
+  failed(`the guest suites cannot run here: ${missing}`);
 }
 
 rmSync(reports, { recursive: true });
+if (failures.length > 0) section('failures');
+for (const failure of failures) console.log(`${failure}\n`);
 console.log(`\n${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exit(totals.failed === 0 ? 0 : 1);
