@@ -3,7 +3,7 @@
  * a hand goes round, passes those used since it last came by, and stops at the first that was not. All by columns with the
  * descriptor's number as index, which the kernel keeps small.
  */
-import { grownInt32 } from './slot-ids.ts';
+import { grown } from './columns.ts';
 
 const NONE = -1;
 const FIRST_CAPACITY = 256;
@@ -31,14 +31,10 @@ export class DescriptorClock {
     while (length <= fd) {
       length *= 2;
     }
-    const next = new Int32Array(length).fill(NONE);
-    next.set(this.#next);
-    this.#next = next;
-    this.#previous = grownInt32(this.#previous, length);
-    this.#owners = grownInt32(this.#owners, length);
-    const used = new Uint8Array(length);
-    used.set(this.#used);
-    this.#used = used;
+    this.#next = grown(this.#next, length, NONE);
+    this.#previous = grown(this.#previous, length);
+    this.#owners = grown(this.#owners, length);
+    this.#used = grown(this.#used, length);
   }
 
   /** Puts a descriptor where the hand comes last; one that is there stays there. */

@@ -115,6 +115,14 @@ export class Device {
     this.remote = !this.local && !this.ofKernel;
     this.nowait = !IN_MEMORY.has(magic);
   }
+
+  /**
+   * Whether inodes on it may give up their descriptors for file handles. Not where opening by handle asks a server: that a later
+   * request waits for it must not depend on how many others are known.
+   */
+  get givesUp(): boolean {
+    return this.mountFd >= 0 && !this.remote;
+  }
 }
 
 /** The devices in use, with their descriptors; few, so a list with a memory for the last one asked for. */

@@ -161,7 +161,7 @@ export class DirectoryRequests implements Disposable {
     const buffer = this.#away;
     const { file, fd: sysFd, inodes } = this.#share;
     // A place of its own: another request may hold the handle's, or move it.
-    const own = this.#share.openNumber(inodes.numberOfFd(fd), DIRECTORY_FLAGS);
+    const own = this.#share.openNumber(inodes.names.number(fd), DIRECTORY_FLAGS);
     if (own < 0) {
       return own;
     }

@@ -100,7 +100,7 @@ export class EntryRequests {
       if (intent !== null) {
         this.#own.note(intent, 0, dirfd, newName.addr);
       }
-      result = file.linkat(procFd, inodes.numberOfFd(fd), dirfd, newName.addr, AT_SYMLINK_FOLLOW);
+      result = file.linkat(procFd, inodes.names.number(fd), dirfd, newName.addr, AT_SYMLINK_FOLLOW);
     }
     if (result === 0) {
       inodes.linked(slot);

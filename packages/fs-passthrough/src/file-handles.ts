@@ -55,7 +55,7 @@ export class FileHandles implements Disposable {
     this.#scratch = scratch;
   }
 
-  /** Keeps handles from now on in a column of eight words a slot; null: in memory of its own. Those of before are lost. */
+  /** Keeps handles from now on in a column of `HANDLE_WORDS` a slot; null: in memory of its own. Those of before are lost. */
   useColumn(column: Uint32Array | null): void {
     this.#column = column;
   }

@@ -1,28 +1,22 @@
 /** Open files and directories that the guest holds: dense columns by slot, with a count of system calls still under way. */
 import { O_DIRECTORY, O_DSYNC, O_SYNC } from '@oriel/sys';
+import { grown } from './columns.ts';
 import type { Device, Devices } from './devices.ts';
-import { grownInt32, MAX_SLOTS, SlotIds } from './slot-ids.ts';
+import { HandlePins } from './handle-pins.ts';
+import { MAX_SLOTS, SlotIds } from './slot-ids.ts';
+import { SlotTable } from './slot-table.ts';
 import type { ShareJournal } from './survival/share-journal.ts';
 
 /** Kinds of handle. */
 export const FILE = 1;
 export const DIRECTORY = 2;
 
-/** A descriptor that somebody uses for longer than a request may last. */
-interface Pin {
-  count: number;
-  readonly fd: number;
-  readonly device: Device;
-  /** The table has let go of it. */
-  left: boolean;
-}
-
-/** The handle table. It owns its descriptors. */
-export class Handles {
+/** The handle table. It owns its descriptors. A slot stays in use while a call is, also when its handle was released. */
+export class Handles extends SlotTable {
+  readonly pins: HandlePins;
   readonly #close: (fd: number, device: Device) => void;
   readonly #devices: Devices;
   #journal: ShareJournal | null = null;
-  #ids: SlotIds;
   #fds = new Int32Array(0);
   /** FILE or DIRECTORY. */
   #kinds = new Int32Array(0);
@@ -33,7 +27,6 @@ export class Handles {
   /** The inode that was opened. */
   #nodeids: Float64Array<ArrayBuffer> = new Float64Array(0);
   readonly #deviceOf: (Device | undefined)[] = [];
-  readonly #pins = new Map<number, Pin>();
   readonly #maxFiles: number;
   readonly #maxDirectories: number;
   #directories = 0;
@@ -44,51 +37,44 @@ export class Handles {
    * @param maxDirectories - most open directories at one time
    */
   constructor(close: (fd: number, device: Device) => void, devices: Devices, maxFiles: number, maxDirectories: number) {
+    super(new SlotIds(maxFiles + maxDirectories));
+    this.pins = new HandlePins(this, close);
     this.#close = close;
     this.#devices = devices;
-    this.#ids = new SlotIds(maxFiles + maxDirectories);
     this.#maxFiles = maxFiles;
     this.#maxDirectories = maxDirectories;
-  }
-
-  /** Handles in use, and those that only wait for a call to end. */
-  get size(): number {
-    return this.#ids.used;
   }
 
   /** True when no handle of that kind is left. */
   full(kind: number): boolean {
     return kind === DIRECTORY
       ? this.#directories >= this.#maxDirectories
-      : this.#ids.used - this.#directories >= this.#maxFiles;
+      : this.ids.used - this.#directories >= this.#maxFiles;
   }
 
   /** The fh that the next handle will have. */
   get nextFh(): number {
-    return this.#ids.nextId;
+    return this.ids.nextId;
   }
 
   /** Handles stand in a journal from now on, or (null) nowhere else. There must be none; what a journal says stays. */
   useJournal(journal: ShareJournal | null): void {
     const max = this.#maxFiles + this.#maxDirectories;
     this.#journal = journal;
-    this.#ids =
-      journal === null ? new SlotIds(max) : new SlotIds(max, { ids: journal.openIds, mark: journal.openMark });
+    this.ids = journal === null ? new SlotIds(max) : new SlotIds(max, { ids: journal.openIds, mark: journal.openMark });
     this.#fds = new Int32Array(0);
     this.#kinds = new Int32Array(0);
     this.#calls = new Int32Array(0);
     this.#flags = journal?.openFlags ?? new Int32Array(0);
     this.#nodeids = journal?.openNodeids ?? new Float64Array(0);
-    this.#grow(this.#ids.capacity);
+    this.#grow(this.ids.capacity);
   }
 
   /** Ends every handle of this process, which stays in the journal. Pins close theirs. */
   letGo(): void {
-    for (const [slot, pin] of this.#pins) {
-      pin.left = true;
+    for (const slot of this.pins.letGo()) {
       this.#fds[slot] = -1;
     }
-    this.#pins.clear();
     // Not by the ids: the journal may be cleared already.
     for (let slot = 1; slot < this.#deviceOf.length; slot++) {
       if (this.#deviceOf[slot] !== undefined) {
@@ -102,22 +88,18 @@ export class Handles {
    * @param open - opens an inode; a negative errno: the handle goes, and its fh names nothing
    * @returns how many are lost
    */
-  restore(
-    journal: ShareJournal,
-    open: (nodeid: number, flags: number) => number,
-    deviceOf: (nodeid: number) => Device,
-  ): number {
+  restore(open: (nodeid: number, flags: number) => number, deviceOf: (nodeid: number) => Device): number {
     let lost = 0;
-    for (let slot = 1; slot < this.#ids.end; slot++) {
-      if (!this.#ids.isUsed(slot)) {
+    for (let slot = 1; slot < this.ids.end; slot++) {
+      if (!this.ids.isUsed(slot)) {
         continue;
       }
-      const nodeid = journal.openNodeids[slot]!;
-      const flags = journal.openFlags[slot]!;
+      const nodeid = this.#nodeids[slot]!;
+      const flags = this.#flags[slot]!;
       const fd = open(nodeid, flags);
       if (fd < 0) {
         lost++;
-        this.#ids.release(slot);
+        this.ids.release(slot);
         continue;
       }
       this.#set(slot, fd, (flags & O_DIRECTORY) !== 0 ? DIRECTORY : FILE, deviceOf(nodeid), nodeid, flags);
@@ -133,16 +115,16 @@ export class Handles {
    */
   insert(fd: number, kind: number, device: Device, nodeid: number, flags: number): number {
     if (this.#journal !== null) {
-      this.#note(this.#ids.nextId, nodeid, flags);
+      this.#note(this.ids.nextId, nodeid, flags);
     }
-    const slot = this.#ids.take();
+    const slot = this.ids.take();
     this.#set(slot, fd, kind, device, nodeid, flags);
     return slot;
   }
 
   /** Makes room for the handles of another share, as `Inodes.prepare`. There must be none. */
   prepare(end: number, uses: number): boolean {
-    return this.#ids.used === 0 && this.#ids.prepare(end, uses);
+    return this.ids.used === 0 && this.ids.prepare(end, uses);
   }
 
   /** As `insert`, with the fh that the handle has in another share. @returns -1: there is no room; the descriptor stays the caller's */
@@ -153,31 +135,16 @@ export class Handles {
     if (this.#journal !== null) {
       this.#note(fh, nodeid, flags);
     }
-    const slot = this.#ids.place(fh);
+    const slot = this.ids.place(fh);
     if (slot >= 0) {
       this.#set(slot, fd, kind, device, nodeid, flags);
     }
     return slot;
   }
 
-  /** All handles of the other share are in. */
-  settle(): void {
-    this.#ids.settle();
-  }
-
-  /** Above every slot ever used. */
-  get end(): number {
-    return this.#ids.end;
-  }
-
-  /** More uses than any slot had; looks at all. */
-  get nextUses(): number {
-    return this.#ids.nextUses;
-  }
-
   /** True for an open handle. */
   isOpen(slot: number): boolean {
-    return this.#ids.isUsed(slot) && this.#kinds[slot]! > 0;
+    return this.ids.isUsed(slot) && this.#kinds[slot]! > 0;
   }
 
   /** The inode that was opened. */
@@ -198,8 +165,8 @@ export class Handles {
   }
 
   #set(slot: number, fd: number, kind: number, device: Device, nodeid: number, flags: number): void {
-    if (this.#fds.length < this.#ids.capacity) {
-      this.#grow(this.#ids.capacity);
+    if (this.#fds.length < this.ids.capacity) {
+      this.#grow(this.ids.capacity);
     }
     device.users++;
     this.#fds[slot] = fd;
@@ -215,18 +182,18 @@ export class Handles {
 
   /** The fh that names a slot. */
   fh(slot: number): number {
-    return this.#ids.idOf(slot);
+    return this.ids.idOf(slot);
   }
 
   /** @returns the slot of an open handle of that kind, or -1 */
   slotOf(fh: number, kind: number): number {
-    const slot = this.#ids.slotOf(fh);
+    const slot = this.ids.slotOf(fh);
     return slot >= 0 && this.#kinds[slot] === kind ? slot : -1;
   }
 
   /** The same of a handle of any kind. */
   anySlotOf(fh: number): number {
-    const slot = this.#ids.slotOf(fh);
+    const slot = this.ids.slotOf(fh);
     return slot >= 0 && this.#kinds[slot]! > 0 ? slot : -1;
   }
 
@@ -242,26 +209,6 @@ export class Handles {
   /** Opened with O_SYNC or O_DSYNC. */
   isSync(slot: number): boolean {
     return (this.#flags[slot]! & (O_SYNC | O_DSYNC)) !== 0;
-  }
-
-  /**
-   * Keeps a handle's descriptor open, whatever becomes of the table.
-   * @returns ends that, once
-   */
-  pin(slot: number): () => void {
-    const pin = this.#pins.get(slot) ?? { count: 0, fd: this.fd(slot), device: this.device(slot), left: false };
-    this.#pins.set(slot, pin);
-    pin.count++;
-    this.beginCall(slot);
-    return () => {
-      pin.count--;
-      if (pin.left) {
-        if (pin.count === 0) this.#close(pin.fd, pin.device);
-        return;
-      }
-      if (pin.count === 0) this.#pins.delete(slot);
-      this.endCall(slot);
-    };
   }
 
   /** A helper thread begins to use the descriptor. */
@@ -287,13 +234,13 @@ export class Handles {
 
   /** Releases every handle. */
   clear(): void {
-    for (let slot = 1; slot < this.#ids.end; slot++) {
-      if (!this.#ids.isUsed(slot)) {
+    for (let slot = 1; slot < this.ids.end; slot++) {
+      if (!this.ids.isUsed(slot)) {
         continue;
       }
       if (this.#deviceOf[slot] === undefined) {
         // A row of a process before that ended while it cleared them: nothing of it was taken up.
-        this.#ids.release(slot);
+        this.ids.release(slot);
       } else if (this.#kinds[slot]! > 0) {
         this.release(slot);
       }
@@ -301,7 +248,7 @@ export class Handles {
   }
 
   #remove(slot: number): void {
-    this.#ids.release(slot);
+    this.ids.release(slot);
     this.#closeSlot(slot);
   }
 
@@ -319,14 +266,12 @@ export class Handles {
   }
 
   #grow(length: number): void {
-    this.#fds = grownInt32(this.#fds, length);
-    this.#kinds = grownInt32(this.#kinds, length);
-    this.#calls = grownInt32(this.#calls, length);
+    this.#fds = grown(this.#fds, length);
+    this.#kinds = grown(this.#kinds, length);
+    this.#calls = grown(this.#calls, length);
     if (this.#flags.length < length) {
-      this.#flags = grownInt32(this.#flags, length);
-      const nodeids = new Float64Array(length);
-      nodeids.set(this.#nodeids);
-      this.#nodeids = nodeids;
+      this.#flags = grown(this.#flags, length);
+      this.#nodeids = grown(this.#nodeids, length);
     }
   }
 }

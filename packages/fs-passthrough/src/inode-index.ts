@@ -2,7 +2,7 @@
  * Which slot of the inode table has an inode of the host: a hash table of chains that run through a column by slot. It has
  * no keys of its own, and nothing on V8's heap that grows with the inodes.
  */
-import { grownInt32 } from './slot-ids.ts';
+import { grown } from './columns.ts';
 
 const FIRST_HEADS = 64;
 /** No inode has slot 0: the end of a chain. */
@@ -28,8 +28,8 @@ export class InodeIndex {
     this.#inos = inos;
     this.#devices = devices;
     if (this.#next.length < devices.length) {
-      this.#next = grownInt32(this.#next, devices.length);
-      this.#hashes = grownInt32(this.#hashes, devices.length);
+      this.#next = grown(this.#next, devices.length);
+      this.#hashes = grown(this.#hashes, devices.length);
     }
   }
 

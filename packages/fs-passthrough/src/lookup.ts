@@ -1,7 +1,7 @@
 /** From names to inodes: one statx for an inode that is known, an O_PATH descriptor only for a new one. */
 import { type Entry, FUSE_ATTR_SUBMOUNT, type Intent } from '@oriel/fuse';
 import { type Address, EMFILE, ENFILE, S_IFDIR } from '@oriel/sys';
-import { UNKNOWN } from './inodes.ts';
+import { UNKNOWN } from './inode-rows.ts';
 import type { Share } from './share.ts';
 
 /** Looks names up and fills entries. */
@@ -36,7 +36,9 @@ export class Lookup {
     const { status, inodes } = this.#share;
     const failed = status.ofEntry(dirfd, name);
     const known = failed < 0 ? failed : inodes.find(status, dirfd, name, 0);
-    return known >= 0 && this.#isElsewhere(known) ? this.#share.waitElsewhere(status.devMajor, status.devMinor) : known;
+    return known >= 0 && this.#isElsewhere(known)
+      ? this.#share.routes.waitElsewhere(status.devMajor, status.devMinor)
+      : known;
   }
 
   /**
@@ -59,7 +61,7 @@ export class Lookup {
       sysFd.close(fd);
       return -ENFILE;
     }
-    inodes.learnMount(fd, status);
+    inodes.mounts.learn(fd, status);
     this.#share.commit();
     return inodes.insert(fd, status);
   }

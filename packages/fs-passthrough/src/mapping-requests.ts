@@ -14,7 +14,7 @@ import {
   S_IFREG,
 } from '@oriel/sys';
 import type { Device } from './devices.ts';
-import { ROOT } from './inodes.ts';
+import { ROOT } from './inode-rows.ts';
 import type { Share } from './share.ts';
 
 const SLASH = 0x2f;
@@ -52,7 +52,7 @@ export class MappingRequests {
    * @returns 0 or PENDING
    */
   prepare(nodeid: number, done: () => void): number {
-    if (!this.#share.isRemote(nodeid)) {
+    if (!this.#share.routes.isRemote(nodeid)) {
       return 0;
     }
     const code = (): number => {
@@ -65,12 +65,12 @@ export class MappingRequests {
       this.#prepared = slot < 0 ? null : { nodeid, info, failed, fd, device: this.#share.inodes.device(slot) };
       return 0;
     };
-    return this.#share.runOnInode([nodeid], { complete: done }, code);
+    return this.#share.routes.runOnInode([nodeid], { complete: done }, code);
   }
 
   /** Of an inode on a mount that may not answer: what `prepare` found, or else that it is not to be mapped. */
   info(nodeid: number, out: MapInfo): number {
-    if (!this.#share.isRemote(nodeid)) {
+    if (!this.#share.routes.isRemote(nodeid)) {
       return this.#ask(nodeid, out);
     }
     const prepared = this.#prepared;
@@ -80,7 +80,7 @@ export class MappingRequests {
   }
 
   open(nodeid: number): number {
-    if (!this.#share.isRemote(nodeid)) {
+    if (!this.#share.routes.isRemote(nodeid)) {
       return this.#open(nodeid);
     }
     const prepared = this.#prepared;

@@ -69,7 +69,7 @@ export class OpenRequests {
     const number = unknown < 0 ? unknown : inodes.number(slot);
     const fd = number < 0 ? number : this.#opener.open(number, flags, killSuidgid);
     if (fd === -EAGAIN && this.#share.runs.active === null) {
-      return this.#share.waitElsewhere(device.major, device.minor);
+      return this.#share.routes.waitElsewhere(device.major, device.minor);
     }
     return fd < 0 ? fd : this.#opener.answer(op, fd, nodeid, device, flags);
   }
@@ -207,7 +207,7 @@ export class OpenRequests {
   /** Answers for a file just made. @param dirfd - where it has `name`, if that is not NAMELESS */
   #created(op: Operation, directory: number, fd: number, flags: number, dirfd: number, name: Address): number {
     const { inodes, file, procFd, fd: sysFd } = this.#share;
-    const pathFd = file.openat(procFd, inodes.numberOfFd(fd), O_PATH | O_CLOEXEC, 0);
+    const pathFd = file.openat(procFd, inodes.names.number(fd), O_PATH | O_CLOEXEC, 0);
     const failed = pathFd < 0 ? pathFd : this.#labels.apply(op, pathFd, S_IFREG, dirfd, name);
     if (failed < 0) {
       if (pathFd >= 0) sysFd.close(pathFd);
@@ -274,16 +274,16 @@ export class OpenRequests {
       result = this.#refusal(status.type, flags, name);
     }
     if (result === 0) {
-      result = inodes.isOfKernel(pathFd, status) ? -EACCES : 0;
+      result = inodes.mounts.isOfKernel(pathFd, status) ? -EACCES : 0;
     }
     const { devMajor, devMinor } = status;
     if (result === 0) {
-      result = this.#opener.open(inodes.numberOfFd(pathFd), flags, killSuidgid);
+      result = this.#opener.open(inodes.names.number(pathFd), flags, killSuidgid);
     }
     if (result < 0) {
       sysFd.close(pathFd);
       return result === -EAGAIN && this.#share.runs.active === null
-        ? this.#share.waitElsewhere(devMajor, devMinor)
+        ? this.#share.routes.waitElsewhere(devMajor, devMinor)
         : result;
     }
     const fd = result;

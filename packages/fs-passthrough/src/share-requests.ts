@@ -17,7 +17,7 @@ import { OwnEffects } from './survival/own-effects.ts';
 import { XattrNames } from './xattrs/xattr-names.ts';
 import { XattrRequests } from './xattrs/xattr-requests.ts';
 
-/** Methods as `Filesystem` has them. A result may be ELSEWHERE: see `Share.waitElsewhere`. */
+/** Methods as `Filesystem` has them. A result may be ELSEWHERE: see `RequestRoutes.waitElsewhere`. */
 export class ShareRequests implements Disposable {
   readonly opener: FileOpener;
   readonly directories: DirectoryRequests;

@@ -31,7 +31,8 @@ import { type Device, Devices } from './devices.ts';
 import { PassthroughError } from './errors.ts';
 import { FileStatus } from './file-status.ts';
 import { Handles } from './handles.ts';
-import { Inodes, ROOT } from './inodes.ts';
+import { ROOT } from './inode-rows.ts';
+import { Inodes } from './inodes.ts';
 import { OffloadedCalls } from './offloaded-calls.ts';
 import type { PassthroughOptions, PassthroughSys, Settings } from './options.ts';
 import { settingsOf } from './options.ts';
@@ -39,21 +40,11 @@ import { RareLog } from './rare-log.ts';
 import { RemoteFd, type ShareFd } from './remote/remote-fd.ts';
 import { RemoteFile } from './remote/remote-file.ts';
 import { RemoteRuns } from './remote/remote-runs.ts';
+import { laneOf, RequestRoutes } from './remote/request-routes.ts';
 import { Scratch } from './scratch.ts';
 
 const RESOLVE = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
 const PATH_FLAGS = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-
-/** In place of a result: the request is to be run elsewhere. No negative errno. */
-export const ELSEWHERE = -0x2000_0000;
-
-/** What a run needs of an operation. One that a process before this one began is looked at in the loop, at once. */
-export type RunOperation = Pick<Operation, 'complete'> & Partial<Pick<Operation, 'intent'>>;
-
-/** A number that names a device, and its lane. */
-export function laneOf(major: number, minor: number): number {
-  return major * 2 ** 20 + minor;
-}
 
 /** The state of one share. It owns every descriptor and mapping in it. */
 export class Share implements Disposable {
@@ -70,6 +61,7 @@ export class Share implements Disposable {
   readonly inodes: Inodes;
   readonly handles: Handles;
   readonly credentials: Credentials;
+  readonly routes: RequestRoutes;
   readonly calls: OffloadedCalls;
   readonly rareLog: RareLog;
   /** /proc/self/fd, O_PATH. */
@@ -80,8 +72,6 @@ export class Share implements Disposable {
   accessLists = false;
   /** The driver reads, with any open file that may be written, the pages of which it writes a part. */
   writeback = false;
-  /** The lane of a request that `waitElsewhere` was said of. */
-  elsewhereLane = 0;
   /** openat2 is there; old kernels and some containers lack it. */
   readonly #openat2: boolean;
 
@@ -116,13 +106,17 @@ export class Share implements Disposable {
       else sys.fd.close(fd);
     };
     this.devices = new Devices({ fd: sys.fd, file }, this.closeFile, this.scratch);
-    this.inodes = new Inodes(sys.fd, calls, runs, this.scratch, this.devices, {
-      maxInodes: settings.limits.maxInodes,
-      maxDescriptors: settings.limits.maxInodeDescriptors,
-      useHandles: settings.inodeFileHandles !== 'never',
-      procFd: proc.fd,
-    });
+    this.inodes = new Inodes(
+      { places: sys.fd, calls, runs, scratch: this.scratch, devices: this.devices },
+      {
+        maxInodes: settings.limits.maxInodes,
+        maxDescriptors: settings.limits.maxInodeDescriptors,
+        useHandles: settings.inodeFileHandles !== 'never',
+        procFd: proc.fd,
+      },
+    );
     this.handles = new Handles(this.closeFile, this.devices, settings.limits.maxHandles, settings.limits.maxDirStreams);
+    this.routes = new RequestRoutes(this.devices, this.inodes, this.handles, runs);
     this.calls = new OffloadedCalls(sys, this.handles, runs, offload, settings.limits.maxPending);
     this.rareLog = new RareLog(settings.log);
     this.credentials = new Credentials(sys.cred, runs, settings.log, settings.ownUmask);
@@ -199,64 +193,6 @@ export class Share implements Disposable {
   /** Opens what the text "N" of a descriptor stands for. @returns as `openInode` */
   openNumber(number: Address, flags: number): number {
     return this.file.openat(this.procFd, number, flags | O_CLOEXEC, 0);
-  }
-
-  /** True for an inode on a mount that may not answer. */
-  isRemote(nodeid: number): boolean {
-    if (this.devices.remotes === 0) {
-      return false;
-    }
-    const slot = this.inodes.slotOf(nodeid);
-    return slot >= 0 && this.inodes.device(slot).remote && this.runs.enabled;
-  }
-
-  /** The same of an open file or directory. */
-  isRemoteHandle(fh: number): boolean {
-    if (this.devices.remotes === 0) {
-      return false;
-    }
-    const slot = this.handles.anySlotOf(fh);
-    return slot >= 0 && this.handles.device(slot).remote && this.runs.enabled;
-  }
-
-  /**
-   * Runs a request by system calls of helper threads.
-   * @param nodeids - what it is about, one on a mount that may not answer or, after ELSEWHERE, in a directory with one
-   * @returns as its code, or PENDING
-   */
-  runOnInode(nodeids: readonly number[], op: RunOperation, code: () => number): number {
-    if (op.intent?.again) {
-      return this.runs.inLoop(code);
-    }
-    let lane = this.elsewhereLane;
-    for (const nodeid of nodeids) {
-      const slot = this.inodes.slotOf(nodeid);
-      const device = slot < 0 ? undefined : this.inodes.device(slot);
-      if (device?.remote) lane = laneOf(device.major, device.minor);
-    }
-    return this.runs.start(lane, { op, code, unpin: null });
-  }
-
-  /** The same for one about open files or directories, of which one at least is on such a mount. */
-  runOnHandles(fhs: readonly number[], op: RunOperation, code: () => number): number {
-    if (op.intent?.again) {
-      return this.runs.inLoop(code);
-    }
-    const { handles } = this;
-    const slots = fhs.map((fh) => handles.anySlotOf(fh)).filter((slot) => slot >= 0);
-    const device = slots.map((slot) => handles.device(slot)).find(({ remote }) => remote);
-    const pins = slots.map((slot) => handles.pin(slot));
-    const unpin = (): void => {
-      for (const end of pins) end();
-    };
-    const lane = device === undefined ? this.elsewhereLane : laneOf(device.major, device.minor);
-    return this.runs.start(lane, { op, code, unpin });
-  }
-
-  /** A request that is run here has to wait, for a mount or a lease: it is to be begun anew, in a run. */
-  waitElsewhere(major: number, minor: number): number {
-    this.elsewhereLane = laneOf(major, minor);
-    return ELSEWHERE;
   }
 
   /**

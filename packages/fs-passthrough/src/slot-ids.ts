@@ -2,6 +2,7 @@
  * Numbers for things that a guest names: nodeids and file handles. The low 24 bits are a slot of a dense table, the rest
  * counts how often that slot was used, so a look-up is one comparison and no number is ever given twice.
  */
+import { grown } from './columns.ts';
 
 const SLOT_BITS = 24;
 const SLOT_MASK = 2 ** SLOT_BITS - 1;
@@ -191,7 +192,7 @@ export class SlotIds {
 
   #setFree(slot: number): void {
     if (this.#freeCount >= this.#free.length) {
-      this.#free = grownInt32(this.#free, this.#free.length * 2);
+      this.#free = grown(this.#free, this.#free.length * 2);
     }
     this.#free[this.#freeCount++] = slot;
   }
@@ -215,16 +216,6 @@ export class SlotIds {
   }
 
   #grow(): void {
-    const length = this.#ids.length * 2;
-    const ids = new Float64Array(length).fill(NEVER);
-    ids.set(this.#ids);
-    this.#ids = ids;
+    this.#ids = grown(this.#ids, this.#ids.length * 2, NEVER);
   }
-}
-
-/** A longer copy of a table column. */
-export function grownInt32(column: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
-  const grown = new Int32Array(length);
-  grown.set(column);
-  return grown;
 }

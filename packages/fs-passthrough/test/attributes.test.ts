@@ -15,6 +15,7 @@ import {
 import { EBADF, EFBIG, EINVAL, EISDIR, EPERM, O_RDONLY, O_RDWR } from '@oriel/sys';
 import { mockSys } from '@oriel/sys/testing';
 import { expect } from 'chai';
+import { asRoot } from './support/identity.ts';
 import { checkLeaks } from './support/leaks.ts';
 import { PLACES, ROOT, TestShare } from './support/share.ts';
 
@@ -24,8 +25,7 @@ for (const place of PLACES) {
 
     it('changes modes, with a handle and without', () => {
       using share = new TestShare({}, place);
-      writeFileSync(share.at('file'), '');
-      const nodeid = share.node('file');
+      const nodeid = share.put('file', '');
       const fh = share.fh(nodeid, O_RDWR);
 
       const first = share.setattr(nodeid, { valid: FATTR_MODE, mode: 0o100640 });
@@ -39,8 +39,7 @@ for (const place of PLACES) {
 
     it('changes sizes, with a handle and without', () => {
       using share = new TestShare({}, place);
-      writeFileSync(share.at('file'), 'abcdef');
-      const nodeid = share.node('file');
+      const nodeid = share.put('file', 'abcdef');
       const fh = share.fh(nodeid, O_RDWR);
 
       const first = share.setattr(nodeid, { valid: FATTR_SIZE, size: 3 });
@@ -53,8 +52,7 @@ for (const place of PLACES) {
 
     it('sets times, keeps times, and takes the host time', () => {
       using share = new TestShare({}, place);
-      writeFileSync(share.at('file'), '');
-      const nodeid = share.node('file');
+      const nodeid = share.put('file', '');
       const start = Math.floor(Date.now() / 1000);
 
       const set = share.setattr(nodeid, {
@@ -95,14 +93,9 @@ for (const place of PLACES) {
 describe('SETATTR', () => {
   checkLeaks();
 
-  it('changes owners one by one, and refuses the id that means "leave it"', function () {
-    if (process.geteuid!() !== 0) {
-      console.log('      SKIPPED, needs root');
-      this.skip();
-    }
+  asRoot('changes owners one by one, and refuses the id that means "leave it"', () => {
     using share = new TestShare();
-    writeFileSync(share.at('file'), '');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', '');
 
     share.setattr(nodeid, { valid: FATTR_UID, uid: 1000, gid: 5 });
     share.setattr(nodeid, { valid: FATTR_GID, uid: 5, gid: 1001 });
@@ -115,8 +108,7 @@ describe('SETATTR', () => {
   it('stops at the first change that fails', () => {
     const sys = mockSys();
     using share = new TestShare({ sys });
-    writeFileSync(share.at('file'), 'abc');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', 'abc');
     sys.failNext('file.fchmodat', EPERM);
 
     const { result } = share.setattr(nodeid, { valid: FATTR_MODE | FATTR_SIZE, mode: 0o600, size: 0 });
@@ -127,8 +119,7 @@ describe('SETATTR', () => {
 
   it('gives sizes only to regular files, and passes on what the host says', () => {
     using share = new TestShare();
-    writeFileSync(share.at('file'), '');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', '');
     const reader = share.fh(nodeid, O_RDONLY);
 
     expect(share.setattr(ROOT, { valid: FATTR_SIZE, size: 0 }).result).to.equal(-EISDIR);
@@ -152,8 +143,7 @@ describe('GETATTR', () => {
 
   it('sees changes of the host', () => {
     using share = new TestShare();
-    writeFileSync(share.at('file'), 'abc');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', 'abc');
     truncateSync(share.at('file'), 1);
     chmodSync(share.at('file'), 0o600);
 

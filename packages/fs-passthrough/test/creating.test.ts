@@ -1,6 +1,5 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import {
-  CAP_FSETID,
   EACCES,
   EBADF,
   EEXIST,
@@ -22,37 +21,13 @@ import {
 } from '@oriel/sys';
 import { mockSys } from '@oriel/sys/testing';
 import { expect } from 'chai';
+import { asRoot, checkIdentity } from './support/identity.ts';
 import { checkLeaks } from './support/leaks.ts';
 import { PLACES, ROOT, TestShare } from './support/share.ts';
 
 const USER = 1000;
 const GROUP = 1001;
 const OTHER_GROUP = 1002;
-const isRoot = process.geteuid!() === 0;
-
-/** Checks, besides leaks, that the thread is itself again. */
-function checkIdentity(): void {
-  let umask = 0;
-  before(() => {
-    umask = process.umask(0);
-  });
-  after(() => {
-    process.umask(umask);
-  });
-  afterEach(() => {
-    expect([process.geteuid!(), process.getegid!()]).to.deep.equal([process.getuid!(), process.getgid!()]);
-  });
-}
-
-function asRoot(title: string, test: () => void): void {
-  it(title, function () {
-    if (!isRoot) {
-      console.log(`      SKIPPED, needs root: ${title}`);
-      this.skip();
-    }
-    test();
-  });
-}
 
 for (const place of PLACES) {
   describe(`creating in ${place}`, () => {
@@ -188,8 +163,7 @@ describe('CREATE', () => {
 
   it('opens what is there, unless O_EXCL is given', () => {
     using share = new TestShare();
-    writeFileSync(share.at('file'), 'old text');
-    const known = share.node('file');
+    const known = share.put('file', 'old text');
 
     const opened = share.create('file', O_RDWR);
     const refused = share.create('file', O_RDWR | O_EXCL);
@@ -280,109 +254,5 @@ describe('CREATE', () => {
     expect(share.create('file', O_RDONLY | O_EXCL).result).to.equal(-EEXIST);
     expect(share.create('new', O_RDONLY).result).to.equal(-EROFS);
     expect(share.lookup('new').result).to.equal(-ENOENT);
-  });
-});
-
-describe('set-user-ID and set-group-ID bits', () => {
-  checkLeaks();
-  checkIdentity();
-
-  asRoot('stay where the group may not execute, as the kernel has it for a user of the group', () => {
-    using share = new TestShare();
-    const mode = (): number => statSync(share.at('file')).mode & 0o7777;
-    const arm = (): void => {
-      writeFileSync(share.at('file'), 'text');
-      chownSync(share.at('file'), USER, USER);
-      chmodSync(share.at('file'), 0o6744);
-    };
-    arm();
-    const nodeid = share.node('file');
-    const fh = share.fh(nodeid, O_RDWR);
-    share.write(fh, 0, 'x', 0, 4);
-    expect(mode(), 'write').to.equal(0o2744);
-    arm();
-    share.open(nodeid, O_RDWR | O_TRUNC, true);
-    expect(mode(), 'open').to.equal(0o2744);
-    arm();
-    share.setattr(nodeid, { valid: 8 | 0x800, size: 2 });
-    expect(mode(), 'truncation').to.equal(0o2744);
-    expect(openSys().cred.getegid()).to.equal(0);
-    const made = share.create('made', O_RDWR);
-    expect(made.result).to.equal(0);
-    expect(statSync(share.at('made')).gid).to.equal(0);
-  });
-
-  asRoot('are cleared by a write, an open and a truncation that ask for it, and only by those', () => {
-    const sys = mockSys();
-    using share = new TestShare({ sys });
-    const mode = (): number => statSync(share.at('file')).mode & 0o7777;
-    const arm = (): void => {
-      writeFileSync(share.at('file'), 'text');
-      chmodSync(share.at('file'), 0o6755);
-    };
-    arm();
-    const nodeid = share.node('file');
-    const fh = share.fh(nodeid, O_RDWR);
-
-    share.write(fh, 0, 'x');
-    expect(mode(), 'plain write').to.equal(0o6755);
-    share.write(fh, 0, 'x', 0, 4);
-    expect(mode(), 'write').to.equal(0o755);
-    arm();
-    share.open(nodeid, O_RDWR | O_TRUNC);
-    expect(mode(), 'plain open').to.equal(0o6755);
-    arm();
-    share.open(nodeid, O_RDWR | O_TRUNC, true);
-    expect(mode(), 'open').to.equal(0o755);
-    arm();
-    share.setattr(nodeid, { valid: 8, size: 1 });
-    expect(mode(), 'plain truncation').to.equal(0o6755);
-    share.setattr(nodeid, { valid: 8 | 0x800, size: 2 });
-    expect(mode(), 'truncation').to.equal(0o755);
-    arm();
-    share.setattr(nodeid, { valid: 2 | 0x800, uid: USER });
-    expect(mode(), 'chown').to.equal(0o755);
-    const effective = new Uint32Array(2);
-    openSys().cred.capgetEffective(effective);
-    expect(effective[0]! & (1 << CAP_FSETID)).to.not.equal(0);
-  });
-
-  asRoot('cost nothing where there are none', () => {
-    const sys = mockSys();
-    using share = new TestShare({ sys });
-    writeFileSync(share.at('file'), 'text');
-    const fh = share.fh(share.node('file'), O_RDWR);
-
-    expect(share.write(fh, 0, 'x', 0, 4)).to.equal(1);
-
-    expect(sys.count('cred.capsetEffective')).to.equal(0);
-  });
-
-  asRoot('stay, with an error, when the right to keep them cannot be given up', () => {
-    const sys = mockSys();
-    using share = new TestShare({ sys });
-    writeFileSync(share.at('file'), 'text');
-    chmodSync(share.at('file'), 0o4755);
-    const fh = share.fh(share.node('file'), O_RDWR);
-    sys.failNext('cred.capsetEffective', EPERM);
-
-    expect(share.write(fh, 0, 'x', 0, 4)).to.equal(-EPERM);
-
-    expect(share.read(fh, 0, 9)).to.equal('text');
-  });
-
-  asRoot('make the process end when that right cannot be taken back', () => {
-    const sys = mockSys();
-    using share = new TestShare({ sys });
-    writeFileSync(share.at('file'), 'text');
-    chmodSync(share.at('file'), 0o4755);
-    const fh = share.fh(share.node('file'), O_RDWR);
-    const effective = new Uint32Array(2);
-    openSys().cred.capgetEffective(effective);
-    sys.failNext('cred.capsetEffective', EPERM, 1, 1);
-
-    expect(() => share.write(fh, 0, 'x', 0, 4)).to.throw('ERR_PASSTHROUGH_CREDENTIALS');
-
-    openSys().cred.capsetEffective(effective[0]!, effective[1]!);
   });
 });

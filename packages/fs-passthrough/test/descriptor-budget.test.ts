@@ -17,8 +17,7 @@ describe('inodes beyond the descriptor budget', () => {
 
   it('are told from new files with their numbers', function () {
     using share = new TestShare({ limits });
-    writeFileSync(share.at('old'), '');
-    const old = share.node('old');
+    const old = share.put('old', '');
     const { ino } = lstatSync(share.at('old'));
     crowd(share, 'crowd', BUDGET);
     rmSync(share.at('old'));
@@ -47,8 +46,7 @@ describe('inodes beyond the descriptor budget', () => {
   it('lose their number only when their handle is stale', () => {
     const sys = mockSys();
     using share = new TestShare({ sys, limits });
-    writeFileSync(share.at('file'), '');
-    const old = share.node('file');
+    const old = share.put('file', '');
     crowd(share, 'crowd', BUDGET);
 
     // The name seems to be another file's, but the inode lives.
@@ -100,8 +98,7 @@ describe('inodes beyond the descriptor budget', () => {
 
   it('keep them while they have no name, and so live on', () => {
     using share = new TestShare({ limits });
-    writeFileSync(share.at('gone'), 'text');
-    const gone = share.node('gone');
+    const gone = share.put('gone', 'text');
     rmSync(share.at('gone'));
     const op = share.op();
     expect(share.fs.tmpfile(op, ROOT, O_RDWR, 0o600)).to.equal(0);

@@ -129,8 +129,7 @@ describe('entries', () => {
 
   it('are not made below what is no known directory', () => {
     using share = new TestShare();
-    writeFileSync(share.at('file'), '');
-    const file = share.node('file');
+    const file = share.put('file', '');
 
     expect(share.mkdir('x', 0o755, 99).result).to.equal(-EBADF);
     expect(share.create('x', 2, 0o644, 99).result).to.equal(-EBADF);

@@ -28,6 +28,7 @@ import {
 import { mockSys } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { needHandles } from './support/file-handles.ts';
+import { asRoot } from './support/identity.ts';
 import { checkLeaks } from './support/leaks.ts';
 import { ROOT, TestShare } from './support/share.ts';
 
@@ -164,11 +165,7 @@ describe('a guest that wants out', () => {
     expect(sys.count('file.openat')).to.equal(0);
   });
 
-  it('makes device files, with the number that it gave', function () {
-    if (process.geteuid!() !== 0) {
-      console.log('      SKIPPED, needs root');
-      this.skip();
-    }
+  asRoot('makes device files, with the number that it gave', () => {
     using share = new TestShare();
 
     const made = share.mknod('disk', S_IFCHR | 0o600, 0xffff_ab12);

@@ -31,8 +31,7 @@ describe('OPEN of a file with a lease', () => {
   it('waits in a helper thread', () => {
     using offload = new TestOffload();
     using share = new TestShare({ offload });
-    writeFileSync(share.at('file'), 'abcdef');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', 'abcdef');
     const release = lease(share.at('file'), F_RDLCK);
 
     const { result, op } = share.open(nodeid, O_RDWR);
@@ -80,8 +79,7 @@ describe('OPEN of a file with a lease', () => {
     offload.full = true;
     const sys = mockSys();
     using share = new TestShare({ sys, offload });
-    writeFileSync(share.at('file'), 'abcdef');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', 'abcdef');
 
     for (const options of [
       { flags: O_RDWR, kill: false },

@@ -156,8 +156,7 @@ describe('FORGET', () => {
 
   it('takes more than there is as all, and leaves the root', () => {
     using share = new TestShare();
-    writeFileSync(share.at('a'), '');
-    const nodeid = share.node('a');
+    const nodeid = share.put('a', '');
 
     share.forget(nodeid, 2 ** 53 - 1);
     share.forget(nodeid, 1);
@@ -170,8 +169,7 @@ describe('FORGET', () => {
 
   it('leaves open files usable', () => {
     using share = new TestShare();
-    writeFileSync(share.at('a'), 'text');
-    const nodeid = share.node('a');
+    const nodeid = share.put('a', 'text');
     const fh = share.fh(nodeid);
 
     share.forget(nodeid);

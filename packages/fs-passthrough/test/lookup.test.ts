@@ -53,8 +53,7 @@ for (const place of PLACES) {
 
     it('keeps an inode whose name is gone, and tells a new file of that name apart', () => {
       using share = new TestShare({}, place);
-      writeFileSync(share.at('a'), 'old');
-      const old = share.node('a');
+      const old = share.put('a', 'old');
       rmSync(share.at('a'));
       writeFileSync(share.at('a'), 'newer');
 
@@ -80,8 +79,7 @@ describe('LOOKUP', () => {
 
   it('answers with the errno that the host gives', () => {
     using share = new TestShare();
-    writeFileSync(share.at('file'), '');
-    const file = share.node('file');
+    const file = share.put('file', '');
 
     expect(share.lookup('missing').result).to.equal(-ENOENT);
     expect(share.lookup('below', file).result).to.equal(-ENOTDIR);

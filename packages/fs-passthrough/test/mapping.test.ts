@@ -47,8 +47,7 @@ describe('files for a DAX window', () => {
 
   it('have no path when the one they were found by is gone, and are not taken for a file that looks so', () => {
     using share = new TestShare();
-    writeFileSync(share.at('file'), 'mine');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', 'mine');
     linkSync(share.at('file'), share.at('other name'));
     rmSync(share.at('file'));
 
@@ -73,8 +72,7 @@ describe('files for a DAX window', () => {
 
   it('get a description of their own, for reading and writing', () => {
     using share = new TestShare();
-    writeFileSync(share.at('file'), 'abcdef');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', 'abcdef');
 
     const fd = share.fs.openForMapping(nodeid);
 
@@ -106,8 +104,7 @@ describe('files for a DAX window', () => {
 
   it('keep their page tables in the guest when they are opened again', () => {
     using share = new TestShare({ daxKeepCache: true });
-    writeFileSync(share.at('file'), 'abc');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', 'abc');
     const flags = (): number => share.open(nodeid, O_RDWR).op.openFlags;
     const before = flags();
 

@@ -41,8 +41,7 @@ describe('READ with helper threads', () => {
     using offload = new TestOffload();
     const sys = mockSys();
     using share = new TestShare({ sys, offload });
-    writeFileSync(share.at('file'), 'abcdef');
-    const fh = share.fh(share.node('file'));
+    const fh = share.fh(share.put('file', 'abcdef'));
     sys.reset();
 
     expect(share.read(fh, 0, 6)).to.equal('abcdef');
@@ -57,8 +56,7 @@ describe('READ with helper threads', () => {
       using offload = new TestOffload();
       const sys = mockSys(coldReads(cached));
       using share = new TestShare({ sys, offload });
-      writeFileSync(share.at('file'), 'abcdef');
-      const fh = share.fh(share.node('file'));
+      const fh = share.fh(share.put('file', 'abcdef'));
       const fd = sys.calls.findLast(({ name }) => name === 'file.openat')!.result as number;
       const op = share.op();
       const io = share.arena.io(2, 3);
@@ -78,8 +76,7 @@ describe('READ with helper threads', () => {
   it('reads at once what cannot be handed over', () => {
     using offload = new TestOffload();
     using share = new TestShare({ sys: mockSys(coldReads(0)), offload, limits: { maxPending: 1 } });
-    writeFileSync(share.at('file'), 'abcdef');
-    const fh = share.fh(share.node('file'));
+    const fh = share.fh(share.put('file', 'abcdef'));
     offload.full = true;
 
     expect(share.read(fh, 0, 6)).to.equal('abcdef');
@@ -93,8 +90,7 @@ describe('READ with helper threads', () => {
     using offload = new TestOffload();
     const sys = mockSys();
     using share = new TestShare({ sys, offload });
-    writeFileSync(share.at('file'), 'abcdef');
-    const fh = share.fh(share.node('file'));
+    const fh = share.fh(share.put('file', 'abcdef'));
     sys.failNext('file.preadv2', EOPNOTSUPP);
 
     expect(share.read(fh, 0, 6)).to.equal('abcdef');
@@ -109,8 +105,7 @@ describe('READ with helper threads', () => {
     using offload = new TestOffload();
     const sys = mockSys();
     using share = new TestShare({ sys, offload }, '/dev/shm');
-    writeFileSync(share.at('file'), 'abcdef');
-    const fh = share.fh(share.node('file'));
+    const fh = share.fh(share.put('file', 'abcdef'));
 
     expect(share.read(fh, 0, 6)).to.equal('abcdef');
 
@@ -137,8 +132,7 @@ describe('calls that may block', () => {
   it('go to helper threads', () => {
     using offload = new TestOffload();
     using share = new TestShare({ offload });
-    writeFileSync(share.at('file'), 'abcdef');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', 'abcdef');
     const fh = share.fh(nodeid, O_RDWR | O_SYNC);
     const dir = share.dirFh(ROOT);
     const io = share.arena.io(3);
@@ -177,8 +171,7 @@ describe('calls that may block', () => {
     using offload = new TestOffload();
     const sys = mockSys();
     using share = new TestShare({ sys, offload });
-    writeFileSync(share.at('file'), 'abcdef');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', 'abcdef');
     const fh = share.fh(nodeid, O_RDWR);
     const first = share.op();
     const second = share.op();
@@ -201,8 +194,7 @@ describe('calls that may block', () => {
   it('outlive the session that asked for them, and leave nothing behind', () => {
     using offload = new TestOffload();
     using share = new TestShare({ offload });
-    writeFileSync(share.at('file'), 'abcdef');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', 'abcdef');
     const fh = share.fh(nodeid, O_RDWR);
     const op = share.op();
     share.fs.fsync(op, nodeid, fh, false);
@@ -220,8 +212,7 @@ describe('calls that may block', () => {
   it('are waited for at the end', () => {
     using offload = new TestOffload();
     const share = new TestShare({ offload });
-    writeFileSync(share.at('file'), 'abcdef');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', 'abcdef');
     const op = share.op();
     share.fs.fsync(op, nodeid, share.fh(nodeid), false);
 
@@ -237,8 +228,7 @@ describe('calls that may block', () => {
       using loop = new BlockingLoop(sys);
       using offload = openOffload(sys, loop, { onHelperExit: helperGone.resolve });
       using share = new TestShare({ sys: mockSys(coldReads(0)), offload });
-      writeFileSync(share.at('file'), 'abcdef');
-      const nodeid = share.node('file');
+      const nodeid = share.put('file', 'abcdef');
       const fh = share.fh(nodeid, O_RDWR);
       const read = share.op();
       const copy = share.op();

@@ -159,8 +159,7 @@ describe('a driver in a FUSE session', () => {
     const { driver, share } = driven;
     const { request } = driver;
     const { session, message } = driver;
-    writeFileSync(share.at('file'), 'text');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', 'text');
     const asked = [
       () => request.lookup(ROOT, 'file'),
       () => request.create(ROOT, 'new', O_RDWR, 0o644),

@@ -52,8 +52,7 @@ describe('extended attributes', () => {
 
   it('are set, read, listed and removed', function () {
     using share = new TestShare({ xattr: true });
-    writeFileSync(share.at('file'), '');
-    const nodeid = share.node('file');
+    const nodeid = share.put('file', '');
     const xattrs = new Xattrs(share);
     if (xattrs.set(nodeid, 'user.one', 'first') === -EOPNOTSUPP) {
       console.log('      SKIPPED, the temporary directory has no user attributes');

@@ -8,6 +8,7 @@ import type { RecordingFilesystem } from './recording-filesystem.ts';
 
 const ENOENT = 2;
 const EIO = 5;
+const ENXIO = 6;
 const E2BIG = 7;
 const EBADF = 9;
 const EINVAL = 22;
@@ -313,14 +314,16 @@ describe('bad requests', () => {
       }
     });
 
-    it('offsets, sizes and lengths that are not safe: EINVAL, or EFBIG where a file would grow', () => {
+    it('offsets, sizes and lengths that are not safe: EINVAL, EFBIG where a file would grow, ENXIO for data', () => {
       for (const value of UNSAFE) {
         refuses(raw(C.FUSE_SETATTR, `08000000 00000000 ${ZERO} ${value} ${'00'.repeat(64)}`), EFBIG);
         refuses(raw(C.FUSE_READ, `${ZERO} ${value} 08000000 00000000 ${ZERO} ${ZERO}`), EINVAL);
         refuses(raw(C.FUSE_WRITE, `${ZERO} ${value} 00000000 00000000 ${ZERO} ${ZERO}`), EFBIG);
         refuses(raw(C.FUSE_FALLOCATE, `${ZERO} ${value} 0100000000000000 ${ZERO}`), EFBIG);
         refuses(raw(C.FUSE_FALLOCATE, `${ZERO} ${ZERO} ${value} ${ZERO}`), EFBIG);
-        refuses(raw(C.FUSE_LSEEK, `${ZERO} ${value} 03000000 00000000`), EINVAL);
+        refuses(raw(C.FUSE_LSEEK, `${ZERO} ${value} 02000000 00000000`), EINVAL);
+        refuses(raw(C.FUSE_LSEEK, `${ZERO} ${value} 03000000 00000000`), ENXIO);
+        refuses(raw(C.FUSE_LSEEK, `${ZERO} ${value} 04000000 00000000`), ENXIO);
         for (const at of [1, 4, 5]) {
           const words = new Array(7).fill(ZERO);
           words[at] = value;

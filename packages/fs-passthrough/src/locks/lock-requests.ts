@@ -102,7 +102,7 @@ export class LockRequests {
   #tryAgain(nodeid: number, fh: number, lock: FuseLock, done: (result: number) => void): number {
     const share = this.#share;
     const code = (): number => this.#try(nodeid, fh, lock);
-    return share.isRemoteHandle(fh) ? share.runOnHandles([fh], { complete: done }, code) : code();
+    return share.routes.isRemoteHandle(fh) ? share.routes.runOnHandles([fh], { complete: done }, code) : code();
   }
 
   /** True for an open file of that inode. */

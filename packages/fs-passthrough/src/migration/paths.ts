@@ -1,6 +1,6 @@
 /** Paths of inodes below the share: asked of the kernel, walked name by name, never through a symbolic link. */
 import { ELOOP, ENAMETOOLONG, ENOENT, S_IFDIR } from '@oriel/sys';
-import { ROOT } from '../inodes.ts';
+import { ROOT } from '../inode-rows.ts';
 import type { Share } from '../share.ts';
 
 const SLASH = 0x2f;
@@ -100,7 +100,7 @@ export class InodePaths {
 
   #askFd(fd: number): number {
     const { scratch, file, inodes, procFd } = this.#share;
-    const len = file.readlinkat(procFd, inodes.numberOfFd(fd), scratch.path, scratch.pathLen);
+    const len = file.readlinkat(procFd, inodes.names.number(fd), scratch.path, scratch.pathLen);
     return len >= scratch.pathLen ? -ENAMETOOLONG : len;
   }
 }

@@ -2,7 +2,7 @@
 import { MAX_STATE_RECORD, type StateRecords } from '@oriel/fuse';
 import { ENOENT, errnoName } from '@oriel/sys';
 import { HANDLE_WORDS } from '../file-handles.ts';
-import { ROOT } from '../inodes.ts';
+import { ROOT } from '../inode-rows.ts';
 import type { Share } from '../share.ts';
 import {
   BY_HANDLE,

@@ -3,7 +3,7 @@ import type { StateTaker } from '@oriel/fuse';
 import { EINVAL, ENFILE, EOPNOTSUPP, ESTALE, errnoName, O_NONBLOCK, S_IFDIR } from '@oriel/sys';
 import { HANDLE_WORDS } from '../file-handles.ts';
 import { DIRECTORY, FILE } from '../handles.ts';
-import { ROOT } from '../inodes.ts';
+import { ROOT } from '../inode-rows.ts';
 import { reopenFlags } from '../reopen-flags.ts';
 import type { Share } from '../share.ts';
 import {

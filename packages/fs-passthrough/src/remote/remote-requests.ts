@@ -1,7 +1,7 @@
 /** Requests about mounts that may not answer: each as `ShareRequests` has it, by system calls of helper threads. */
 import type { Operation } from '@oriel/fuse';
-import type { Share } from '../share.ts';
 import type { ShareRequests } from '../share-requests.ts';
+import type { RequestRoutes } from './request-routes.ts';
 
 /** What these requests are about is an inode, or an entry of a directory. */
 const ON_INODE = [
@@ -56,32 +56,32 @@ export type RemoteRequests = Pick<ShareRequests, InodeRequest | HandleRequest | 
 type Method = (op: Operation, nodeid: number, ...rest: unknown[]) => number;
 
 /** Makes them of the requests of a share. */
-export function remoteRequests(share: Share, requests: ShareRequests): RemoteRequests {
+export function remoteRequests(routes: RequestRoutes, requests: ShareRequests): RemoteRequests {
   const methods: Record<string, Method> = {};
   const here = (name: keyof RemoteRequests): Method => (requests[name] as unknown as Method).bind(requests);
   for (const name of ON_INODE) {
     const make = here(name);
-    methods[name] = (...args) => share.runOnInode([args[1]], args[0], () => make(...args));
+    methods[name] = (...args) => routes.runOnInode([args[1]], args[0], () => make(...args));
   }
   for (const [name, inodes] of ON_TWO) {
     const make = here(name);
     methods[name] = (...args) => {
       const nodeids = inodes.map((at) => args[at] as number);
-      return share.runOnInode(nodeids, args[0], () => make(...args));
+      return routes.runOnInode(nodeids, args[0], () => make(...args));
     };
   }
   for (const [name, handles] of ON_HANDLES) {
     const make = here(name);
     methods[name] = (...args) => {
       const fhs = handles.map((at) => args[at] as number);
-      return share.runOnHandles(fhs, args[0], () => make(...args));
+      return routes.runOnHandles(fhs, args[0], () => make(...args));
     };
   }
   return {
     ...(methods as unknown as Omit<RemoteRequests, 'setattr'>),
     setattr(op, nodeid, change) {
       const code = (): number => requests.setattr(op, nodeid, change);
-      return change.fh < 0 ? share.runOnInode([nodeid], op, code) : share.runOnHandles([change.fh], op, code);
+      return change.fh < 0 ? routes.runOnInode([nodeid], op, code) : routes.runOnHandles([change.fh], op, code);
     },
   };
 }

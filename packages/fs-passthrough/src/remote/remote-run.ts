@@ -4,7 +4,7 @@
  * returned. So it must ask the same each time, and change nothing of the share before its last call (see `Share.commit`).
  *
  * Descriptors that its calls use are its own: those that it opened, copies of those of inodes, and those of handles that stay for
- * the time (see `Handles.pin`). Others may come to stand for another file before the call is made.
+ * the time (see `HandlePins`). Others may come to stand for another file before the call is made.
  */
 import type { Operation } from '@oriel/fuse';
 import type { JobRights, SysFd, SysMem } from '@oriel/sys';

@@ -45,7 +45,7 @@ export class OwnAppends {
    */
   #stands(fd: number, start: number, len: number, io: IoVector): boolean {
     const { fd: sysFd, file, inodes, procFd } = this.#share;
-    const reader = file.openat(procFd, inodes.numberOfFd(fd), READ_FLAGS, 0);
+    const reader = file.openat(procFd, inodes.names.number(fd), READ_FLAGS, 0);
     if (reader < 0) {
       return false;
     }

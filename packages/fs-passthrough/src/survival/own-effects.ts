@@ -8,7 +8,7 @@
 import type { Intent, Operation } from '@oriel/fuse';
 import { type Address, ENOENT, S_IFDIR, S_IFMT, S_IFREG } from '@oriel/sys';
 import { FILE } from '../handles.ts';
-import { UNKNOWN } from '../inodes.ts';
+import { UNKNOWN } from '../inode-rows.ts';
 import type { Share } from '../share.ts';
 
 /** Which name of a request. */

@@ -4,6 +4,7 @@
  * positive in use, negative for the next use, and zero before the first.
  */
 import type { FilesystemJournal } from '@oriel/fuse';
+import { HANDLE_WORDS } from '../file-handles.ts';
 
 /** "OrPT" */
 const MAGIC = 0x5450_724f;
@@ -13,8 +14,6 @@ const DEVICE_WORDS = 4;
 /** Mounts that a journal can tell of; inodes on further ones do not outlive the process. */
 const MAX_DEVICES = 256;
 const DEVICES_BYTES = MAX_DEVICES * DEVICE_WORDS * 4;
-/** u32 words of a file handle with its head. */
-const HANDLE_WORDS = 8;
 /** id, lookups, inode number, type and device, file handle. */
 const INODE_BYTES = 8 + 8 + 8 + 4 + 4 * HANDLE_WORDS + 4;
 /** id, nodeid, flags. */
@@ -176,7 +175,5 @@ export class ShareJournal {
   }
 }
 
-/** Under which name an inode's descriptor is kept that no file handle can bring back. */
-export const inodeName = (nodeid: number): string => `inode-${nodeid}`;
 /** Under which name a mount's descriptor is kept. */
 export const mountName = (record: number): string => `mount-${record}`;

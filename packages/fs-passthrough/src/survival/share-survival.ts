@@ -2,7 +2,7 @@
 import type { FilesystemJournal } from '@oriel/fuse';
 import { EINVAL, EOPNOTSUPP, ESTALE } from '@oriel/sys';
 import type { Device } from '../devices.ts';
-import { ROOT } from '../inodes.ts';
+import { ROOT } from '../inode-rows.ts';
 import { reopenFlags } from '../reopen-flags.ts';
 import type { Share } from '../share.ts';
 import { journalSizes, mountName, ShareJournal, shareJournalBytes } from './share-journal.ts';
@@ -67,9 +67,8 @@ export class ShareSurvival {
       device.users++;
       devices[record] = device;
     }
-    const lostInodes = inodes.restore(journal, devices);
+    const lostInodes = inodes.restore(devices);
     const lostHandles = handles.restore(
-      journal,
       (nodeid, flags) => this.#reopen(nodeid, flags),
       (nodeid) => inodes.device(inodes.slotOf(nodeid)),
     );

@@ -1,5 +1,5 @@
 /** A share over a fresh directory, with requests as plain calls. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SetAttr } from '@oriel/fuse';
@@ -22,7 +22,8 @@ export interface Found {
   readonly op: TestOperation;
 }
 
-const NO_CHANGE: SetAttr = {
+/** A SETATTR that changes nothing. */
+export const NO_CHANGE: SetAttr = {
   valid: 0,
   fh: -1,
   size: 0,
@@ -79,6 +80,12 @@ export class TestShare implements Disposable {
       nodeid = step.nodeid;
     }
     return nodeid;
+  }
+
+  /** Makes a file on the host, and looks it up. @returns its nodeid @throws Error when that fails */
+  put(name: string, contents: string | Uint8Array): number {
+    writeFileSync(this.at(name), contents);
+    return this.node(name);
   }
 
   create(name: string, flags: number, mode = 0o644, parent = ROOT, op = this.op()): Found {

@@ -1,5 +1,5 @@
 /** Requests on open files: OPEN, READ, WRITE and what belongs to them. */
-import { EBADF, EFBIG, EINVAL, ENOENT, EOPNOTSUPP } from '@oriel/sys';
+import { EBADF, EFBIG, EINVAL, ENOENT, ENXIO, EOPNOTSUPP, SEEK_DATA, SEEK_HOLE } from '@oriel/sys';
 import { FUSE_FSYNC_FDATASYNC, FUSE_OPEN_KILL_SUIDGID } from '../constants.ts';
 import { sumOverflows, takeU64 } from '../fields.ts';
 import { FuseFlushIn, FuseWriteIn } from '../layout.ts';
@@ -11,7 +11,6 @@ import type { ServeContext } from '../serve-context.ts';
 const WRITE_DATA = IN_HEADER + FuseWriteIn.byteLength;
 /** FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE: what Linux forwards. */
 const FALLOCATE_MODES = 0x1 | 0x2 | 0x10;
-const SEEK_HOLE = 4;
 const FLUSH_OWNER = BODY_WORD + FuseFlushIn.lockOwner.offset / 4;
 
 export function open(context: ServeContext, op: OperationRecord): number {
@@ -125,8 +124,12 @@ export function lseek(context: ServeContext, op: OperationRecord): number {
   if (fh < 0) {
     return -EBADF;
   }
-  if (offset < 0 || whence > SEEK_HOLE) {
+  if (whence > SEEK_HOLE) {
     return -EINVAL;
+  }
+  if (offset < 0) {
+    // Drivers pass on a negative one as it comes: no file has data there.
+    return whence === SEEK_DATA || whence === SEEK_HOLE ? -ENXIO : -EINVAL;
   }
   op.offset = offset;
   return context.fs.lseek(op, op.nodeid, fh, offset, whence);

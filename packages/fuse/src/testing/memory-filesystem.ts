@@ -8,7 +8,6 @@ import {
   EISDIR,
   ENOENT,
   O_ACCMODE,
-  O_APPEND,
   O_EXCL,
   O_RDONLY,
   O_TRUNC,
@@ -21,66 +20,61 @@ import * as C from '../constants.ts';
 import type { DirSink } from '../dir-sink.ts';
 import { Entry } from '../entry.ts';
 import type { Filesystem } from '../filesystem.ts';
-import type { IoVector } from '../io-vector.ts';
 import type { Name } from '../name.ts';
 import type { Operation } from '../operation.ts';
 import type { SetAttr } from '../set-attr.ts';
 import type { StatfsOut } from '../statfs.ts';
 import { changeNode, fillAttributes, killSuidgid } from '../tree/node-attributes.ts';
-import { seekInData } from '../tree/seek.ts';
-import { MemoryHandles } from './memory-handles.ts';
+import { MemoryFiles } from './memory-files.ts';
 import type { MemoryNode } from './memory-node.ts';
-import { MemoryTree } from './memory-tree.ts';
 
 const VALID_SECONDS = 1;
 
 /** Directories, files, links, special files, extended attributes; no permission checks: the driver makes them. */
-export class MemoryFilesystem implements Filesystem {
-  #tree = new MemoryTree();
-  #handles = new MemoryHandles();
+export class MemoryFilesystem extends MemoryFiles implements Filesystem {
   readonly #entry = new Entry();
 
   /** Lookups held by the driver on `nodeid`; 0 when it is unknown. */
   lookups(nodeid: number): number {
-    return this.#tree.get(nodeid)?.lookups ?? 0;
+    return this.tree.get(nodeid)?.lookups ?? 0;
   }
 
   /** Nodes alive, the root among them. */
   get nodeCount(): number {
-    return this.#tree.nodes.size;
+    return this.tree.nodes.size;
   }
 
   /** Open handles. */
   get handleCount(): number {
-    return this.#handles.size;
+    return this.handles.size;
   }
 
   /** Lookups and handles go; files stay. */
   destroy(): void {
-    this.#handles.clear();
-    for (const node of [...this.#tree.nodes.values()]) {
+    this.handles.clear();
+    for (const node of [...this.tree.nodes.values()]) {
       node.lookups = 0;
       node.opens = 0;
-      this.#tree.sweep(node);
+      this.tree.sweep(node);
     }
   }
 
   lookup(op: Operation, parent: number, name: Name): number {
-    return this.#answer(op, this.#tree.child(parent, name.key()));
+    return this.#answer(op, this.tree.child(parent, name.key()));
   }
 
   forget(nodeid: number, count: number): void {
-    this.#tree.forget(nodeid, count);
+    this.tree.forget(nodeid, count);
   }
 
   getattr(op: Operation, nodeid: number, fh: number): number {
-    const node = fh >= 0 ? this.#handles.node(fh) : this.#tree.get(nodeid);
+    const node = fh >= 0 ? this.handles.node(fh) : this.tree.get(nodeid);
     if (node === undefined) return fh >= 0 ? -EBADF : -ENOENT;
     return this.#attributes(op, node);
   }
 
   setattr(op: Operation, nodeid: number, change: SetAttr): number {
-    const node = this.#tree.get(nodeid);
+    const node = this.tree.get(nodeid);
     if (node === undefined) return -ENOENT;
     if ((change.valid & C.FATTR_SIZE) !== 0) {
       const error = node.type === S_IFREG ? node.resize(change.size) : -EINVAL;
@@ -91,14 +85,14 @@ export class MemoryFilesystem implements Filesystem {
   }
 
   readlink(op: Operation, nodeid: number, to: Address, len: number): number {
-    const node = this.#tree.get(nodeid);
+    const node = this.tree.get(nodeid);
     if (node === undefined || node.type !== S_IFLNK) return node === undefined ? -ENOENT : -EINVAL;
     op.bytes(to, len).set(node.data);
     return node.size;
   }
 
   symlink(op: Operation, parent: number, name: Name, target: Name): number {
-    const node = this.#tree.makeAt(op, parent, name.key(), S_IFLNK | 0o777);
+    const node = this.tree.makeAt(op, parent, name.key(), S_IFLNK | 0o777);
     if (typeof node !== 'number') {
       node.data = op.bytes(target.addr, target.len).slice();
       node.size = target.len;
@@ -109,101 +103,59 @@ export class MemoryFilesystem implements Filesystem {
   mknod(op: Operation, parent: number, name: Name, mode: number, rdev: number): number {
     const type = mode & S_IFMT;
     if (type === S_IFDIR || type === S_IFLNK) return -EINVAL;
-    const node = this.#tree.makeAt(op, parent, name.key(), type === 0 ? mode | S_IFREG : mode);
+    const node = this.tree.makeAt(op, parent, name.key(), type === 0 ? mode | S_IFREG : mode);
     if (typeof node !== 'number') node.rdev = rdev;
     return this.#answer(op, node);
   }
 
   mkdir(op: Operation, parent: number, name: Name, mode: number): number {
-    return this.#answer(op, this.#tree.makeAt(op, parent, name.key(), S_IFDIR | mode));
+    return this.#answer(op, this.tree.makeAt(op, parent, name.key(), S_IFDIR | mode));
   }
 
   link(op: Operation, nodeid: number, newParent: number, newName: Name): number {
-    return this.#answer(op, this.#tree.link(nodeid, newParent, newName.key()));
+    return this.#answer(op, this.tree.link(nodeid, newParent, newName.key()));
   }
 
   unlink(_op: Operation, parent: number, name: Name): number {
-    return this.#tree.remove(parent, name.key(), false);
+    return this.tree.remove(parent, name.key(), false);
   }
 
   rmdir(_op: Operation, parent: number, name: Name): number {
-    return this.#tree.remove(parent, name.key(), true);
+    return this.tree.remove(parent, name.key(), true);
   }
 
   rename(_op: Operation, parent: number, name: Name, newParent: number, newName: Name, flags: number): number {
-    return this.#tree.rename(parent, name.key(), newParent, newName.key(), flags);
+    return this.tree.rename(parent, name.key(), newParent, newName.key(), flags);
   }
 
   open(op: Operation, nodeid: number, flags: number, kills: boolean): number {
-    const node = this.#tree.get(nodeid);
+    const node = this.tree.get(nodeid);
     if (node === undefined) return -ENOENT;
     return node.children === null ? this.#open(op, node, flags, kills) : -EISDIR;
   }
 
   create(op: Operation, parent: number, name: Name, flags: number, mode: number, kills: boolean): number {
     const key = name.key();
-    const existing = this.#tree.child(parent, key);
+    const existing = this.tree.child(parent, key);
     if (typeof existing !== 'number') {
       if ((flags & O_EXCL) !== 0) return -EEXIST;
       if (existing.children !== null) return -EISDIR;
     }
-    const node = existing === -ENOENT ? this.#tree.makeAt(op, parent, key, S_IFREG | (mode & ~S_IFMT)) : existing;
+    const node = existing === -ENOENT ? this.tree.makeAt(op, parent, key, S_IFREG | (mode & ~S_IFMT)) : existing;
     return typeof node === 'number' ? node : this.#open(op, node, flags, kills) || this.#answer(op, node);
   }
 
   tmpfile(op: Operation, parent: number, flags: number, mode: number): number {
-    const directory = this.#tree.directory(parent);
+    const directory = this.tree.directory(parent);
     if (typeof directory === 'number') return directory;
-    const node = this.#tree.make(op, S_IFREG | (mode & ~S_IFMT));
+    const node = this.tree.make(op, S_IFREG | (mode & ~S_IFMT));
     return this.#open(op, node, flags, false) || this.#answer(op, node);
   }
 
-  read(_op: Operation, _nodeid: number, fh: number, offset: number, io: IoVector): number {
-    const node = this.#handles.readable(fh);
-    if (node === undefined) return -EBADF;
-    const len = Math.min(io.len, Math.max(0, node.size - offset));
-    return len === 0 ? 0 : io.write(0, node.data, offset, len);
-  }
-
-  write(
-    _op: Operation,
-    _nodeid: number,
-    fh: number,
-    offset: number,
-    io: IoVector,
-    openFlags: number,
-    writeFlags: number,
-  ): number {
-    const node = this.#handles.writable(fh);
-    if (node === undefined) return -EBADF;
-    const append = (openFlags & O_APPEND) !== 0 && (writeFlags & C.FUSE_WRITE_CACHE) === 0;
-    const at = append ? node.size : offset;
-    const error = node.growTo(at + io.len);
-    if (error < 0) return error;
-    if ((writeFlags & C.FUSE_WRITE_KILL_SUIDGID) !== 0) killSuidgid(node);
-    node.touch(true);
-    return io.len === 0 ? 0 : io.read(0, node.data, at, io.len);
-  }
-
-  flush(_op: Operation, _nodeid: number, fh: number): number {
-    return this.#handles.node(fh) === undefined ? -EBADF : 0;
-  }
-
-  release(_op: Operation, _nodeid: number, fh: number): number {
-    const node = this.#handles.close(fh);
-    if (node === undefined) return -EBADF;
-    this.#tree.sweep(node);
-    return 0;
-  }
-
-  fsync(op: Operation, nodeid: number, fh: number): number {
-    return this.flush(op, nodeid, fh);
-  }
-
   opendir(op: Operation, nodeid: number): number {
-    const node = this.#tree.directory(nodeid);
+    const node = this.tree.directory(nodeid);
     if (typeof node === 'number') return node;
-    op.fh = this.#handles.open(node, O_RDONLY);
+    op.fh = this.handles.open(node, O_RDONLY);
     return 0;
   }
 
@@ -216,7 +168,7 @@ export class MemoryFilesystem implements Filesystem {
     sink: DirSink,
     plus: boolean,
   ): number {
-    const listing = this.#handles.listing(fh);
+    const listing = this.handles.listing(fh);
     if (listing === undefined) return -EBADF;
     const { names, nodes } = listing;
     for (let index = fromParts(cookieLo, cookieHi); index < names.length; index++) {
@@ -226,7 +178,7 @@ export class MemoryFilesystem implements Filesystem {
       const entry = plus && index >= 2 ? this.#entry : null;
       if (sink.need(name.length) > sink.room) break;
       if (entry !== null) {
-        this.#tree.count(node, entry);
+        this.tree.count(node, entry);
         this.#validity(entry);
       }
       sink.add(name, 0, name.length, node.nodeid, 0, index + 1, 0, node.type >>> 12, entry);
@@ -244,7 +196,7 @@ export class MemoryFilesystem implements Filesystem {
 
   statfs(_op: Operation, _nodeid: number, out: StatfsOut): number {
     let used = 0;
-    for (const node of this.#tree.nodes.values()) {
+    for (const node of this.tree.nodes.values()) {
       used += Math.ceil(node.size / 4096);
     }
     out.bsize = 4096;
@@ -253,35 +205,9 @@ export class MemoryFilesystem implements Filesystem {
     out.blocks = 1 << 20;
     out.bfree = (1 << 20) - used;
     out.bavail = out.bfree;
-    out.files = this.#tree.nodes.size;
+    out.files = this.tree.nodes.size;
     out.ffree = 1 << 20;
     return 0;
-  }
-
-  fallocate(_op: Operation, _nodeid: number, fh: number, offset: number, len: number, mode: number): number {
-    const node = this.#handles.writable(fh);
-    if (node === undefined) return -EBADF;
-    return node.fallocate(offset, len, mode);
-  }
-
-  lseek(op: Operation, _nodeid: number, fh: number, offset: number, whence: number): number {
-    const node = this.#handles.node(fh);
-    return node === undefined ? -EBADF : seekInData(op, node.size, offset, whence);
-  }
-
-  copyFileRange(
-    _op: Operation,
-    _nodeidIn: number,
-    fhIn: number,
-    offIn: number,
-    _nodeidOut: number,
-    fhOut: number,
-    offOut: number,
-    len: number,
-  ): number {
-    const from = this.#handles.readable(fhIn);
-    const to = this.#handles.writable(fhOut);
-    return from === undefined || to === undefined ? -EBADF : to.copyFrom(from, offIn, offOut, len);
   }
 
   syncfs(): number {
@@ -289,11 +215,11 @@ export class MemoryFilesystem implements Filesystem {
   }
 
   getxattr(op: Operation, nodeid: number, name: Name, to: Address, size: number): number {
-    return this.#tree.get(nodeid)?.xattrs.get(op, name, to, size) ?? -ENOENT;
+    return this.tree.get(nodeid)?.xattrs.get(op, name, to, size) ?? -ENOENT;
   }
 
   setxattr(op: Operation, nodeid: number, name: Name, value: Address, size: number, flags: number): number {
-    const node = this.#tree.get(nodeid);
+    const node = this.tree.get(nodeid);
     if (node === undefined) return -ENOENT;
     const result = node.xattrs.set(op, name, value, size, flags);
     if (result === 0) node.touch(false);
@@ -301,16 +227,16 @@ export class MemoryFilesystem implements Filesystem {
   }
 
   listxattr(op: Operation, nodeid: number, to: Address, size: number): number {
-    return this.#tree.get(nodeid)?.xattrs.list(op, to, size) ?? -ENOENT;
+    return this.tree.get(nodeid)?.xattrs.list(op, to, size) ?? -ENOENT;
   }
 
   removexattr(_op: Operation, nodeid: number, name: Name): number {
-    return this.#tree.get(nodeid)?.xattrs.remove(name) ?? -ENOENT;
+    return this.tree.get(nodeid)?.xattrs.remove(name) ?? -ENOENT;
   }
 
   #answer(op: Operation, node: MemoryNode | number): number {
     if (typeof node === 'number') return node;
-    this.#tree.count(node, op.entry);
+    this.tree.count(node, op.entry);
     this.#validity(op.entry);
     return 0;
   }
@@ -334,7 +260,7 @@ export class MemoryFilesystem implements Filesystem {
       node.touch(true);
       if (kills) killSuidgid(node);
     }
-    op.fh = this.#handles.open(node, flags & O_ACCMODE);
+    op.fh = this.handles.open(node, flags & O_ACCMODE);
     op.openFlags = C.FOPEN_KEEP_CACHE;
     return 0;
   }

@@ -9,7 +9,6 @@ import {
   ENOENT,
   EROFS,
   O_ACCMODE,
-  O_APPEND,
   O_EXCL,
   O_RDONLY,
   O_TRUNC,
@@ -22,18 +21,14 @@ import * as C from '../constants.ts';
 import type { DirSink } from '../dir-sink.ts';
 import { Entry } from '../entry.ts';
 import type { Filesystem } from '../filesystem.ts';
-import type { IoVector } from '../io-vector.ts';
 import type { MapInfo } from '../map-info.ts';
 import type { Name } from '../name.ts';
 import type { Operation } from '../operation.ts';
 import type { SetAttr } from '../set-attr.ts';
 import type { StatfsOut } from '../statfs.ts';
-import { KnownNodes } from './known-nodes.ts';
-import type { MemfdFile } from './memfd-file.ts';
 import { changeNode, fillAttributes, killSuidgid } from './node-attributes.ts';
-import { seekInData } from './seek.ts';
 import type { Tree, WritableTree } from './tree.ts';
-import { TreeNames } from './tree-names.ts';
+import { TreeFiles } from './tree-files.ts';
 import type { TreeNode } from './tree-node.ts';
 
 const DOTS = 2;
@@ -48,43 +43,38 @@ export interface TreeFilesystemOptions {
  * tree that cannot be written too, where a hostile guest could store into its mapping, and so into what `content` gives.
  * Permissions are checked by the driver. The caller owns the tree and its content.
  */
-export class TreeFilesystem<N extends TreeNode> implements Filesystem {
+export class TreeFilesystem<N extends TreeNode> extends TreeFiles<N> implements Filesystem {
   readonly mapsWholeRanges = true;
-  readonly #tree: Tree<N>;
-  readonly #nodes: KnownNodes<N>;
-  readonly #names: TreeNames<N>;
   readonly #entry = new Entry();
   readonly #validSeconds: number;
 
   constructor(tree: Tree<N> | WritableTree<N>, options: TreeFilesystemOptions = {}) {
-    this.#tree = tree;
+    super(tree);
     this.#validSeconds = options.validSeconds ?? 1;
-    this.#nodes = new KnownNodes(tree.root, (node) => tree.forgotten?.(node));
-    this.#names = new TreeNames(tree, this.#nodes);
   }
 
   destroy(): void {
-    this.#nodes.clear();
+    this.nodes.clear();
   }
 
   lookup(op: Operation, parent: number, name: Name): number {
-    const node = this.#names.child(parent, name.key());
+    const node = this.names.child(parent, name.key());
     return typeof node === 'number' ? node : this.#give(op.entry, node);
   }
 
   forget(nodeid: number, count: number): void {
-    this.#nodes.forget(nodeid, count);
+    this.nodes.forget(nodeid, count);
   }
 
   getattr(op: Operation, nodeid: number): number {
-    const node = this.#nodes.get(nodeid);
+    const node = this.nodes.get(nodeid);
     return node === undefined ? -ENOENT : this.#attributes(op.entry, node);
   }
 
   setattr(op: Operation, nodeid: number, change: SetAttr): number {
-    const node = this.#nodes.get(nodeid);
+    const node = this.nodes.get(nodeid);
     if (node === undefined) return -ENOENT;
-    if (this.#names.writable === null) return -EROFS;
+    if (this.names.writable === null) return -EROFS;
     if ((change.valid & C.FATTR_SIZE) !== 0) {
       const error = this.#resize(node, change.size);
       if (error < 0) return error;
@@ -94,7 +84,7 @@ export class TreeFilesystem<N extends TreeNode> implements Filesystem {
   }
 
   readlink(op: Operation, nodeid: number, to: Address, len: number): number {
-    const node = this.#nodes.get(nodeid);
+    const node = this.nodes.get(nodeid);
     if (node === undefined || node.type !== S_IFLNK) return node === undefined ? -ENOENT : -EINVAL;
     const target = this.#target(node).subarray(0, len);
     op.bytes(to, len).set(target);
@@ -102,94 +92,57 @@ export class TreeFilesystem<N extends TreeNode> implements Filesystem {
   }
 
   symlink(op: Operation, parent: number, name: Name, target: Name): number {
-    const node = this.#names.make(op, parent, name.key(), { mode: S_IFLNK | 0o777, target: target.key() });
+    const node = this.names.make(op, parent, name.key(), { mode: S_IFLNK | 0o777, target: target.key() });
     return typeof node === 'number' ? node : this.#give(op.entry, node);
   }
 
   mknod(op: Operation, parent: number, name: Name, mode: number, rdev: number): number {
     const type = mode & S_IFMT || S_IFREG;
     if (type === S_IFDIR || type === S_IFLNK) return -EINVAL;
-    const node = this.#names.make(op, parent, name.key(), { mode: type | (mode & ~S_IFMT), rdev });
+    const node = this.names.make(op, parent, name.key(), { mode: type | (mode & ~S_IFMT), rdev });
     return typeof node === 'number' ? node : this.#give(op.entry, node);
   }
 
   mkdir(op: Operation, parent: number, name: Name, mode: number): number {
-    const node = this.#names.make(op, parent, name.key(), { mode: S_IFDIR | (mode & ~S_IFMT) });
+    const node = this.names.make(op, parent, name.key(), { mode: S_IFDIR | (mode & ~S_IFMT) });
     return typeof node === 'number' ? node : this.#give(op.entry, node);
   }
 
   link(op: Operation, nodeid: number, newParent: number, newName: Name): number {
-    const node = this.#names.link(nodeid, newParent, newName.key());
+    const node = this.names.link(nodeid, newParent, newName.key());
     return typeof node === 'number' ? node : this.#give(op.entry, node);
   }
 
   unlink(_op: Operation, parent: number, name: Name): number {
-    return this.#names.remove(parent, name.key(), false);
+    return this.names.remove(parent, name.key(), false);
   }
 
   rmdir(_op: Operation, parent: number, name: Name): number {
-    return this.#names.remove(parent, name.key(), true);
+    return this.names.remove(parent, name.key(), true);
   }
 
   rename(_op: Operation, parent: number, name: Name, newParent: number, newName: Name, flags: number): number {
-    return this.#names.rename(parent, name.key(), newParent, newName.key(), flags);
+    return this.names.rename(parent, name.key(), newParent, newName.key(), flags);
   }
 
   open(op: Operation, nodeid: number, flags: number, kills: boolean): number {
-    const node = this.#nodes.get(nodeid);
+    const node = this.nodes.get(nodeid);
     if (node === undefined) return -ENOENT;
     return node.isDirectory ? -EISDIR : this.#open(op, node, flags, kills);
   }
 
   create(op: Operation, parent: number, name: Name, flags: number, mode: number, kills: boolean): number {
-    let node = this.#names.child(parent, name.key());
+    let node = this.names.child(parent, name.key());
     if (typeof node !== 'number' && (flags & O_EXCL) !== 0) return -EEXIST;
-    if (node === -ENOENT) node = this.#names.make(op, parent, name.key(), { mode: S_IFREG | (mode & ~S_IFMT) });
+    if (node === -ENOENT) node = this.names.make(op, parent, name.key(), { mode: S_IFREG | (mode & ~S_IFMT) });
     if (typeof node === 'number') return node;
     return node.isDirectory ? -EISDIR : this.#open(op, node, flags, kills) || this.#give(op.entry, node);
   }
 
-  read(_op: Operation, _nodeid: number, fh: number, offset: number, io: IoVector): number {
-    const file = this.#file(fh);
-    return typeof file === 'number' ? file : file.read(offset, io);
-  }
-
-  write(
-    _op: Operation,
-    _nodeid: number,
-    fh: number,
-    offset: number,
-    io: IoVector,
-    openFlags: number,
-    writeFlags: number,
-  ): number {
-    const file = this.#file(fh);
-    if (typeof file === 'number') return file;
-    if (this.#names.writable === null) return -EROFS;
-    const { node } = this.#nodes.handle(fh)!.known;
-    const appends = (openFlags & O_APPEND) !== 0 && (writeFlags & C.FUSE_WRITE_CACHE) === 0;
-    const written = file.write(appends ? file.size : offset, io);
-    if (written > 0) node.touch(true);
-    if ((writeFlags & C.FUSE_WRITE_KILL_SUIDGID) !== 0) killSuidgid(node);
-    return written;
-  }
-
-  flush(_op: Operation, _nodeid: number, fh: number): number {
-    return this.#nodes.handle(fh) === undefined ? -EBADF : 0;
-  }
-
-  release(_op: Operation, _nodeid: number, fh: number): number {
-    return this.#nodes.close(fh) ? 0 : -EBADF;
-  }
-
-  fsync(op: Operation, nodeid: number, fh: number): number {
-    return this.flush(op, nodeid, fh);
-  }
-
   opendir(op: Operation, nodeid: number): number {
-    const node = this.#names.directory(nodeid);
+    const node = this.names.directory(nodeid);
     if (typeof node === 'number') return node;
-    op.fh = this.#nodes.open(node);
+    op.fh = this.nodes.open(node);
     return 0;
   }
 
@@ -202,20 +155,20 @@ export class TreeFilesystem<N extends TreeNode> implements Filesystem {
     sink: DirSink,
     plus: boolean,
   ): number {
-    const handle = this.#nodes.handle(fh);
+    const handle = this.nodes.handle(fh);
     if (handle === undefined || !handle.known.node.isDirectory) return -EBADF;
     const { node } = handle.known;
     let index = fromParts(cookieLo, cookieHi);
     // A directory that is rewound is to be read anew; otherwise its cookies stay valid while it changes.
-    if (index === 0) handle.listing = [['.', node], ['..', node], ...this.#tree.children(node)];
+    if (index === 0) handle.listing = [['.', node], ['..', node], ...this.tree.children(node)];
     for (; index < handle.listing.length; index++) {
       const [key, child] = handle.listing[index]!;
       const name = Buffer.from(key, 'latin1');
       if (sink.need(name.length) > sink.room) break;
       // The driver counts no lookup for "." and "..". What was removed meanwhile is named without attributes.
-      const known = plus && index >= DOTS && this.#tree.child(node, key) === child;
+      const known = plus && index >= DOTS && this.tree.child(node, key) === child;
       if (known) this.#give(this.#entry, child);
-      const id = this.#nodes.id(child);
+      const id = this.nodes.id(child);
       sink.add(name, 0, name.length, id, 0, index + 1, 0, child.type >>> 12, known ? this.#entry : null);
     }
     return 0;
@@ -237,24 +190,11 @@ export class TreeFilesystem<N extends TreeNode> implements Filesystem {
     return 0;
   }
 
-  fallocate(_op: Operation, _nodeid: number, fh: number, offset: number, len: number, mode: number): number {
-    const file = this.#file(fh);
-    if (typeof file === 'number') return file;
-    if (this.#names.writable === null) return -EROFS;
-    this.#nodes.handle(fh)!.known.node.touch(true);
-    return file.fallocate(offset, len, mode);
-  }
-
-  lseek(op: Operation, _nodeid: number, fh: number, offset: number, whence: number): number {
-    const file = this.#file(fh);
-    return typeof file === 'number' ? file : seekInData(op, file.size, offset, whence);
-  }
-
   mapInfo(nodeid: number, out: MapInfo): number {
-    const node = this.#nodes.get(nodeid);
+    const node = this.nodes.get(nodeid);
     if (node === undefined) return -ENOENT;
     out.mappable = node.type === S_IFREG;
-    out.size = out.mappable ? this.#tree.size(node) : 0;
+    out.size = out.mappable ? this.tree.size(node) : 0;
     out.devLo = out.devHi = out.inoHi = 0;
     out.inoLo = nodeid;
     out.path = '';
@@ -262,14 +202,14 @@ export class TreeFilesystem<N extends TreeNode> implements Filesystem {
   }
 
   openForMapping(nodeid: number): number {
-    const node = this.#nodes.get(nodeid);
+    const node = this.nodes.get(nodeid);
     if (node === undefined) return -ENOENT;
-    const file = this.#tree.content(node);
+    const file = this.tree.content(node);
     return typeof file === 'number' ? file : file.open();
   }
 
   #give(entry: Entry, node: N): number {
-    entry.nodeid = this.#nodes.count(node);
+    entry.nodeid = this.nodes.count(node);
     entry.generation = 0;
     entry.entryValidSec = this.#validSeconds;
     entry.entryValidNs = 0;
@@ -278,39 +218,33 @@ export class TreeFilesystem<N extends TreeNode> implements Filesystem {
 
   #attributes({ attr }: Entry, node: N): number {
     const { type } = node;
-    const size = type === S_IFREG ? this.#tree.size(node) : type === S_IFLNK ? this.#target(node).length : 0;
-    fillAttributes(attr, node, this.#nodes.id(node), size);
+    const size = type === S_IFREG ? this.tree.size(node) : type === S_IFLNK ? this.#target(node).length : 0;
+    fillAttributes(attr, node, this.nodes.id(node), size);
     attr.validSec = this.#validSeconds;
     attr.validNs = 0;
     return 0;
   }
 
   #target(link: N): Uint8Array {
-    return Buffer.from(this.#tree.target?.(link) ?? '', 'latin1');
-  }
-
-  #file(fh: number): MemfdFile | number {
-    const handle = this.#nodes.handle(fh);
-    if (handle === undefined || handle.known.node.type !== S_IFREG) return -EBADF;
-    return this.#tree.content(handle.known.node);
+    return Buffer.from(this.tree.target?.(link) ?? '', 'latin1');
   }
 
   #open(op: Operation, node: N, flags: number, kills: boolean): number {
-    if (this.#names.writable === null && ((flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0)) return -EROFS;
+    if (this.names.writable === null && ((flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0)) return -EROFS;
     if ((flags & O_TRUNC) !== 0) {
       const error = this.#resize(node, 0);
       if (error < 0) return error;
       node.touch(true);
       if (kills) killSuidgid(node);
     }
-    op.fh = this.#nodes.open(node);
+    op.fh = this.nodes.open(node);
     op.openFlags = C.FOPEN_KEEP_CACHE;
     return 0;
   }
 
   #resize(node: N, size: number): number {
     if (node.type !== S_IFREG) return -EINVAL;
-    const file = this.#tree.content(node);
+    const file = this.tree.content(node);
     return typeof file === 'number' ? file : file.resize(size);
   }
 }
