@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { measureBlk } from './blk/blk-part.ts';
 import { formatBlkTable } from './blk/blk-report.ts';
+import { formatFsFloorTable } from './fs-floor/fs-floor-report.ts';
 import { measureFs } from './fs-part.ts';
 import { measureGpu } from './gpu/gpu-part.ts';
 import { formatGpuTable } from './gpu/gpu-report.ts';
@@ -31,6 +32,8 @@ export async function bench(options: BenchOptions): Promise<Report> {
   if (options.json !== undefined) writeFileSync(options.json, toJson(report));
   process.stdout.write(`${formatHead(report)}\n`);
   if (fs !== null) process.stdout.write(`\n${formatFsTable(fs)}\n`);
+  const floors = fs === null ? null : formatFsFloorTable(fs);
+  if (floors !== null) process.stdout.write(`\n${floors}\n`);
   if (gpu !== null) process.stdout.write(`\n${formatGpuTable(gpu)}\n`);
   if (rings !== null) process.stdout.write(`\n${formatRingsTable(rings)}\n`);
   if (blk !== null) process.stdout.write(`\n${formatBlkTable(blk)}\n`);

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { guestUnsupported, setupGuest } from '@oriel/test-vm-guest';
+import { Compiled } from './compiled.ts';
 import { placementFor } from './cpu.ts';
 import type { DriverCommand } from './driver/protocol.ts';
 import { DriverProcess } from './driver-process.ts';
+import { FLOOR, FsFloor, hasFloor } from './fs-floor/fs-floor.ts';
 import { measure } from './measure.ts';
 import { type BenchOptions, profileFlags } from './options.ts';
 import { attach, type Peer, type PeerOptions, startOrielFs, startVirtiofsd } from './peers.ts';
@@ -54,6 +56,8 @@ export async function measureFs(options: BenchOptions): Promise<FsReport> {
     return peerSocket === undefined ? virtiofsd({ ...common, socketPath }) : attach(peerSocket);
   });
   const sides = [...ours.values(), ...(other === null ? [] : [other])];
+  const floor = Compiled.possible ? resources.use(new FsFloor(shareDir, placement)) : null;
+  if (floor === null) say('no floor to compare with: there is no C compiler (cc)');
 
   const driver = resources.use(new DriverProcess<DriverCommand>(DRIVER, placement.driver));
   const lost = sides.map(({ peer }) => peer.lost);
@@ -69,7 +73,9 @@ export async function measureFs(options: BenchOptions): Promise<FsReport> {
         [ours.get(queues)!, other].filter((side) => side !== null).map((side) => [side.peer.name, side]),
       );
       const names = [...measured.keys()];
-      const result = await measure({ workload, depth, queues }, { ...options, sides: names }, async (name, seconds) => {
+      const all = floor !== null && hasFloor(workload, depth) ? [...names, FLOOR] : names;
+      const result = await measure({ workload, depth, queues }, { ...options, sides: all }, async (name, seconds) => {
+        if (name === FLOOR) return floor!.run(workload, seconds);
         const { name: side, peer } = measured.get(name)!;
         return (await call({ kind: 'run', side, workload, depth, seconds, pid: peer.pid }))!;
       });

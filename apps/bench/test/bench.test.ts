@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSys } from '@oriel/sys';
 import { expect } from 'chai';
+import { Compiled } from '../src/compiled.ts';
 import { placementFor } from '../src/cpu.ts';
 import { Session } from '../src/driver/session.ts';
 import { BenchError } from '../src/errors.ts';
-import { Floor } from '../src/gpu/floor/floor.ts';
 import { GPU_WORKLOADS } from '../src/gpu/workloads.ts';
 import { startOrielFs } from '../src/peers.ts';
 import { OURS, PLAIN_C, RUST } from '../src/rings/ring-peers.ts';
@@ -106,7 +106,7 @@ describe('npm run bench', function () {
     );
     expect(measured).to.deep.equal(wanted);
     for (const { workload, rounds } of gpu.cases) {
-      const floors = Floor.possible ? GPU_WORKLOADS[workload]!.floors : [];
+      const floors = Compiled.possible ? GPU_WORKLOADS[workload]!.floors : [];
       expect(Object.keys(rounds[0]).sort()).to.deep.equal(['oriel', ...floors].sort());
       for (const run of Object.values(rounds[0]) as { ops: number; p50Us: number; p99Us: number }[]) {
         expect(run.ops, workload).to.be.at.least(1);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Compiled } from '../compiled.ts';
 import { placementFor } from '../cpu.ts';
 import { DriverProcess } from '../driver-process.ts';
 import { type CaseResult, measure } from '../measure.ts';
@@ -23,7 +24,7 @@ const DRIVER = fileURLToPath(new URL('./driver/main.ts', import.meta.url));
 export async function measureGpu(options: BenchOptions): Promise<GpuReport> {
   const placement = placementFor(options.cores);
   await using resources = new AsyncDisposableStack();
-  const floor = Floor.possible ? resources.use(new Floor(placement.backend)) : null;
+  const floor = Compiled.possible ? resources.use(new Floor(placement.backend)) : null;
   if (floor === null) say('no floor to compare with: there is no C compiler (cc)');
   const dir = mkdtempSync(join(tmpdir(), 'oriel-bench-gpu-'));
   resources.defer(() => rmSync(dir, { recursive: true, force: true }));
