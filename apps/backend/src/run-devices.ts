@@ -15,6 +15,9 @@ import { StopSignals } from './signals.ts';
 import type { WorkerPlan } from './worker-plan.ts';
 
 const FAILURE = 1;
+/** A cleaner takes milliseconds; an end by force waits for nobody long. */
+const CLEANING_MS = 3000;
+const FORCED_CLEANING_MS = 300;
 
 /** Devices that one process serves. */
 export interface RunPlan {
@@ -30,6 +33,14 @@ export interface RunPlan {
  */
 function killProcess(): void {
   process.kill(process.pid, 'SIGKILL');
+}
+
+/** Behind a closed door. */
+function removeSockets(door: Door | null, limitMs: number, log: Logger): void {
+  const failed = door?.removeSockets(limitMs) ?? null;
+  if (failed !== null) {
+    log.warn(`socket files may stay: ${failed}`);
+  }
 }
 
 /** SIGUSR2: what `oriel ctl stats` says, in the log. */
@@ -89,7 +100,7 @@ export async function runDevices(
         for (const thread of threads) {
           thread.removeSocketFile();
         }
-        door?.removeSockets();
+        removeSockets(door, FORCED_CLEANING_MS, log);
       } finally {
         killProcess();
       }
@@ -170,7 +181,7 @@ export async function runDevices(
   control?.close();
   await pictures.close();
   if (status !== HANDED_OVER) {
-    door?.removeSockets();
+    removeSockets(door, CLEANING_MS, log);
   }
   process.off('SIGUSR2', onCounters);
   process.off('uncaughtException', onFault);

@@ -1,16 +1,30 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BlockingLoop, check, EAGAIN, ETXTBSY, type FileTruncation, Mapping, openSys, PROT_READ } from '@oriel/sys';
+import {
+  BlockingLoop,
+  check,
+  EAGAIN,
+  EINVAL,
+  ETXTBSY,
+  Fd,
+  type FileTruncation,
+  Mapping,
+  openSys,
+  PROT_READ,
+} from '@oriel/sys';
 import { canGuard, leakCheck, type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
+import { MAX_WAITING_QUESTIONS } from '../src/sandbox/guard/event-queue.ts';
+import { FrontEnd } from '../src/sandbox/guard/front-end.ts';
 import type { GuardEnds } from '../src/sandbox/guard/guard-ends.ts';
 import { RemoteGuard } from '../src/sandbox/guard/remote-guard.ts';
-import { Call, GuardCall } from '../src/sandbox/guard/wire.ts';
+import { Call, GuardCall, GuardReply, writeName } from '../src/sandbox/guard/wire.ts';
 import { startKeeper } from '../src/sandbox/outsider.ts';
 
 const sys = openSys();
+const NOBODY = { pid: 0, socket: -1 };
 const SIZE = 100_000;
 
 /** What a guard heard. */
@@ -81,7 +95,7 @@ describe('a keeper of mapped files, outside of a sandbox', function () {
 
   it('asks the device before somebody truncates, and tells it when that is done', async () => {
     using guard = new RemoteGuard(sys, loop, ends, lost);
-    using watch = guard.openWatch(loop);
+    using watch = guard.openWatch(loop, NOBODY);
     const heard = new Heard();
     heard.answer = (truncation) => {
       expect(statSync(file).size).to.equal(SIZE);
@@ -102,7 +116,7 @@ describe('a keeper of mapped files, outside of a sandbox', function () {
 
   it('tells of a file that grew, and lets this thread do what it likes', async () => {
     using guard = new RemoteGuard(sys, loop, ends, lost);
-    using watch = guard.openWatch(loop);
+    using watch = guard.openWatch(loop, NOBODY);
     const heard = new Heard();
     using _watched = watch.watch(fd, heard) as Disposable;
     check(sys.file.ftruncate(fd, 10), 'ftruncate');
@@ -111,23 +125,87 @@ describe('a keeper of mapped files, outside of a sandbox', function () {
     expect(heard.asked).to.deep.equal([]);
   });
 
-  it('sees what a process has mapped', () => {
+  /** What the keeper answers to a call as it stands. @returns its errno and whether it knows, or null when it has gone */
+  function call(kind: number, id: number, value: number, name = '', len: number = GuardCall.byteLength) {
+    const bytes = new Uint8Array(GuardCall.byteLength);
+    const view = new DataView(bytes.buffer);
+    GuardCall.kind.set(view, 0, kind);
+    GuardCall.id.set(view, 0, id);
+    GuardCall.value.set(view, 0, value);
+    writeName(bytes, GuardCall.name.offset, name);
+    expect(sys.socket.sendmsg(ends.calls, bytes, len, null, 0)).to.equal(len);
+    const received = sys.socket.makeRecvResult(0);
+    let got = sys.socket.recvmsg(ends.calls, bytes, bytes.length, received);
+    while (got === -EAGAIN) got = sys.socket.recvmsg(ends.calls, bytes, bytes.length, received);
+    return got <= 0 ? null : { errno: GuardReply.errno.get(view, 0), known: GuardReply.known.get(view, 0) };
+  }
+
+  it('sees what whoever connected has mapped, and looks at no other process, whatever the device says', () => {
+    const pair = new Int32Array(2);
+    check(sys.socket.socketpair(pair), 'socketpair');
+    using connection = new Fd(sys.fd, pair[0]!);
+    using _peer = new Fd(sys.fd, pair[1]!);
     using guard = new RemoteGuard(sys, loop, ends, lost);
-    const name = guard.nameInMaps(fd);
-    expect(guard.mappedBytesBehind(process.pid, name, 0)).to.equal(0);
     using _mapping = Mapping.shared(sys.mem, fd, 8192, 0, PROT_READ);
-    expect(guard.mappedBytesBehind(process.pid, name, 0)).to.equal(8192);
-    expect(guard.mappedBytesBehind(process.pid, name, 4096)).to.equal(4096);
-    expect(guard.mappedBytesBehind(0x3fff_ffff, name, 0)).to.equal(-1);
-    expect(guard.mappedBytesBehind(process.pid, '/etc/passwd', 0), 'no name of a file').to.equal(-1);
+    const name = guard.nameInMaps(fd);
+    {
+      using _watch = guard.openWatch(loop, NOBODY);
+      expect(call(Call.MAPPED, process.pid, 0, name), 'nobody is connected').to.deep.equal({
+        errno: -EINVAL,
+        known: 0,
+      });
+      expect(guard.mappedBytesBehind(process.pid, name, 0)).to.equal(-1);
+    }
+    {
+      using _watch = guard.openWatch(loop, { pid: process.pid, socket: connection.fd });
+      expect(guard.mappedBytesBehind(process.pid, name, 0)).to.equal(8192);
+      expect(guard.mappedBytesBehind(process.pid, name, 4096)).to.equal(4096);
+      expect(guard.mappedBytesBehind(1, name, 0), 'the one who connected all the same').to.equal(8192);
+      expect(guard.mappedBytesBehind(process.pid, '/etc/passwd', 0), 'no name of a file').to.equal(-1);
+    }
+    expect(guard.mappedBytesBehind(process.pid, name, 0), 'the connection has ended').to.equal(-1);
+  });
+
+  it('sees nothing of a front-end that has ended', async () => {
+    const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
+    const peer = { socket: { ...sys.socket, peerPid: () => child.pid! } };
+    using frontEnd = FrontEnd.at(peer, 0)!;
+    expect(frontEnd.mappedBytesBehind('00:00 0', 0)).to.be.greaterThan(0);
+    child.kill();
+    await once(child, 'exit');
+    expect(frontEnd.mappedBytesBehind('00:00 0', 0)).to.equal(-1);
+    expect(FrontEnd.at(peer, 0)).to.equal(null);
+    expect(FrontEnd.at(sys, fd), 'no socket').to.equal(null);
+  });
+
+  it('watches for a thread of the device alone', () => {
+    expect(call(Call.OPEN, 0, 1)).to.deep.equal({ errno: -EINVAL, known: 0 });
+    expect(call(Call.OPEN, 0, 0)).to.deep.equal({ errno: -EINVAL, known: 0 });
+    expect(call(Call.OPEN, 0, sys.fanotify.gettid())).to.deep.equal({ errno: 0, known: 0 });
+  });
+
+  it('refuses truncations for a device that hears of too many', async () => {
+    using guard = new RemoteGuard(sys, loop, ends, lost);
+    using watch = guard.openWatch(loop, NOBODY);
+    // One event for each watch of a file: what the socket and the queue hold is less. The loop does not turn meanwhile.
+    const guards = Array.from({ length: 900 }, () => new Heard());
+    const watched = guards.map((heard) => watch.watch(fd, heard) as Disposable);
+    const { status } = spawnSync('truncate', ['-s', '0', file]);
+    expect(status).to.not.equal(0);
+    expect(statSync(file).size).to.equal(SIZE);
+    while (guards[0]!.over === 0) loop.runOnce(100);
+    const asked = guards.filter(({ asked }) => asked.length > 0).length;
+    expect(asked).to.be.within(MAX_WAITING_QUESTIONS, guards.length - 1);
+    for (const one of watched) one[Symbol.dispose]();
+    expect(await beside('truncate', '-s', '5', file), 'nobody watches any more').to.equal(0);
   });
 
   it('serves one connection after the other, and holds nothing of those before', async () => {
     using guard = new RemoteGuard(sys, loop, ends, lost);
-    guard.openWatch(loop)[Symbol.dispose]();
+    guard.openWatch(loop, NOBODY)[Symbol.dispose]();
     const leaks = leakCheck();
     for (let count = 0; count < 3; count++) {
-      using watch = guard.openWatch(loop);
+      using watch = guard.openWatch(loop, NOBODY);
       const heard = new Heard();
       using _watched = watch.watch(fd, heard) as Disposable;
       expect(await beside('truncate', '-s', String(count), file)).to.equal(0);
@@ -137,21 +215,10 @@ describe('a keeper of mapped files, outside of a sandbox', function () {
     await leaks.settled();
   });
 
-  it('refuses to watch without a descriptor, and ends at a call that is none', async () => {
-    const call = new Uint8Array(GuardCall.byteLength);
-    const view = new DataView(call.buffer);
-    const ask = (len: number): number => {
-      expect(sys.socket.sendmsg(ends.calls, call, len, null, 0)).to.equal(len);
-      const reply = new Uint8Array(GuardCall.byteLength);
-      const received = sys.socket.makeRecvResult(0);
-      let got = sys.socket.recvmsg(ends.calls, reply, reply.length, received);
-      while (got === -EAGAIN) got = sys.socket.recvmsg(ends.calls, reply, reply.length, received);
-      return got <= 0 ? got : new DataView(reply.buffer).getInt32(0, true);
-    };
+  it('refuses to watch without a descriptor, and ends at a call that is none', () => {
     for (const kind of [Call.WATCH, 99, 0xffff_ffff]) {
-      GuardCall.kind.set(view, 0, kind);
-      expect(ask(call.length), String(kind)).to.be.lessThan(0);
+      expect(call(kind, 0, 0)!.errno, String(kind)).to.be.lessThan(0);
     }
-    expect(ask(5)).to.equal(0);
+    expect(call(99, 0, 0, '', 5)).to.equal(null);
   });
 });

@@ -65,6 +65,7 @@ describe('a process that tries to leave its sandbox', function () {
       mount: 'EPERM',
       'make a namespace': 'EPERM',
       chroot: 'EPERM',
+      'chroot in a helper thread': 'EPERM',
       ptrace: 'refused',
       socket: results['socket'],
       io_uring: 'refused',
@@ -83,6 +84,7 @@ describe('a process that tries to leave its sandbox', function () {
       'start a program': 'ENOENT',
       mount: 'EPERM',
       chroot: 'EPERM',
+      'chroot in a helper thread': 'EPERM',
       ptrace: 'refused',
       io_uring: 'refused',
     });

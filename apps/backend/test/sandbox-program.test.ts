@@ -1,13 +1,25 @@
 import { spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { canSandbox, type TempDir, tempDir } from '@oriel/sys/testing';
+import { openSys } from '@oriel/sys';
+import { canGuard, canSandbox, type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { askControl } from '../src/control/client.ts';
 import { openSession } from './fixtures/fs-session.ts';
+import { SUBORDINATE } from './fixtures/plain-user.ts';
 import { Program } from './fixtures/program.ts';
 
-const MAIN = '../../src/main.ts';
+const MAIN = new URL('../src/main.ts', import.meta.url).pathname;
 const isRoot = process.getuid?.() === 0;
 /** With the rights that it takes: a container's root has not. */
 const mayShutIn = isRoot && canSandbox();
@@ -18,7 +30,7 @@ const KEPT = '00000000880000db';
 const KEPT_WITH_HANDLES = '00000000880000df';
 
 const link = (pid: number, name: string): string => readlinkSync(`/proc/${pid}/${name}`);
-const mounts = (pid: number): string[] =>
+const mounts = (pid: number | 'self'): string[] =>
   readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
     .trim()
     .split('\n')
@@ -41,8 +53,14 @@ function openDirectories(pid: number): string[] {
   return [...new Set(directories.map((fd) => readlinkSync(fd)))].sort();
 }
 
-function children(pid: number): string[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+function children(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
+}
+
+/** A process and all that it has started, as a control group has them. */
+function group(pid: number): number[] {
+  return [pid, ...children(pid).flatMap(group)];
 }
 
 describe('oriel fs in a sandbox, from outside', function () {
@@ -68,9 +86,15 @@ describe('oriel fs in a sandbox, from outside', function () {
     dir[Symbol.dispose]();
   });
 
-  function start(args: readonly string[]): Program {
+  /** @param by - what the program is started by */
+  function start(
+    args: readonly string[],
+    window: readonly string[] = ['--window=0'],
+    by: readonly string[] = [],
+  ): Program {
     const usual = [`--socket-path=${socketPath}`, `--shared-dir=${share}`, '--tag=home', `--control-socket=${control}`];
-    const program = new Program(MAIN, ['fs', ...usual, '--window=0', ...args]);
+    const node = [process.execPath, '--conditions=@oriel/source', MAIN];
+    const program = Program.ofCommand([...by, ...node, 'fs', ...usual, ...window, ...args]);
     programs.push(program);
     return program;
   }
@@ -82,11 +106,18 @@ describe('oriel fs in a sandbox, from outside', function () {
     return program.child.pid!;
   }
 
-  async function endsWithoutTrace(program: Program): Promise<void> {
-    const before = readFileSync('/proc/self/mountinfo', 'utf8');
-    expect(await program.stop('SIGTERM'), program.stderr).to.include({ code: 0 });
+  /** @param pids - who is told to end */
+  async function endsWithoutTrace(program: Program, pids: readonly number[] = [program.child.pid!]): Promise<void> {
+    // Others may mount in directories of their own meanwhile.
+    const hostMounts = (): string[] => mounts('self').filter((path) => !path.startsWith(`${tmpdir()}/`));
+    const before = hostMounts();
+    for (const pid of pids) process.kill(pid, 'SIGTERM');
+    // The end of its standard error, which everybody has whom it started.
+    expect(await program.end(), program.stderr).to.include({ code: 0 });
+    expect(pids.filter((pid) => existsSync(`/proc/${pid}/exe`))).to.deep.equal([]);
     expect(existsSync(socketPath) || existsSync(control)).to.equal(false);
-    expect(readFileSync('/proc/self/mountinfo', 'utf8')).to.equal(before).and.not.include(dir.path);
+    expect(hostMounts()).to.deep.equal(before);
+    expect(mounts('self').join()).to.not.include(dir.path);
     expect(readdirSync(dir.path)).to.deep.equal(['share']);
   }
 
@@ -110,6 +141,22 @@ describe('oriel fs in a sandbox, from outside', function () {
     expect((await askControl(control, { command: 'stats' })).length).to.equal(1);
     program.child.kill('SIGUSR2');
     await program.says('counters');
+    await endsWithoutTrace(program);
+  });
+
+  it('keeps no descriptor that it was started with by mistake, or that its start took', async function () {
+    if (!mayShutIn) this.skip();
+    for (const path of [dir.path, share]) chownSync(path, SUBORDINATE, SUBORDINATE);
+    const maps = ['uid', 'gid'].map((kind) => `--${kind}-map=:0:${SUBORDINATE}:65536:`);
+    // Beyond the first ones, which Node closes, and behind a gap.
+    const program = start(maps, undefined, ['bash', '-c', 'exec 99</etc && exec "$@"', 'bash']);
+    const pid = await serves(program);
+    expect(openDirectories(pid)).to.deep.equal(['/proc/self/fd', share].sort());
+    const pipes = readdirSync(`/proc/${pid}/fd`)
+      .map((fd) => statSync(`/proc/${pid}/fd/${fd}`, { throwIfNoEntry: false }))
+      .flatMap((found) => (found?.isFIFO() === true ? [found.ino] : []));
+    const single = pipes.filter((pipe) => pipes.indexOf(pipe) === pipes.lastIndexOf(pipe));
+    expect(single, 'two of the cleaner, one of whoever pivots').to.have.length(3);
     await endsWithoutTrace(program);
   });
 
@@ -167,4 +214,70 @@ describe('oriel fs in a sandbox, from outside', function () {
     expect(link(next, 'root')).to.equal(share);
     await endsWithoutTrace(program);
   });
+
+  for (const [what, args, guarded] of [
+    ['alone', [], false],
+    ['guarded', [], true],
+    ['guarded, with --restart', ['--restart=on-failure'], true],
+  ] as const) {
+    it(`ends without trace when a service manager tells all of its processes at once (${what})`, async function () {
+      if (!mayShutIn || (guarded && !canGuard(openSys(), share))) this.skip();
+      const program = start(args, guarded ? ['--window=8M', '--dax-tail=copy'] : undefined);
+      await program.says(args.length > 0 ? 'is ready' : 'listening');
+      expect(openSession(socketPath)).to.include({ tag: 'home', error: 0 });
+      const pids = group(program.child.pid!);
+      expect(pids).to.have.length(2 + (guarded ? 1 : 0) + args.length);
+      await endsWithoutTrace(program, pids);
+      expect(program.stderr).to.not.match(/ error |has gone|may stay|killed/);
+    });
+  }
+
+  it('says so when nobody is left to remove its socket files, and ends well', async function () {
+    if (!mayShutIn) this.skip();
+    const program = start([]);
+    const [cleaner] = children(await serves(program));
+    process.kill(cleaner!, 'SIGKILL');
+    expect(await program.stop('SIGTERM'), program.stderr).to.include({ code: 0 });
+    expect(program.stderr).to.include('socket files may stay').and.not.include('bug');
+    expect(existsSync(socketPath)).to.equal(true);
+  });
+
+  for (const [mode, seen] of [
+    ['namespace', { before: 'file', after: undefined }],
+    ['chroot', { before: undefined, after: 'file' }],
+  ] as const) {
+    it(`has what was mounted in the share ${mode === 'chroot' ? 'at any time' : 'when it started alone'} (${mode})`, async function () {
+      if (!mayShutIn) this.skip();
+      for (const name of ['before', 'after']) mkdirSync(join(share, name));
+      const taken: string[] = [];
+      const run = (command: string, ...args: string[]): void => {
+        expect(spawnSync(command, args, { encoding: 'utf8' }).stderr).to.equal('');
+      };
+      const mountAt = (path: string): void => {
+        run('mount', '-t', 'tmpfs', 'tmpfs', path);
+        taken.push(path);
+        writeFileSync(join(path, 'file'), '');
+      };
+      try {
+        run('mount', '--bind', share, share);
+        taken.push(share);
+        run('mount', '--make-shared', share);
+        mountAt(join(share, 'before'));
+        const pid = await serves(start([`--sandbox=${mode}`]));
+        mountAt(join(share, 'after'));
+        run('umount', taken.splice(1, 1)[0]!);
+        const found = (name: string) => readdirSync(`/proc/${pid}/root${mode === 'chroot' ? '' : share}/${name}`)[0];
+        expect({ before: found('before'), after: found('after') }).to.deep.equal(seen);
+        if (mode === 'namespace') {
+          const lines = readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
+            .split('\n')
+            .filter((line) => line.includes(share));
+          for (const line of lines) expect(line).to.match(/ rw,nosuid,nodev/);
+        }
+      } finally {
+        for (const program of programs) await program.stop('SIGTERM');
+        for (const path of taken.reverse()) run('umount', path);
+      }
+    });
+  }
 });

@@ -15,12 +15,10 @@ import { DAX_RANGE, VIRTIO_FS_SHMCAP_ID_CACHE, VIRTIO_ID_FS } from './layout.ts'
 import { DeviceMigration } from './migration/device-migration.ts';
 import { openWindow, windowHooks } from './open-window.ts';
 import { checkSizes, type FsDeviceOptions } from './options.ts';
+import { StopPatience } from './stop-patience.ts';
 
 /** Requests in flight at most, whatever the rings hold: each has memory of its own. */
 const MOST_OPERATIONS = 4096;
-
-/** A front-end waits for the stop of a ring; what does not end by then is given back or interrupted. */
-const SETTLE_MS = 40;
 
 const NO_GUARD: GuardStats = { allowed: 0, yielded: 0, refused: 0, unasked: 0 };
 
@@ -51,6 +49,7 @@ export class FsDevice implements VirtioDevice {
   readonly #fs: Filesystem;
   readonly #queues: (DeviceQueue | null)[];
   readonly #kept: KeptChains;
+  readonly #patience: StopPatience;
   /** Queues that the driver uses. */
   readonly #used = new Set<number>();
   /** Queues that hold chains which no free operation could take. */
@@ -70,6 +69,7 @@ export class FsDevice implements VirtioDevice {
     checkSizes(queueSize, windowSize);
     this.#log = log;
     this.#fs = fs;
+    this.#patience = new StopPatience(sys.loop);
     this.queueCount = numRequestQueues + 1;
     this.maxQueueSize = queueSize;
     this.#queues = new Array<DeviceQueue | null>(this.queueCount).fill(null);
@@ -108,7 +108,7 @@ export class FsDevice implements VirtioDevice {
 
   /** @throws FsDaxError ERR_FSDAX_WINDOW when the full window could need more mappings than the front-end bears; ERR_FSDAX_GUARD */
   attach(host: DeviceHost): void {
-    this.#window?.attach(host.region(VIRTIO_FS_SHMCAP_ID_CACHE), host.loop, host.frontendPid);
+    this.#window?.attach(host.region(VIRTIO_FS_SHMCAP_ID_CACHE), host.loop, host.frontend);
     this.#host = host;
   }
 
@@ -128,6 +128,7 @@ export class FsDevice implements VirtioDevice {
     this.#queues[index] = queue;
     this.#kept.start(queue, fresh);
     this.#used.add(index);
+    this.#patience.renew();
     this.#window?.restart();
   }
 
@@ -147,11 +148,10 @@ export class FsDevice implements VirtioDevice {
     const queue = this.#queues[index];
     if (!queue) return;
     // Work in helper threads ends by itself and touches guest memory until then.
-    if (this.#session.inFlight > 0) {
-      this.#host?.offload.drain();
-      this.#fs.settle?.(SETTLE_MS);
-    }
-    const waiting = this.#session.operations().filter((op) => this.#chainOf(op).queue === queue);
+    if (this.#session.inFlight > 0) this.#host?.offload.drain();
+    // What else is under way touches memory of its own: waiting for it only spares the driver an interrupted request.
+    if (this.#operationsOf(queue).length > 0) this.#patience.spend((ms) => this.#fs.settle?.(ms));
+    const waiting = this.#operationsOf(queue);
     // First what is done: un-fetching a chain takes those behind it along.
     const locks = waiting.filter((op) => !this.#window?.repeatable(op) && !this.#answer(queue, op));
     for (const op of locks) {
@@ -257,6 +257,10 @@ export class FsDevice implements VirtioDevice {
       if (kept !== null) this.#kept.handled();
     }
     return true;
+  }
+
+  #operationsOf(queue: DeviceQueue): Operation[] {
+    return this.#session.operations().filter((op) => this.#chainOf(op).queue === queue);
   }
 
   #chainOf(op: Operation): Chain {

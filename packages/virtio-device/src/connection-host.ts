@@ -2,8 +2,11 @@
 import type { GuestMemory } from '@oriel/guest-memory';
 import type { ShmRegion } from '@oriel/shm-region';
 import type { EventLoop, Logger, Offload, Sys } from '@oriel/sys';
-import type { DeviceHost, StateMemory } from './device.ts';
+import type { DeviceHost, FrontEnd, StateMemory } from './device.ts';
 import type { LazyOffload } from './lazy-offload.ts';
+
+/** In place of one who is not known. */
+export const NOBODY: FrontEnd = { pid: 0, socket: -1 };
 
 /** What a host hands on to the device. */
 export interface HostParts {
@@ -14,7 +17,7 @@ export interface HostParts {
   /** By shmid. */
   readonly regions: ReadonlyMap<number, ShmRegion>;
   readonly offload: LazyOffload;
-  readonly frontendPid?: number;
+  readonly frontend?: FrontEnd;
   readonly state?: StateMemory | null;
   readonly configChanged: () => void;
 }
@@ -25,7 +28,7 @@ export class ConnectionHost implements DeviceHost {
   readonly loop: EventLoop;
   readonly log: Logger;
   readonly memory: GuestMemory;
-  readonly frontendPid: number;
+  readonly frontend: FrontEnd;
   readonly state: StateMemory | null;
   readonly #parts: HostParts;
 
@@ -34,7 +37,7 @@ export class ConnectionHost implements DeviceHost {
     this.loop = parts.loop;
     this.log = parts.log;
     this.memory = parts.memory;
-    this.frontendPid = parts.frontendPid ?? 0;
+    this.frontend = parts.frontend ?? NOBODY;
     this.state = parts.state ?? null;
     this.#parts = parts;
   }

@@ -9,7 +9,7 @@ import {
   type RingSetup,
 } from '@oriel/vhost-user';
 import type { DirtyLog } from '@oriel/virtqueue';
-import { ConnectionHost } from './connection-host.ts';
+import { ConnectionHost, NOBODY } from './connection-host.ts';
 import type { Counters } from './counters.ts';
 import type { RegionDeclaration, VirtioDevice } from './device.ts';
 import { DeviceRegions } from './device-regions.ts';
@@ -95,7 +95,8 @@ export class DeviceConnection implements BackendHandler, Disposable {
     this.dirtyLog = this.shmRegions.length === 0;
     const common = { sys, loop, profile, handler: this, log };
     const frozen = 'rings' in source ? source : null;
-    const frontendPid = 'rings' in source ? 0 : Math.max(0, sys.socket.peerPid(source.fd));
+    const frontend =
+      'rings' in source ? NOBODY : { pid: Math.max(0, sys.socket.peerPid(source.fd)), socket: source.fd };
     this.#connection =
       'rings' in source
         ? BackendConnection.thaw(common, source.connection)
@@ -126,7 +127,7 @@ export class DeviceConnection implements BackendHandler, Disposable {
         memory,
         regions,
         offload: options.offload,
-        frontendPid,
+        frontend,
         state,
         configChanged,
       });

@@ -16,12 +16,19 @@ export interface DeviceHost {
   region(shmid: number): ShmRegion;
   /** Helper threads for what would block; they start at the first use. */
   readonly offload: Offload;
-  /** The process that connected, 0 when that is not known: it may have handed the connection on. */
-  readonly frontendPid: number;
+  readonly frontend: FrontEnd;
   /** What outlives this process; null unless the device declares `stateBytes` and `serve` was given a store for it. */
   readonly state: StateMemory | null;
   /** Tells the driver that the configuration space changed. */
   configChanged(): void;
+}
+
+/** Who connected. */
+export interface FrontEnd {
+  /** The process, 0 when that is not known: it may have handed the connection on. */
+  readonly pid: number;
+  /** The connection's socket, lent as long as the connection lasts, for one who asks the kernel himself; -1: there is none. */
+  readonly socket: number;
 }
 
 /**

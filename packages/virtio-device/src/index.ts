@@ -2,7 +2,7 @@
  * What a virtio device author sees: the contract of a device, and `serve`, which puts one on a vhost-user socket.
  * @packageDocumentation
  */
-export type { DeviceHost, RegionDeclaration, StateMemory, VirtioDevice } from './device.ts';
+export type { DeviceHost, FrontEnd, RegionDeclaration, StateMemory, VirtioDevice } from './device.ts';
 export type { DeviceServer, ServeEvent } from './device-server.ts';
 export { type VirtioEvent, virtioChannel } from './diagnostics.ts';
 export { DeviceError, type DeviceErrorCode } from './errors.ts';

@@ -6,6 +6,7 @@ import {
   CLONE_FS,
   CLONE_THREAD,
   ENOSYS,
+  EPERM,
   type FilterRule,
   PR_GET_NAME,
   PR_SET_NAME,
@@ -140,6 +141,11 @@ const FCNTL = [0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1033, 1034];
 /** What Node must do without from its start. @param arch - as `process.arch` has it */
 export function refusedCalls(arch: string): readonly FilterRule[] {
   return [{ nr: JUDGED.io_uring_setup[arch === 'x64' ? 0 : 1], errno: ENOSYS }];
+}
+
+/** What leads out of a root that is a directory only. @param arch - as `process.arch` has it */
+export function refusedBehindChroot(arch: string): readonly FilterRule[] {
+  return [{ nr: syscallNumbers(arch)!.chroot, errno: EPERM }];
 }
 
 /**

@@ -2,15 +2,18 @@
 import { lstatSync, writeSync } from 'node:fs';
 import {
   check,
+  type FilterRule,
   SECCOMP_FILTER_FLAG_TSYNC,
+  SECCOMP_RET_ALLOW,
   SECCOMP_RET_KILL_PROCESS,
   SECCOMP_RET_LOG,
   SECCOMP_RET_TRAP,
   type Sys,
   seccompFilter,
 } from '@oriel/sys';
-import { allowedCalls } from './allowed-calls.ts';
+import { allowedCalls, refusedBehindChroot } from './allowed-calls.ts';
 import { capabilityWords } from './capabilities.ts';
+import { type Cleaner, tellCleaner } from './cleaner.ts';
 import type { CellPlan, Gate } from './device-cell.ts';
 import { enterDirectory } from './enter-directory.ts';
 import type { GuardEnds } from './guard/guard-ends.ts';
@@ -24,7 +27,7 @@ export interface Outsiders {
   /** Pivots; null where there is nothing to pivot. */
   readonly pivot: Outsider | null;
   /** Removes socket files. */
-  readonly cleaner: Outsider;
+  readonly cleaner: Cleaner;
   /** Guards mapped files; null: nobody does. */
   readonly guard: GuardEnds | null;
   /** A descriptor of the share, whose mounts a launcher holds; null: it is where its path leads. */
@@ -39,13 +42,13 @@ function identity(path: string): string {
 
 /** Between a process and what it gives up. */
 export class Door {
-  readonly #sys: Pick<Sys, 'sandbox'>;
+  readonly #sys: Pick<Sys, 'sandbox' | 'fd' | 'loop'>;
   readonly #plan: SandboxPlan;
   readonly #outsiders: Outsiders;
   #sockets: readonly string[] = [];
   #closed = false;
 
-  constructor(sys: Pick<Sys, 'sandbox'>, plan: SandboxPlan, outsiders: Outsiders) {
+  constructor(sys: Pick<Sys, 'sandbox' | 'fd' | 'loop'>, plan: SandboxPlan, outsiders: Outsiders) {
     this.#sys = sys;
     this.#plan = plan;
     this.#outsiders = outsiders;
@@ -76,24 +79,38 @@ export class Door {
     if (mode === 'chroot') {
       enterDirectory(sandbox, sharedDir);
       check(sandbox.setCapabilities(capabilityWords(capabilities)), 'capset');
+      // Threads that nobody can tell to give the capability up keep it, and a second chroot(2) leads out of the first.
+      this.#filter(refusedBehindChroot(process.arch), SECCOMP_RET_ALLOW);
     }
     if (seccomp !== 'none') {
-      const filter = seccompFilter(allowedCalls(process.pid, process.arch), ACTIONS[seccomp], process.arch);
-      const thread = check(sandbox.loadFilter(filter, SECCOMP_FILTER_FLAG_TSYNC), 'seccomp');
-      if (thread !== 0) {
-        throw new Error(`seccomp: thread ${thread} has a filter of its own`);
-      }
+      this.#filter(allowedCalls(process.pid, process.arch), ACTIONS[seccomp]);
     }
   }
 
-  /** Has the socket files removed that were there when the door closed, and waits until they are. */
-  removeSockets(): void {
-    const { cleaner } = this.#outsiders;
+  /** For all threads. */
+  #filter(rules: readonly FilterRule[], otherwise: number): void {
+    const filter = seccompFilter(rules, otherwise, process.arch);
+    const thread = check(this.#sys.sandbox.loadFilter(filter, SECCOMP_FILTER_FLAG_TSYNC), 'seccomp');
+    if (thread !== 0) {
+      throw new Error(`seccomp: thread ${thread} has a filter of its own`);
+    }
+  }
+
+  /**
+   * Has the socket files removed that were there when the door closed.
+   * @param limitMs - it is waited no longer for that
+   * @returns why it is not sure that they are removed, for a person; null: they are
+   */
+  removeSockets(limitMs: number): string | null {
     if (!this.#closed) {
-      return;
+      return null;
     }
     this.#closed = false;
-    writeSync(cleaner.fd, this.#sockets.map((one) => `${one}\n`).join(''));
-    this.#sys.sandbox.waitChild(cleaner.pid);
+    const { cleaner } = this.#outsiders;
+    const failed = tellCleaner(this.#sys, cleaner, this.#sockets, limitMs);
+    if (failed === null) {
+      this.#sys.sandbox.waitChild(cleaner.pid);
+    }
+    return failed;
   }
 }

@@ -3,6 +3,7 @@
  * one that counts, and then the program begins anew in its place, by execve(2), so its process id, its descriptors and its
  * starter (systemd, `--restart`) stay what they are.
  */
+import { readdirSync } from 'node:fs';
 import {
   CAP_SYS_ADMIN,
   CAP_SYS_CHROOT,
@@ -22,6 +23,7 @@ import { CliError } from '../cli/cli-error.ts';
 import { checkGuard } from '../dax-guard.ts';
 import { refusedCalls } from './allowed-calls.ts';
 import { CAPABILITY_COUNT, capabilityWords } from './capabilities.ts';
+import { startCleaner } from './cleaner.ts';
 import { Door, type Outsiders } from './door.ts';
 import type { GuardEnds } from './guard/guard-ends.ts';
 import { lastingShare } from './lasting-share.ts';
@@ -41,14 +43,6 @@ type Step =
   | { readonly stage: 'user'; readonly guard: GuardEnds | null }
   | { readonly stage: 'inside'; readonly outsiders: Outsiders };
 
-/**
- * Reads one line a socket file, its device and inode, and removes the file if it is still that one. It ends without doing so
- * when its writer is gone: whoever starts the program again goes on with the files.
- */
-const CLEANER =
-  "trap '' TERM INT HUP; " +
-  'for f do read -r id || exit 0; [ "$(stat -c %d:%i -- "$f" 2>/dev/null)" = "$id" ] && rm -f -- "$f"; done';
-
 function takeMark(): Mark | null {
   const text = process.env[MARK];
   delete process.env[MARK];
@@ -63,16 +57,20 @@ function descriptorsOf(step: Step): readonly number[] {
   const all = guard === null ? [] : [guard.calls, guard.events];
   if (step.stage === 'inside') {
     const { pivot, cleaner, share } = step.outsiders;
-    all.push(cleaner.fd, ...(pivot === null ? [] : [pivot.fd]), ...(share === null ? [] : [share]));
+    all.push(cleaner.fd, cleaner.reply, ...(pivot === null ? [] : [pivot.fd]), ...(share === null ? [] : [share]));
   }
   return all;
 }
 
-/** Node keeps what it was started with from its children, and so from its successor. */
+/** To the successor; nothing else that this process has open, or was started with by mistake. */
 function passOn(sys: Pick<Sys, 'fd'>, { fd }: SandboxPlan, more: readonly number[]): void {
   const { LISTEN_PID: pid, LISTEN_FDS: count } = process.env;
   const received = pid === String(process.pid) ? Number(count) : 0;
   const fds = Array.from({ length: received }, (_, index) => FIRST_RECEIVED + index);
+  for (const one of readdirSync('/proc/self/fd').map(Number)) {
+    // The listing's own is closed by now.
+    if (one >= FIRST_RECEIVED) sys.fd.setCloexec(one, true);
+  }
   for (const one of [...fds, ...(fd === undefined ? [] : [fd]), ...more]) {
     check(sys.fd.setCloexec(one, false), `descriptor ${one}`);
   }
@@ -160,7 +158,7 @@ export function enterSandbox(sys: Sys, plan: SandboxPlan, log: Logger): Door {
       `--sandbox=${mode}: this process lacks the capability: start it as root, or give another sandbox`,
     );
   }
-  const cleaner = startOutsider(sys, ['/bin/sh', '-c', CLEANER, 'sh', ...plan.sockets]);
+  const cleaner = startCleaner(sys, plan.sockets);
   const made = mode === 'namespace' ? makeNamespaces(sys, plan, log, mark === null) : { pivot: null, share: null };
   limitCapabilities(sys, mode === 'chroot' ? [...capabilities, CAP_SYS_CHROOT] : capabilities);
   beginAnew(sys, plan, { words: [], fds: [] }, { stage: 'inside', outsiders: { ...made, cleaner, guard } });

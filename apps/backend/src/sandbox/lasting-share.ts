@@ -13,6 +13,11 @@ function leadsTo(fd: number, path: string): boolean {
   return held.dev === wanted.dev && held.ino === wanted.ino;
 }
 
+/** Device nodes that a guest makes stay closed. @returns a negative errno where a descriptor is not the root of a mount */
+function closeDevices({ sandbox }: Pick<Sys, 'sandbox'>, fd: number): number {
+  return sandbox.setMountAttributes(fd, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID);
+}
+
 /**
  * In a mount namespace of one's own.
  * @returns a descriptor of the share; null: nobody launched this process who holds anything
@@ -25,11 +30,12 @@ export function lastingShare(sys: Sys, plan: SandboxPlan, log: Logger): number |
   }
   const name = `${plan.name}.share`;
   const held = received.find((one) => one.name === name);
-  if (held !== undefined && leadsTo(held.fd, plan.sharedDir)) {
+  // Whoever took a process over may have had something else held: what is of no use is made anew.
+  if (held !== undefined && leadsTo(held.fd, plan.sharedDir) && closeDevices(sys, held.fd) === 0) {
     return held.fd;
   }
   const share = check(sys.sandbox.cloneTree(new TextEncoder().encode(`${plan.sharedDir}\0`)), 'open_tree');
-  check(sys.sandbox.setMountAttributes(share, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID), 'mount_setattr');
+  check(closeDevices(sys, share), 'mount_setattr');
   using store = openNotifyStore({ notifySocket, received: [] }, { sys, log })!;
   store.remove(name);
   store.put(name, share);

@@ -25,15 +25,21 @@ function start(command: readonly string[], stdio: readonly (number | 'ignore' | 
   return child.pid;
 }
 
-/** Starts somebody who waits for a line. @param output - lent, for what it says @throws SysError, Error */
+/**
+ * Starts somebody who waits for a line.
+ * @param output - lent, for what it says
+ * @param more - lent, its descriptors from 3 on
+ * @throws SysError, Error
+ */
 export function startOutsider(
   sys: Pick<Sys, 'fd'>,
   command: readonly string[],
   output: number | 'ignore' = 'ignore',
+  more: readonly number[] = [],
 ): Outsider {
   const pipe = new Int32Array(2);
   check(sys.fd.pipe(pipe), 'pipe2');
-  const pid = start(command, [pipe[0]!, output, 'inherit']);
+  const pid = start(command, [pipe[0]!, output, 'inherit', ...more]);
   sys.fd.close(pipe[0]!);
   return { pid, fd: pipe[1]! };
 }

@@ -6,7 +6,9 @@ import { readSync, writeSync } from 'node:fs';
 import { openSys } from '@oriel/sys';
 import { explain } from '../explain.ts';
 import { type MountTree, pivot } from './mount-tree.ts';
+import { outliveSignals } from './outlive-signals.ts';
 
+outliveSignals();
 const tree = JSON.parse(process.argv[2]!) as MountTree;
 const { sandbox } = openSys();
 if (readSync(0, Buffer.alloc(1)) === 1) {

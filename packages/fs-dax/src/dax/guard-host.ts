@@ -7,11 +7,12 @@ import {
   type Sys,
   type TruncationWatch,
 } from '@oriel/sys';
+import type { FrontEnd } from '@oriel/virtio-device';
 
 /** Watches files, and looks at what is mapped of them. */
 export interface GuardHost {
-  /** See `openTruncationWatch`. @throws SysError */
-  openWatch(loop: EventLoop): TruncationWatch;
+  /** See `openTruncationWatch`. @param frontend - who maps the files @throws SysError */
+  openWatch(loop: EventLoop, frontend: FrontEnd): TruncationWatch;
   /** See `nameInMaps`. @throws SysError */
   nameInMaps(fd: number): string;
   /** See `mappedBytesBehind`. */

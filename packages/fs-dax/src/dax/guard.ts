@@ -14,6 +14,7 @@ import {
   SysError,
   type TruncationWatch,
 } from '@oriel/sys';
+import type { FrontEnd } from '@oriel/virtio-device';
 import { FsDaxError } from '../errors.ts';
 import { DAX_RANGE } from '../layout.ts';
 import { FrontEndMaps } from './front-end-maps.ts';
@@ -83,13 +84,13 @@ export class TruncationGuard implements Disposable {
   }
 
   /** @throws FsDaxError ERR_FSDAX_GUARD where the host cannot do it */
-  open(loop: EventLoop, frontendPid: number): void {
+  open(loop: EventLoop, frontend: FrontEnd): void {
     const { host, policy } = this.#options;
     if (policy === 'off' || this.#watch !== null) return;
     try {
-      this.#watch = host.openWatch(loop);
+      this.#watch = host.openWatch(loop, frontend);
       this.#loop = loop;
-      this.#maps = new FrontEndMaps(host, loop, frontendPid);
+      this.#maps = new FrontEndMaps(host, loop, frontend.pid);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       const why = `${error.code}; it takes CAP_SYS_ADMIN and Linux 6.14`;

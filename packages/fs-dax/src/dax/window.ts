@@ -2,6 +2,7 @@
 import { type Attributes, FUSE_DESTROY, FUSE_INIT, type Operation, PENDING } from '@oriel/fuse';
 import type { ShmRegion } from '@oriel/shm-region';
 import { EINVAL, EIO, EOPNOTSUPP, type EventLoop } from '@oriel/sys';
+import type { FrontEnd } from '@oriel/virtio-device';
 import { FsDaxError } from '../errors.ts';
 import { DAX_RANGE } from '../layout.ts';
 import type { GuardStats } from './guard.ts';
@@ -54,7 +55,7 @@ export class DaxWindow implements Disposable {
    * @throws FsDaxError ERR_FSDAX_WINDOW: a mapping that is refused later is SIGBUS in the guest; ERR_FSDAX_GUARD where the host
    *   cannot guard files
    */
-  attach(region: ShmRegion, loop: EventLoop, frontendPid: number): void {
+  attach(region: ShmRegion, loop: EventLoop, frontend: FrontEnd): void {
     const { maxMappings, insideFile } = region.limits;
     const mappings = (region.size / DAX_RANGE) * (insideFile ? mappingsPerRange(this.#state.options.tail) : 1);
     if (mappings > maxMappings) {
@@ -63,7 +64,7 @@ export class DaxWindow implements Disposable {
         `a window of ${region.size} bytes can need ${mappings} mappings, and the front-end bears ${maxMappings}`,
       );
     }
-    this.#state.guard.open(loop, frontendPid);
+    this.#state.guard.open(loop, frontend);
     this.#state.region = region;
   }
 

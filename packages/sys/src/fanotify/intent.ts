@@ -77,16 +77,20 @@ export function syscallLine(thread: number): string {
 }
 
 const RUNNING = 'running';
-/** Looks in a row, and looks with a pause between them. */
+/** Looks in a row, before those with a pause between them. */
 const QUICK_LOOKS = 20;
-const LOOKS = 100;
 const LOOK_MS = 1;
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
-/** The line of a thread that has just asked: its event can be read a moment before it sleeps, and only then has it a line. */
-export function syscallLineOfAsking(thread: number): string {
+/**
+ * The line of a thread that has just asked: its event can be read before it sleeps, and only then has it a line. On a busy machine it
+ * may wait for a processor for a while.
+ * @param timeoutMs - by then it is `running`, whatever it is about to do
+ */
+export function syscallLineOfAsking(thread: number, timeoutMs: number): string {
+  const deadline = performance.now() + timeoutMs;
   let line = syscallLine(thread);
-  for (let look = 0; line === RUNNING && look < LOOKS; look++) {
+  for (let look = 0; line === RUNNING && performance.now() < deadline; look++) {
     if (look >= QUICK_LOOKS) Atomics.wait(sleeper, 0, 0, LOOK_MS);
     line = syscallLine(thread);
   }

@@ -28,6 +28,7 @@ import {
   BROKEN,
   CHANGE,
   ENDED,
+  type EventFields,
   EventSlots,
   EXPIRED,
   FREE,
@@ -72,6 +73,8 @@ class TruncationHelper {
   readonly #view = new DataView(this.#bytes.buffer);
   readonly #response = new Uint8Array(FanotifyResponse.byteLength);
   readonly #responseView = new DataView(this.#response.buffer);
+  /** Changes for which there was no free slot, one of each kind for a file. */
+  readonly #late = new Map<string, EventFields>();
   /** The system call in each slot, as /proc showed it. */
   readonly #lines: string[] = [];
   /** Sizes of files that were changed, to see them shrink. */
@@ -132,7 +135,7 @@ class TruncationHelper {
       return;
     }
     this.#endsOf(thread, null);
-    const line = syscallLineOfAsking(thread);
+    const line = syscallLineOfAsking(thread, this.#data.deadlineMs);
     const intent = this.#intent(at, fd, thread, mask, line);
     if (intent.kind === 'harmless') {
       this.#answer(fd, FAN_ALLOW);
@@ -186,7 +189,18 @@ class TruncationHelper {
       if (this.#slots.file(slot) === file && this.#slots.sure(slot) === settled) return;
     }
     const since = performance.now();
-    this.#slots.add({ kind: CHANGE, eventFd: -1, thread, sure: settled, size, dev, inoLo, inoHi, since });
+    const fields = { kind: CHANGE, eventFd: -1, thread, sure: settled, size, dev, inoLo, inoHi, since };
+    this.#tellChange(`${file} ${settled}`, fields);
+  }
+
+  /** Of a file of which the loop has not heard yet it hears once, also where it takes a while to have room. */
+  #tellChange(name: string, fields: EventFields): void {
+    if (this.#slots.add(fields) < 0) {
+      this.#late.set(name, fields);
+      this.#look();
+      return;
+    }
+    this.#late.delete(name);
     this.#tell();
   }
 
@@ -202,7 +216,7 @@ class TruncationHelper {
     if (this.#slots.move(slot, ALLOWED, OVER)) this.#tell();
   }
 
-  /** While questions or allowed truncations stand, looks from time to time after those of which nobody hears. */
+  /** While questions or allowed truncations stand, or changes wait, looks from time to time after those of which nobody hears. */
   #look(): void {
     if (this.#looking) return;
     this.#looking = true;
@@ -220,6 +234,7 @@ class TruncationHelper {
           this.#expire(slot, state);
         }
       }
+      for (const [name, fields] of [...this.#late]) this.#tellChange(name, fields);
       if (standing) this.#look();
     });
   }

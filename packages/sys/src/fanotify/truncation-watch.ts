@@ -37,6 +37,7 @@ const SLOTS = 64;
 const DEADLINE_MS = 3000;
 const HELPER_LIMIT_MS = 30_000;
 const INIT = FAN_CLASS_PRE_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_TID;
+// Behind a queue that is full the kernel lets a truncation pass unasked. Who is asked waits, and changes of a file are merged.
 const UNLIMITED = FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS;
 const EVENTS = FAN_OPEN_PERM | FAN_PRE_ACCESS | FAN_MODIFY | FAN_CLOSE_WRITE;
 

@@ -2,8 +2,8 @@
  * Guards the files of a device that is shut in. It stays outside, with what that takes: CAP_SYS_ADMIN, and the /proc of every
  * process. It opens no file by itself, and what the device tells it leads to descriptors that the device has anyhow.
  */
+import { existsSync } from 'node:fs';
 import {
-  check,
   EBADF,
   EINVAL,
   EPOLLIN,
@@ -13,7 +13,6 @@ import {
   Fd,
   type FileGuard,
   type FileTruncation,
-  mappedBytesBehind,
   nameAtAddress,
   openTruncationWatch,
   type Sys,
@@ -23,6 +22,7 @@ import {
   type WatchedFile,
 } from '@oriel/sys';
 import { EventQueue } from './event-queue.ts';
+import { FrontEnd } from './front-end.ts';
 import type { GuardEnds } from './guard-ends.ts';
 import { Call, GuardAnswer, GuardCall, GuardReply, Happening, readName, writeName } from './wire.ts';
 
@@ -55,6 +55,8 @@ export class GuardKeeper implements Disposable {
   readonly #answers = new Uint8Array(ANSWERS * GuardAnswer.byteLength);
   readonly #received;
   #watch: TruncationWatch | null = null;
+  /** Of the connection for which files are watched. */
+  #frontEnd: FrontEnd | null = null;
   #asked = 0;
 
   /** @param pid - of the device's process @throws SysError */
@@ -91,7 +93,9 @@ export class GuardKeeper implements Disposable {
     }
     this.#reply.fill(0);
     GuardReply.errno.set(this.#replyView, 0, this.#answerTo(fd));
-    check(this.#sys.socket.sendmsg(this.#ends.calls, this.#reply, this.#reply.length, null, 0), 'sendmsg');
+    const sent = this.#sys.socket.sendmsg(this.#ends.calls, this.#reply, this.#reply.length, null, 0);
+    // The device is gone, or does not read what it asked for.
+    if (sent < 0) this.#loop.stop();
   }
 
   #answerTo(fd: Fd | null): number {
@@ -100,10 +104,10 @@ export class GuardKeeper implements Disposable {
     const value = GuardCall.value.get(view, 0);
     const kind = GuardCall.kind.get(view, 0);
     if (kind === Call.WATCH) return this.#add(id, fd);
-    fd?.close();
+    using _socket = fd;
     switch (kind) {
       case Call.OPEN:
-        return this.#open(value);
+        return this.#open(value, fd);
       case Call.CLOSE:
         this.#close();
         return 0;
@@ -113,16 +117,19 @@ export class GuardKeeper implements Disposable {
       case Call.NAME:
         return this.#tellName(value);
       case Call.MAPPED:
-        return this.#tellMapped(id, value);
+        return this.#tellMapped(value);
       default:
         return -EINVAL;
     }
   }
 
-  #open(thread: number): number {
+  #open(thread: number, socket: Fd | null): number {
     this.#close();
+    // What its owner does to files is not asked about, and nobody else's deeds are to pass for that.
+    if (!existsSync(`/proc/${this.#pid}/task/${thread}`)) return -EINVAL;
     try {
       this.#watch = openTruncationWatch(this.#sys, this.#loop, { owner: { pid: this.#pid, thread } });
+      this.#frontEnd = socket === null ? null : FrontEnd.at(this.#sys, socket.fd);
       return 0;
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
@@ -136,6 +143,8 @@ export class GuardKeeper implements Disposable {
     this.#numbers.clear();
     this.#watch?.[Symbol.dispose]();
     this.#watch = null;
+    this.#frontEnd?.[Symbol.dispose]();
+    this.#frontEnd = null;
   }
 
   #add(id: number, fd: Fd | null): number {
@@ -155,6 +164,7 @@ export class GuardKeeper implements Disposable {
   #remove(id: number): void {
     const watched = this.#files.get(id);
     this.#files.delete(id);
+    this.#events.forget(id);
     watched?.file[Symbol.dispose]();
     watched?.fd.close();
   }
@@ -163,10 +173,13 @@ export class GuardKeeper implements Disposable {
     return {
       truncating: (truncation) => {
         const question = ++this.#asked;
+        const { size, sure } = truncation;
+        if (!this.#events.send({ kind: Happening.TRUNCATING, watch, question, flag: sure, size })) {
+          truncation.refuse(ETXTBSY);
+          return;
+        }
         this.#questions.set(question, truncation);
         this.#numbers.set(truncation, question);
-        const { size, sure } = truncation;
-        this.#events.send({ kind: Happening.TRUNCATING, watch, question, flag: sure, size });
       },
       truncated: (truncation) => {
         const question = this.#numbers.get(truncation);
@@ -207,10 +220,10 @@ export class GuardKeeper implements Disposable {
     return 0;
   }
 
-  #tellMapped(pid: number, offset: number): number {
+  #tellMapped(offset: number): number {
     const name = readName(this.#call, GuardCall.name.offset);
-    if (!NAME.test(name)) return -EINVAL;
-    const mapped = mappedBytesBehind(pid, name, offset);
+    if (this.#frontEnd === null || !NAME.test(name)) return -EINVAL;
+    const mapped = this.#frontEnd.mappedBytesBehind(name, offset);
     GuardReply.known.set(this.#replyView, 0, mapped < 0 ? 0 : 1);
     GuardReply.value.set(this.#replyView, 0, Math.max(0, mapped));
     return 0;

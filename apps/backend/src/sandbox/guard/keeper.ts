@@ -2,12 +2,12 @@
 import { writeSync } from 'node:fs';
 import { BlockingLoop, openSys } from '@oriel/sys';
 import { explain } from '../../explain.ts';
+import { outliveSignals } from '../outlive-signals.ts';
 import { KEEPER_ENDS } from './guard-ends.ts';
 import { GuardKeeper } from './guard-keeper.ts';
 
 const sys = openSys();
-// A service manager tells every process of the device to end; this one ends behind it.
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
+outliveSignals();
 try {
   using loop = new BlockingLoop(sys);
   using _keeper = new GuardKeeper(sys, loop, Number(process.argv[2]), KEEPER_ENDS);

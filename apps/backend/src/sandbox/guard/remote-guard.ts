@@ -19,6 +19,7 @@ import {
   type Watch,
   type WatchedFile,
 } from '@oriel/sys';
+import type { FrontEnd } from '@oriel/virtio-device';
 import type { GuardEnds } from './guard-ends.ts';
 import { Call, GuardAnswer, GuardCall, GuardEvent, GuardReply, Happening, readName, writeName } from './wire.ts';
 
@@ -241,8 +242,8 @@ export class RemoteGuard implements GuardHost, Disposable {
     this.#idle = this.#loop.watch(this.#ends.events, EPOLLRDHUP, () => this.#lost(new Error(GONE)));
   }
 
-  openWatch(loop: EventLoop): TruncationWatch {
-    const refused = this.#calls.make(Call.OPEN, { value: this.#sys.fanotify.gettid() });
+  openWatch(loop: EventLoop, { socket }: FrontEnd): TruncationWatch {
+    const refused = this.#calls.make(Call.OPEN, { value: this.#sys.fanotify.gettid(), fd: socket });
     if (refused < 0) throw new SysError(-refused, 'fanotify_init');
     this.#idle?.[Symbol.dispose]();
     this.#idle = null;
@@ -263,8 +264,9 @@ export class RemoteGuard implements GuardHost, Disposable {
     );
   }
 
-  mappedBytesBehind(id: number, name: string, value: number): number {
-    const failed = this.#calls.make(Call.MAPPED, { id, name, value });
+  /** Whoever connected is meant: the keeper knows no other process. */
+  mappedBytesBehind(_pid: number, name: string, value: number): number {
+    const failed = this.#calls.make(Call.MAPPED, { name, value });
     return failed < 0 || !this.#isKnown() ? -1 : GuardReply.value.get(this.#calls.replyView, 0);
   }
 

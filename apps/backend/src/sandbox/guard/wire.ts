@@ -6,7 +6,7 @@ import { bytes, I32, struct, U32, U64 } from '@oriel/layout';
 
 /** What a call asks for. */
 export const Call = {
-  /** A watch on behalf of thread `value`; the one before ends. */
+  /** A watch on behalf of thread `value` of the device, and of the front-end whose socket comes along; the one before ends. */
   OPEN: 1,
   CLOSE: 2,
   /** Watches the file of the descriptor that comes along, under the number `id`. */
@@ -14,7 +14,7 @@ export const Call = {
   UNWATCH: 4,
   /** What the device's process has mapped at address `value`. */
   NAME: 5,
-  /** Bytes of the file `name` behind offset `value` that process `id` has mapped. */
+  /** Bytes of the file `name` behind offset `value` that the front-end has mapped. */
   MAPPED: 6,
 } as const;
 
