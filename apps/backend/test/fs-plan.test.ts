@@ -65,7 +65,7 @@ describe('oriel fs, its plan', () => {
       allowDirectIo: false,
       allowMmap: false,
       preserveNoatime: false,
-      killprivV2: true,
+      killprivV2: false,
       announceSubmounts: true,
       posixLocks: false,
       flockLocks: false,
@@ -103,7 +103,7 @@ describe('oriel fs, its plan', () => {
 
   it('gives a share what virtiofsd would give it', () => {
     const cases: readonly [args: readonly string[], share: Partial<ShareSettings>][] = [
-      [['--readonly', '--window=0'], { readonly: true }],
+      [['--readonly', '--window=0'], { readonly: true, killprivV2: true }],
       [['--cache=metadata'], { cache: 'metadata' }],
       [['--xattr'], { xattr: true }],
       [['--xattrmap=:map::user.virtiofs.:'], { xattrMap: ':map::user.virtiofs.:' }],
@@ -116,6 +116,8 @@ describe('oriel fs, its plan', () => {
       [['--no-readdirplus'], { readdirplus: false }],
       [['--killpriv-v2'], { killprivV2: true }],
       [['--no-killpriv-v2'], { killprivV2: false }],
+      [['--window=0'], { killprivV2: true }],
+      [['--window=0', '--no-killpriv-v2'], { killprivV2: false }],
       [['--announce-submounts'], { announceSubmounts: true }],
       [['--no-announce-submounts'], { announceSubmounts: false }],
       [['--posix-lock'], { posixLocks: true }],

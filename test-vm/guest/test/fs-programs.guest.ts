@@ -1,4 +1,6 @@
 /** Programs of Debian that work on files, on a share with a DAX window: fio, git, a compiler, Python's own tests, stress-ng. */
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { complaints, type DaxShare, guestSuite, type HostProcess, openDaxShare } from '../index.ts';
 import { inFsTree, mountFsTree, serveFsTree } from '../src/fs-tree.ts';
@@ -77,6 +79,23 @@ describe('programs that work on files', () => {
     await inTree(`fio --output=/tmp/fio --name=calls ${common} --size=8m --bs=4k --rw=randrw --ioengine=psync
 fio --output=/tmp/fio --name=maps ${common} --size=8m --bs=64k --rw=randwrite --ioengine=mmap
 rm ${SHARE}/calls* ${SHARE}/maps*`);
+  });
+
+  it("a stranger's write in place takes the set-id bits away, also where it is no request", async function () {
+    this.timeout(60_000);
+    const file = join(share.hostDir, 'owned');
+    writeFileSync(file, Buffer.alloc(4 * 1024 * 1024));
+    chmodSync(file, 0o6777);
+    expect(await share.guest.ok('statx /mnt/owned')).to.match(/dax=1/);
+    const output = await inTree(`cd ${SHARE} && chmod 755 .
+python3.13 -c "
+import os
+os.setgid(1000); os.setuid(1000)
+fd = os.open('owned', os.O_RDWR)
+os.read(fd, 4); os.pwrite(fd, b'else', 0)
+print(oct(os.fstat(fd).st_mode))"
+stat -c %a owned; rm owned`);
+    expect(output.split('\n')).to.deep.equal(['0o100777', '777']);
   });
 
   it('git clones from a bare repository, and a project is built in the clone', async function () {

@@ -41,7 +41,7 @@ export const fsOptions = {
   'allow-mmap': flag('shared mappings of files that are not cached (cache never and metadata)'),
   'preserve-noatime': flag('O_NOATIME of the guest reaches the host, which may refuse it'),
   'no-readdirplus': flag('names of a directory come without attributes'),
-  'killpriv-v2': flag('clear set-id bits here in place of in the guest: so it is without this, too'),
+  'killpriv-v2': flag('clear set-id bits here in place of in the guest: without a window, so it is anyway'),
   'no-killpriv-v2': flag('leave it to the guest to clear set-id bits'),
   'announce-submounts': flag('the guest mounts what is mounted below the directory: so it is without this, too'),
   'no-announce-submounts': flag('all that is below the directory is one file system to the guest'),

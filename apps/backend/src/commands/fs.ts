@@ -31,12 +31,12 @@ function windowSize(values: FsOptionValues): number {
   return values.readonly ? 0 : values.window;
 }
 
-/** An option and the one that takes it back. @throws CliError when both are given */
-function eitherOr(values: FsOptionValues, name: 'killpriv-v2' | 'announce-submounts'): boolean {
+/** An option and the one that takes it back; `otherwise` without both. @throws CliError when both are given */
+function eitherOr(values: FsOptionValues, name: 'killpriv-v2' | 'announce-submounts', otherwise: boolean): boolean {
   if (values[name] && values[`no-${name}`]) {
     throw new CliError(`--${name} and --no-${name} contradict each other: give one of them`);
   }
-  return !values[`no-${name}`];
+  return values[name] || (otherwise && !values[`no-${name}`]);
 }
 
 /** @throws CliError */
@@ -59,8 +59,9 @@ function shareSettings(values: FsOptionValues): ShareSettings {
     allowMmap: values['allow-mmap'],
     preserveNoatime: values['preserve-noatime'],
     ...(values['no-readdirplus'] ? { readdirplus: false } : {}),
-    killprivV2: eitherOr(values, 'killpriv-v2'),
-    announceSubmounts: eitherOr(values, 'announce-submounts'),
+    // A write in place to a file with DAX is no request: only the guest can clear its bits.
+    killprivV2: eitherOr(values, 'killpriv-v2', windowSize(values) === 0),
+    announceSubmounts: eitherOr(values, 'announce-submounts', true),
     posixLocks: values['posix-lock'],
     flockLocks: values.flock,
     inodeFileHandles: values['inode-file-handles'],
