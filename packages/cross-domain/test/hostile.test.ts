@@ -39,7 +39,8 @@ const anySend = fc
     return command(4, 16 + 12 * n, words, data);
   });
 
-describe('a hostile guest', () => {
+describe('a hostile guest', function () {
+  this.timeout(60_000);
   let leaks: LeakCheck;
   let rig: CrossRig;
   let victim: GuestProgram;

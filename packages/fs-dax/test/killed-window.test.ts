@@ -4,6 +4,7 @@ import type { PassthroughFilesystem } from '@oriel/fs-passthrough';
 import { EACCES } from '@oriel/sys';
 import { expect } from 'chai';
 import { DAX_RANGE } from '../src/index.ts';
+import { replacing } from './support/replacing.ts';
 import { PAGE, READ, type Rig, type RigOptions, withFile } from './support/rig.ts';
 
 const SHARE = { limits: { maxInodes: 1000, maxHandles: 100, maxDirStreams: 10 } };
@@ -127,14 +128,7 @@ describe('a window whose device is killed', () => {
   it('leaves the pages of a file that cannot be opened any more, until the guest uses their range for another', async () => {
     let gone = false;
     const wrap = (fs: PassthroughFilesystem): PassthroughFilesystem =>
-      new Proxy(fs, {
-        get(target, key) {
-          if (key === 'openForMapping' && gone) return () => -EACCES;
-          const value: unknown = Reflect.get(target, key, target);
-          return typeof value === 'function' ? value.bind(target) : value;
-        },
-        set: (target, key, value) => Reflect.set(target, key, value, target),
-      });
+      replacing(fs, { openForMapping: (nodeid: number) => (gone ? -EACCES : fs.openForMapping(nodeid)) });
     const { rig, nodeid } = await survivor(10 * PAGE, { wrap });
     using _rig = rig;
     expect(await rig.map(nodeid, 0, 1)).to.equal(0);

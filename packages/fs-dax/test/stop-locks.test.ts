@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { FUSE_SETLK, FUSE_SETLKW, PENDING } from '@oriel/fuse';
 import { EIO, F_UNLCK, F_WRLCK, O_RDWR } from '@oriel/sys';
 import { expect } from 'chai';
+import { replacing } from './support/replacing.ts';
 import { ALWAYS, Rig } from './support/rig.ts';
 
 const ALICE = 1;
@@ -12,15 +13,7 @@ describe('a pause while locks are waited for', () => {
   for (const behind of [false, true]) {
     it(`asks for them again${behind ? ', where another request came behind, too' : ''}, and ends the rest`, async () => {
       // A Filesystem that works with timers: STATFS is never done.
-      const wrap = <T extends object>(fs: T): T =>
-        new Proxy(fs, {
-          get(target, key) {
-            if (key === 'statfs') return () => PENDING;
-            const value: unknown = Reflect.get(target, key, target);
-            return typeof value === 'function' ? value.bind(target) : value;
-          },
-          set: (target, key, value) => Reflect.set(target, key, value, target),
-        });
+      const wrap = <T extends object>(fs: T): T => replacing(fs, { statfs: () => PENDING });
       const timer = (delayMs: number, call: () => void): Disposable => rig.loop.timer(delayMs, call);
       using rig = await Rig.mounted(ALWAYS, { wrap, share: { posixLocks: true, timer } });
       writeFileSync(rig.path('file'), 'content');

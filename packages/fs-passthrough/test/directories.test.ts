@@ -10,7 +10,8 @@ import { PLACES, ROOT, TestShare } from './support/share.ts';
 const MANY = 5000;
 
 for (const place of PLACES) {
-  describe(`reading directories in ${place}`, () => {
+  describe(`reading directories in ${place}`, function () {
+    this.timeout(60_000);
     checkLeaks();
 
     it('gives each entry once, with its kind and inode', () => {

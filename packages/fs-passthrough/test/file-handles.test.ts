@@ -22,7 +22,8 @@ const limits = { maxInodeDescriptors: BUDGET };
 const openFds = (): number => readdirSync('/proc/self/fd').length;
 
 for (const place of PLACES) {
-  describe(`inodes beyond the descriptor budget, in ${place}`, () => {
+  describe(`inodes beyond the descriptor budget, in ${place}`, function () {
+    this.timeout(60_000);
     checkLeaks();
     beforeEach(function () {
       needHandles(this, place);

@@ -120,7 +120,7 @@ export interface Filesystem {
    * @returns false when the operation is no such one: it will be completed
    */
   cancel?(op: Operation): boolean;
-  /** The rings are about to stop: waits for operations that are under way, but no longer than some milliseconds. */
+  /** A ring is about to stop: waits for operations that are under way, but no longer than some milliseconds; 0: ends what is done. */
   settle?(ms: number): void;
   /**
    * An ioctl(2) whose argument is `inSize` bytes at `input`; its answer are up to `outSize` bytes at `output`, zeros at first. The

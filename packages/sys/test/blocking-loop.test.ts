@@ -6,6 +6,9 @@ import { checkLeaks } from './leaks.ts';
 import { startWorker } from './run-in-worker.ts';
 
 const sys = openSys();
+/** How often, and when, the loop is woken that may wait for another thread. */
+const WAKES = 60;
+const WAKE_MS = 1000;
 const eventfd = (initial = 0) => new Fd(sys.fd, check(sys.loop.eventfd(initial), 'eventfd2'));
 
 describe('BlockingLoop', () => {
@@ -98,7 +101,8 @@ describe('BlockingLoop', () => {
     expect(code).to.equal(0);
   });
 
-  it('sees memory that another thread changes while it spins', async () => {
+  it('sees memory that another thread changes while it spins', async function () {
+    this.timeout(2 * WAKES * WAKE_MS);
     using loop = new BlockingLoop(sys, { spinNs: 1e9 });
     const flags = new Int32Array(new SharedArrayBuffer(8));
     const worker = startWorker(
@@ -108,6 +112,14 @@ describe('BlockingLoop', () => {
       flags,
     );
     await once(worker, 'message');
+    // Without a spin that sees it the loop would sleep for ever; a spin that found nothing is begun again.
+    let wakes = 0;
+    const wake = (): void => {
+      wakes++;
+      if (wakes > WAKES) loop.stop();
+      else loop.timer(WAKE_MS, wake);
+    };
+    wake();
     let polls = 0;
     loop.addPoller(() => {
       polls++;

@@ -2,13 +2,14 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { check, EPOLLIN, Fd, NodeLoop, openSys } from '../src/index.ts';
 import { checkLeaks } from './leaks.ts';
-import { runChild } from './run-child.ts';
+import { CHILD_MS, runChild } from './run-child.ts';
 import { runInWorker } from './run-in-worker.ts';
 
 const sys = openSys();
 const eventfd = (initial = 0) => new Fd(sys.fd, check(sys.loop.eventfd(initial), 'eventfd2'));
 
-describe('NodeLoop', () => {
+describe('NodeLoop', function () {
+  this.timeout(2 * CHILD_MS);
   checkLeaks();
 
   it('lets Promises run between events, and events between Promises', async () => {

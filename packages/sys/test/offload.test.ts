@@ -22,7 +22,7 @@ import {
 } from '../src/index.ts';
 import { mockSys } from '../src/testing/index.ts';
 import { checkLeaks } from './leaks.ts';
-import { runChild } from './run-child.ts';
+import { CHILD_MS, runChild } from './run-child.ts';
 import { runInWorker } from './run-in-worker.ts';
 
 const sys = openSys();
@@ -49,7 +49,8 @@ async function withOffload(
   }
 }
 
-describe('Offload', () => {
+describe('Offload', function () {
+  this.timeout(2 * CHILD_MS);
   checkLeaks();
 
   it('makes calls elsewhere and brings their results to a blocking loop', async () => {
@@ -94,17 +95,24 @@ describe('Offload', () => {
 
   it('does not block the loop while a call blocks', async () => {
     using loop = new BlockingLoop(sys);
+    const pipe = new Int32Array(2);
+    check(sys.fd.pipe(pipe), 'pipe2');
+    using from = new Fd(sys.fd, pipe[0]!);
+    using to = new Fd(sys.fd, pipe[1]!);
     using memory = Mapping.anonymous(sys.mem, 4096);
-    Timespec.tvNsec.set(new DataView(memory.u8.buffer), 0, 30e6);
     await withOffload(loop, { threads: 1 }, (offload) => {
       const order: string[] = [];
-      offload.submit(SYS.nanosleep, [memory.addr, 0], (result) => {
-        order.push(`slept ${result}`);
+      offload.submit(SYS.read, [from.fd, memory.addr, 8], (result) => {
+        order.push(`read ${result}`);
         loop.stop();
       });
-      loop.timer(1, () => order.push('timer'));
+      loop.timer(1, () => {
+        order.push('timer');
+        // Without this the call never returns.
+        sys.fd.write(to.fd, new Uint8Array(3), 3);
+      });
       loop.run();
-      expect(order).to.deep.equal(['timer', 'slept 0']);
+      expect(order).to.deep.equal(['timer', 'read 3']);
     });
   });
 
@@ -313,7 +321,8 @@ describe('Offload', () => {
   });
 });
 
-describe('Offload: the end of a process', () => {
+describe('Offload: the end of a process', function () {
+  this.timeout(2 * CHILD_MS);
   const start = `
     const sys = openSys();
     const loop = new BlockingLoop(sys);

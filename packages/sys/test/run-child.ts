@@ -3,6 +3,9 @@ import { spawn } from 'node:child_process';
 
 const index = new URL('../src/index.ts', import.meta.url).href;
 
+/** A child that hangs is killed after this: a slow machine needs long to load one. */
+export const CHILD_MS = 60_000;
+
 /** How a child ended and what it wrote. `code` is null for one that had to be killed. */
 export interface ChildResult {
   readonly code: number | null;
@@ -11,7 +14,7 @@ export interface ChildResult {
 }
 
 /** @param timeoutMs - a child that hangs is killed after this */
-export function runChild(code: string, timeoutMs = 8000): Promise<ChildResult> {
+export function runChild(code: string, timeoutMs = CHILD_MS): Promise<ChildResult> {
   const source = `import { openSys, BlockingLoop, NodeLoop, openOffload, SYS, Mapping, EPOLLIN } from '${index}';
     import { Worker } from 'node:worker_threads';
     ${code}`;

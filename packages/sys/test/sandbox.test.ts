@@ -17,7 +17,7 @@ import {
   seccompFilter,
 } from '../src/index.ts';
 import { tempDir } from '../src/testing/index.ts';
-import { runChild } from './run-child.ts';
+import { CHILD_MS, runChild } from './run-child.ts';
 import { runInWorker } from './run-in-worker.ts';
 
 const { sandbox } = openSys();
@@ -60,7 +60,8 @@ function judge(filter: Uint8Array, arch: number, nr: number, args: readonly numb
   }
 }
 
-describe('sandbox', () => {
+describe('sandbox', function () {
+  this.timeout(2 * CHILD_MS);
   it('answers with negative error numbers', () => {
     expect(sandbox.mount(0, nowhere, 0, 0, 0)).to.be.oneOf([-ENOENT, -EPERM]);
     expect(sandbox.umount2(nowhere, 0)).to.be.oneOf([-ENOENT, -EPERM]);
@@ -126,7 +127,8 @@ describe('sandbox', () => {
   });
 });
 
-describe('seccompFilter', () => {
+describe('seccompFilter', function () {
+  this.timeout(2 * CHILD_MS);
   it('has these bytes', () => {
     const filter = seccompFilter([{ nr: 1 }, { nr: 2, errno: 38 }], SECCOMP_RET_TRAP, 'arm64');
     const words = new Uint32Array(filter.buffer);

@@ -18,7 +18,7 @@ import {
   SHUT_RDWR,
 } from '../src/index.ts';
 import { checkLeaks } from './leaks.ts';
-import { runChild } from './run-child.ts';
+import { CHILD_MS, runChild } from './run-child.ts';
 
 const sys = openSys();
 
@@ -44,7 +44,8 @@ const closeReceived = (result: { fds: Int32Array; fdCount: number }) => {
   }
 };
 
-describe('socket: messages', () => {
+describe('socket: messages', function () {
+  this.timeout(2 * CHILD_MS);
   checkLeaks();
 
   it('never wait, though a peer that shares the open file may take O_NONBLOCK away', async () => {

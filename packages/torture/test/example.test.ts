@@ -9,7 +9,9 @@ import { Child } from './support/child.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../examples/torture-socket.ts', import.meta.url));
 
-describe('the example', () => {
+describe('the example', function () {
+  this.timeout(60_000);
+
   it('is the one of the README', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
     const code = readFileSync(EXAMPLE, 'utf8');

@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import type { RegionFile } from '@oriel/guest-memory';
 import { check, MFD_CLOEXEC } from '@oriel/sys';
 import { leakCheck } from '@oriel/sys/testing';
@@ -77,10 +76,10 @@ describe('BackendConnection, memory', () => {
     prelude(setup);
     const file = check(setup.sys.mem.memfdCreate('dax', MFD_CLOEXEC), 'memfd_create');
     check(setup.sys.file.ftruncate(file, 0x1000), 'ftruncate');
-    const before = readdirSync('/proc/self/fd').length;
+    const kept = leakCheck();
     const numbers: Numbers = [0x8000_0000, 0x1000, USER + 0x10_0000, 0];
     expect(setup.peer.ask(ADD, single(...numbers), [file])).to.equal(0);
-    expect(readdirSync('/proc/self/fd').length).to.equal(before);
+    kept.check();
     expect(setup.sys.fd.close(file)).to.equal(0);
     expect(setup.backend.memory.regions.map(({ foreign }) => foreign)).to.deep.equal([false, true]);
     expect(setup.peer.ask(REMOVE, single(...numbers))).to.equal(0);

@@ -13,11 +13,13 @@ describe('DeviceRegions', () => {
     regions.resume();
     const answers: number[] = [];
     const place = { fd: 0, fdOffset: 0, len: 4096, writable: true, owner: regions, label: 'x' };
+    const from = performance.now();
     for (let i = 0; i < 1000; i++) {
       regions.byId.get(1)!.map({ ...place, shmOffset: 1 << 20 }, (error) => answers.push(error));
     }
     expect(new Set(answers)).to.have.length(1);
     expect(answers).to.have.length(1000);
-    expect(lines).to.have.length.within(10, 20);
+    const seconds = (performance.now() - from) / 1000;
+    expect(lines).to.have.length.within(10, 10 * (1 + Math.floor(seconds)));
   });
 });

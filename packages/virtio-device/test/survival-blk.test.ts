@@ -1,6 +1,6 @@
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { tempDir } from '@oriel/sys/testing';
+import { haltProcess, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
 import { ServedProgram } from '../src/testing/index.ts';
 import { dice } from './dice.ts';
@@ -13,7 +13,7 @@ const DEPTH = 24;
 
 for (const packed of [false, true]) {
   describe(`a disk whose back-end is killed ${KILLS} times (${packed ? 'packed' : 'split'})`, function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
 
     it('answers each request once, and right', async () => {
       using dir = tempDir();
@@ -34,16 +34,23 @@ for (const packed of [false, true]) {
             guest.turn(1000);
           }
           guest.fill(DEPTH);
+          const stops = kill % 2 === 0;
+          if (stops) {
+            await haltProcess(program.child.pid!);
+            // What it had answered by then makes room for requests that it cannot answer.
+            guest.turn(0);
+            guest.fill(DEPTH);
+          }
           program.child.kill('SIGKILL');
           await program.ended;
           guest.turn(0);
-          leftByKills += guest.busy ? 1 : 0;
+          if (stops && guest.busy) leftByKills++;
           program = await start();
         }
         while (guest.busy) guest.turn(1000);
         expect(guest.refusal).to.equal(null);
         expect(guest.frontend.connections).to.equal(KILLS + 1);
-        expect(leftByKills).to.be.greaterThan(KILLS / 2);
+        expect(leftByKills).to.equal(KILLS / 2);
         expect(readFileSync(path).equals(guest.model)).to.equal(true);
       } finally {
         await program[Symbol.asyncDispose]();

@@ -14,7 +14,7 @@ const RING = 128;
 const SLOT = 8;
 
 /** Longest time without an answer, the start of a back-end included. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 interface Sent {
   readonly slot: number;

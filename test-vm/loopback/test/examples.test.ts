@@ -5,14 +5,18 @@ import { digest, pattern } from './support/bytes.ts';
 import { GpuStage } from './support/gpu-stage.ts';
 import { MIB, Share } from './support/share.ts';
 
+/** A program that hangs is killed after this. */
+const PATIENCE_MS = 60_000;
 const NODE_OPTIONS = ['--conditions=@oriel/source', '--disable-warning=ExperimentalWarning'];
 
 function run(name: string, ...args: readonly string[]) {
   const path = fileURLToPath(new URL(`../examples/${name}.ts`, import.meta.url));
-  return spawnSync(process.execPath, [...NODE_OPTIONS, path, ...args], { maxBuffer: 8 * MIB, timeout: 10_000 });
+  return spawnSync(process.execPath, [...NODE_OPTIONS, path, ...args], { maxBuffer: 8 * MIB, timeout: PATIENCE_MS });
 }
 
-describe('an example', () => {
+describe('an example', function () {
+  this.timeout(2 * PATIENCE_MS);
+
   it('prints a file by READ, and one out of the window', async () => {
     await using share = await Share.start();
     for (const bytes of [pattern(1234), pattern(3 * MIB, 2)]) {

@@ -8,14 +8,20 @@ const NS_PER_MS = 1e6;
 
 describe('the moment from which a mapping counts', () => {
   let share: Share;
+  /** Its back-end never gives up waiting for a memory update within a test. */
+  let patient: Share;
 
   before(async () => {
     share = await Share.start();
-    share.put('big', pattern(8 * MIB, 31));
+    patient = await Share.start({ fenceTimeoutMs: 60_000 });
+    for (const each of [share, patient]) each.put('big', pattern(8 * MIB, 31));
     share.put('other', pattern(2 * MIB, 32));
   });
 
-  after(() => share?.[Symbol.asyncDispose]());
+  after(async () => {
+    await share?.[Symbol.asyncDispose]();
+    await patient?.[Symbol.asyncDispose]();
+  });
 
   /** Reads the whole file through the window, and removes its ranges. */
   function expectWholeFile({ client, dax }: Mounted): void {
@@ -27,17 +33,20 @@ describe('the moment from which a mapping counts', () => {
   }
 
   /** A VM that counts how often the back-end asked for a round trip, since no memory update told it what it waited for. */
-  function mountCounting(options: Partial<LoopbackOptions> = {}): Mounted & { readonly roundTrips: () => number } {
+  function mountCounting(
+    from: Share,
+    options: Partial<LoopbackOptions> = {},
+  ): Mounted & { readonly roundTrips: () => number } {
     let count = 0;
     const warn = (message: string): void => {
       if (message === 'back-channel request refused') count++;
     };
-    const mounted = share.mount('always', { log: { ...silentLogger, warn }, ...options });
+    const mounted = from.mount('always', { log: { ...silentLogger, warn }, ...options });
     return { ...mounted, roundTrips: () => count };
   }
 
   it('is not the answer: the guest would not see the mapping yet', () => {
-    using mounted = mountCounting();
+    using mounted = mountCounting(patient);
     mounted.vm.window.behaviour.changeDelayMs = 5;
     expectWholeFile(mounted);
     expect(mounted.roundTrips()).to.equal(0);
@@ -45,7 +54,7 @@ describe('the moment from which a mapping counts', () => {
   });
 
   it('is the memory update, however late it comes', () => {
-    using mounted = mountCounting();
+    using mounted = mountCounting(patient);
     const { vm } = mounted;
     vm.window.behaviour.updateDelayMs = 5;
     const start = vm.sys.loop.nowNs();
@@ -56,14 +65,14 @@ describe('the moment from which a mapping counts', () => {
   });
 
   it('may be a memory update that overtakes the answer', () => {
-    using mounted = mountCounting();
+    using mounted = mountCounting(patient);
     mounted.vm.window.behaviour.update = 'before-reply';
     expectWholeFile(mounted);
     expect(mounted.roundTrips()).to.equal(0);
   });
 
   it('is another round trip where no update ever comes', () => {
-    using mounted = mountCounting();
+    using mounted = mountCounting(share);
     mounted.vm.window.behaviour.update = 'never';
     const { nodeid } = mounted.client.lookup('big');
     const seen = new Uint8Array(DAX_RANGE);
@@ -76,7 +85,7 @@ describe('the moment from which a mapping counts', () => {
   });
 
   it('is a whole new table where the front-end has no memory slots', () => {
-    using mounted = mountCounting({ memorySlots: false });
+    using mounted = mountCounting(patient, { memorySlots: false });
     expectWholeFile(mounted);
     expectWholeFile(mounted);
     expect(mounted.roundTrips()).to.equal(0);
@@ -84,7 +93,7 @@ describe('the moment from which a mapping counts', () => {
   });
 
   it('is another round trip once there are more regions than a table without slots can hold', () => {
-    using mounted = mountCounting({ memorySlots: false });
+    using mounted = mountCounting(share, { memorySlots: false });
     share.put('long', pattern(20 * MIB, 33));
     const file = mounted.client.lookup('long');
     const seen = new Uint8Array(16 * MIB);
@@ -95,7 +104,7 @@ describe('the moment from which a mapping counts', () => {
   });
 
   it('is not mistaken for a memory update that another device of the VM caused', () => {
-    using mounted = mountCounting();
+    using mounted = mountCounting(share);
     const { client, vm } = mounted;
     using theirs = new GuestRam(sys, { size: DAX_RANGE, file: 'unsealed', gpa: 0x1_0000_0000 });
     using more = new GuestRam(sys, { size: DAX_RANGE, file: 'unsealed', gpa: 0x2_0000_0000 });

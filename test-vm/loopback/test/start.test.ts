@@ -13,6 +13,8 @@ import { pattern } from './support/bytes.ts';
 import { MIB, Share } from './support/share.ts';
 
 const START = fileURLToPath(new URL('../start.ts', import.meta.url));
+/** A program that hangs is killed after this. */
+const PATIENCE_MS = 60_000;
 const NODE_OPTIONS = ['--conditions=@oriel/source', '--disable-warning=ExperimentalWarning'];
 
 /** Runs it with a temporary folder of its own. */
@@ -26,7 +28,7 @@ function start(args: readonly string[] = []): {
   using dir = tempDir('oriel-npm-start-');
   const { status, stdout, stderr } = spawnSync(process.execPath, [...NODE_OPTIONS, START, ...args], {
     encoding: 'utf8',
-    timeout: 10_000,
+    timeout: PATIENCE_MS,
     env: { ...process.env, TMPDIR: dir.path },
   });
   const left = readdirSync(dir.path, { recursive: true, encoding: 'utf8' });
@@ -35,7 +37,9 @@ function start(args: readonly string[] = []): {
   return { status, stdout, stderr, left, picture };
 }
 
-describe('npm start', () => {
+describe('npm start', function () {
+  this.timeout(2 * PATIENCE_MS);
+
   it('shows files and GPU, every byte checked, and leaves nothing but the picture', () => {
     const { status, stdout, stderr, left, picture } = start();
     expect(stderr).to.equal('');

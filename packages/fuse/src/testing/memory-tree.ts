@@ -6,6 +6,7 @@ import {
   ENOENT,
   ENOTDIR,
   ENOTEMPTY,
+  EPERM,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
   S_IFDIR,
@@ -77,6 +78,10 @@ export class MemoryTree {
     }
     if (typeof directory === 'number') {
       return directory;
+    }
+    // A directory has one parent; a second one could lie within it, and the way up would not end.
+    if (node.children !== null) {
+      return -EPERM;
     }
     if (directory.children!.has(key)) {
       return -EEXIST;

@@ -177,11 +177,14 @@ describe('hostile guests and careless plug-ins', () => {
     await rig!.context(1);
     for (const id of [2, 3]) await rig!.blob(id, 2 * PAGE);
     await rig!.ask(encodeResourceMapBlob({ resourceId: 2, offset: 4 * PAGE }));
+    const from = performance.now();
     for (let round = 0; round < 50; round++) {
       for (const offset of [4 * PAGE, 3 * PAGE, 5 * PAGE, 1, WINDOW - PAGE, 2 ** 52, 2 ** 60]) {
         expect((await rig!.ask(encodeResourceMapBlob({ resourceId: 3, offset }))).type).to.equal(UNSPEC);
       }
     }
-    expect(lines.length).to.be.within(1, 40);
+    const seconds = (performance.now() - from) / 1000;
+    // A few places write lines, ten a second each.
+    expect(lines.length).to.be.within(1, 40 * (1 + Math.floor(seconds)));
   });
 });

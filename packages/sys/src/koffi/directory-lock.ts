@@ -15,6 +15,8 @@ const LOCK_NB = 4;
 /** The holder needs microseconds. One who keeps the lock longer is not of ours, and must not keep us from starting. */
 const TRIES = 20;
 const NAP_MS = 10;
+/** Who waited as long as this goes on without the lock. */
+export const LOCK_PATIENCE_MS = TRIES * NAP_MS;
 
 /** Runs `act` with the directory locked; without the lock where it cannot be had. */
 export function withDirectoryLock<T>(path: string, act: () => T): T {

@@ -15,6 +15,8 @@ export interface BackendOptions {
   /** Where the record of grown files lies. */
   readonly stateDir: string | null;
   readonly frontend: FrontendProfile['name'];
+  /** Default: the front-end's. */
+  readonly fenceTimeoutMs?: number;
   /** The process kills itself at this step of a growth. */
   readonly dieAt: GrowthStep | null;
 }

@@ -32,7 +32,9 @@ using device = new FsDevice({
     if (step === dieAt) process.kill(process.pid, 'SIGKILL');
   },
 });
-using server = serve(device, { sys, loop, log, offload, socketPath, profile: profileFor(frontend, sys.mem.pageSize) });
+const usual = profileFor(frontend, sys.mem.pageSize);
+const profile = { ...usual, fenceTimeoutMs: options.fenceTimeoutMs ?? usual.fenceTimeoutMs };
+using server = serve(device, { sys, loop, log, offload, socketPath, profile });
 
 const command = new Uint8Array(1);
 using _watch = loop.watch(STDIN, EPOLLIN, () => {
