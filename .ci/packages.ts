@@ -9,6 +9,19 @@ const dir = mkdtempSync(join(tmpdir(), 'oriel-packages-'));
 const run = (cwd: string, file: string, ...args: string[]): string =>
   execFileSync(file, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 
+/** Most of it lies in npm's cache; what is fetched is asked for twice, as a registry may fail once. */
+function install(cwd: string, tarballs: readonly string[]): void {
+  const options = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', '--ignore-scripts'];
+  const command = ['npm', 'install', ...options, ...tarballs] as const;
+  try {
+    run(cwd, ...command);
+  } catch {
+    // npm has said why.
+    console.log('npm install: once more');
+    run(cwd, ...command);
+  }
+}
+
 try {
   const tarballs = join(dir, 'tarballs');
   mkdirSync(tarballs);
@@ -24,7 +37,7 @@ try {
   }
   writeFileSync(join(dir, 'package.json'), JSON.stringify({ name: 'stranger', private: true, type: 'module' }));
   const files = readdirSync(tarballs).map((file) => join(tarballs, file));
-  run(dir, 'npm', 'install', '--no-audit', '--no-fund', '--loglevel=error', '--ignore-scripts', ...files);
+  install(dir, files);
 
   const lines = names.map(
     (name, n) => `import * as p${n} from '${name}';\nconsole.log('${name}', Object.keys(p${n}).length);`,
@@ -43,7 +56,7 @@ try {
   // What `npm create oriel` makes, with these packages in the place of the published ones.
   run(dir, process.execPath, join(dir, 'node_modules/.bin/create-oriel'), 'my-device');
   const project = join(dir, 'my-device');
-  run(project, 'npm', 'install', '--no-audit', '--no-fund', '--loglevel=error', '--ignore-scripts', ...files);
+  install(project, files);
   const tested = run(project, 'npm', 'test', '--silent');
   if (!/^\S* ?pass [1-9]/m.test(tested)) throw new Error(`a new device project says ${tested}`);
 

@@ -102,7 +102,6 @@ describe('oriel gpu, the program', function () {
     expect('outputs' in info && info.outputs[1]).to.include({ enabled: false });
     const end = await program.stop('SIGTERM');
     expect(end.code, program.stderr).to.equal(0);
-    expect(end.ms).to.be.lessThan(1000);
     expect(existsSync(socketPath) || existsSync(control)).to.equal(false);
     expect(program.stdout).to.equal('');
   });

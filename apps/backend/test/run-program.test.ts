@@ -73,7 +73,6 @@ describe('oriel run, the program', function () {
     ]);
     const end = await program.stop('SIGTERM');
     expect(end.code, program.stderr).to.equal(0);
-    expect(end.ms).to.be.lessThan(1000);
     expect([fsSocket, gpuSocket, control].filter((path) => existsSync(path))).to.deep.equal([]);
     expect(program.stdout).to.equal('');
   });

@@ -16,7 +16,14 @@ const O_CREAT = 0o100;
 /** The mount of the directory that a process has open and that is the file `ino`: /proc/PID/fdinfo, "mnt_id". */
 function mountsOf(pid: number, ino: number): string[] {
   const found = readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-    const text = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
+    let text: string;
+    try {
+      text = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
+    } catch (error) {
+      // Closed since the directory was read.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
     return new RegExp(`^ino:\\s+${ino}$`, 'm').test(text) ? [/^mnt_id:\s+(\d+)$/m.exec(text)![1]!] : [];
   });
   return [...new Set(found)];

@@ -1,9 +1,11 @@
 /** A device in a process of its own, killed by SIGKILL wherever it is, with compiled code: the records as they are in earnest. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { TestMemory } from '@oriel/guest-memory/testing';
 import { leakCheck } from '@oriel/sys/testing';
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { inflightBytes } from '../src/index.ts';
 import { MockDriver, type MockQueue } from '../src/testing/index.ts';
 import type { KilledDeviceWork } from './killed-device.ts';
@@ -14,6 +16,9 @@ const KILLS = 12;
 const SIZE = 16;
 const RUNS = 4_000_000;
 const PATIENCE_MS = 20_000;
+const SEED = Number(process.env['ORIEL_SEED'] ?? randomInt(2 ** 31));
+/** How long the devices live, ms from their first answer. */
+const LIVES = fc.sample(fc.noBias(fc.integer({ min: 3, max: 63 })), { seed: SEED, numRuns: KILLS });
 
 /** Sends numbers as fast as the ring takes them; each must come back once. */
 class Numbers {
@@ -73,10 +78,10 @@ async function killed(packed: boolean): Promise<void> {
     const end = performance.now() + PATIENCE_MS;
     while (!done()) if (performance.now() > end) throw new Error(`no answer while waiting for ${what}`);
   };
-  for (let kill = 0; kill < KILLS; kill++) {
+  for (const life of LIVES) {
     const device = start();
     until('the first answer', () => numbers.exchange() > 0);
-    const last = performance.now() + 3 + Math.random() * 60;
+    const last = performance.now() + life;
     while (performance.now() < last) numbers.exchange();
     const exit = once(device, 'exit');
     device.kill('SIGKILL');
@@ -94,7 +99,7 @@ async function killed(packed: boolean): Promise<void> {
 
 describe('a device that is killed', () => {
   for (const packed of [false, true]) {
-    it(`answers each of its requests once, all the same (${packed ? 'packed' : 'split'})`, () =>
+    it(`answers each of its requests once, all the same (${packed ? 'packed' : 'split'}, ORIEL_SEED=${SEED})`, () =>
       killed(packed)).timeout(120_000);
   }
 });
