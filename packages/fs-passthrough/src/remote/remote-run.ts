@@ -34,6 +34,8 @@ export interface RunPlan {
   readonly unpin: (() => void) | null;
   /** How often it was begun before. */
   readonly tries?: number;
+  /** Descriptors that it opened then: they are closed first, since a lock of theirs would stand in the way of its own. */
+  readonly left?: readonly number[];
 }
 
 /** What a run needs of its share. */
@@ -85,6 +87,23 @@ export class RemoteRun {
     this.epoch = epoch;
     this.memory = memory;
     this.#support = support;
+    for (const fd of plan.left ?? []) this.#made.add(fd);
+  }
+
+  /** What the request does. */
+  code(): number {
+    const { left, code } = this.plan;
+    if (left !== undefined) {
+      for (const fd of left) this.call(CALLS.close, [fd]);
+    }
+    return code();
+  }
+
+  /** The descriptors that its calls made, for the plan of the run that takes its place. */
+  takeMade(): readonly number[] {
+    const made = [...this.#made];
+    this.#made.clear();
+    return made;
   }
 
   /** The request's code begins again. */

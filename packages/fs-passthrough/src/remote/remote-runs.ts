@@ -109,11 +109,13 @@ export class RemoteRuns implements Disposable {
   #startAgain(run: RemoteRun): number {
     const { plan, lane, repeatable } = run;
     const { tries = 0 } = plan;
-    const again = repeatable && tries < MOST_TRIES;
+    if (!repeatable || tries >= MOST_TRIES) {
+      this.#end(run, false);
+      return -EIO;
+    }
+    const left = run.takeMade();
     this.#release(run, false);
-    if (again) return this.#begin(lane, { ...plan, tries: tries + 1 });
-    plan.unpin?.();
-    return -EIO;
+    return this.#begin(lane, { ...plan, tries: tries + 1, left });
   }
 
   /** Closes a descriptor of an open file on a mount, which may take long. */
@@ -151,7 +153,7 @@ export class RemoteRuns implements Disposable {
     this.active = run;
     let result: number;
     try {
-      result = run.plan.code();
+      result = run.code();
     } catch (left) {
       if (left === SUSPENDED) return PENDING;
       this.active = null;
