@@ -276,16 +276,19 @@ export abstract class LoopCore implements EventLoop {
     let now = start;
     let found = 0;
     do {
+      const before = found;
       for (let round = 0; round < POLLS_PER_CLOCK_READ; round++) {
         if (this.#pollAll(false) > 0) {
           found++;
-          lastWork = this.#sys.nowNs();
           if (!this.deferred.isEmpty || this.stopping) {
             return found;
           }
         }
       }
       now = this.#sys.nowNs();
+      if (found > before) {
+        lastWork = now;
+      }
     } while (now - lastWork < budgetNs && now - start < 2 * budgetNs);
     return found;
   }
