@@ -94,11 +94,11 @@ export class DataRequests {
       }
     }
     // Drivers ask for every write of an ordinary user, and giving up a capability costs ten times as much as a look at the mode.
-    const unknown = (writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0 ? status.ofFd(fd) : 0;
-    if (unknown < 0) {
-      return unknown;
+    const marked = (writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0 ? this.#marked(fd) : 0;
+    if (marked < 0) {
+      return marked;
     }
-    if ((writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0 && (status.mode & (S_ISUID | S_ISGID)) !== 0) {
+    if (marked > 0) {
       const failed = credentials.dropFsetid(status.gid);
       if (failed < 0) {
         return failed;
@@ -176,9 +176,14 @@ export class DataRequests {
     if ((mode & ~FALLOCATE_MODES) !== 0) {
       return -EOPNOTSUPP;
     }
+    const fd = handles.fd(slot);
+    const marked = this.#markedForAll(fd);
+    if (marked !== 0) {
+      return marked < 0 ? marked : this.#clearing(() => file.fallocate(fd, mode, offset, len));
+    }
     return calls.enabled && calls.onHandle(op, slot, SYS.fallocate, mode, offset, len, 0, 0)
       ? PENDING
-      : file.fallocate(handles.fd(slot), mode, offset, len);
+      : file.fallocate(fd, mode, offset, len);
   }
 
   lseek(op: Operation, fh: number, offset: number, whence: number): number {
@@ -212,9 +217,46 @@ export class DataRequests {
     if (settings.readonly) {
       return -EROFS;
     }
+    const source = handles.fd(from);
+    const target = handles.fd(to);
+    const marked = this.#markedForAll(target);
+    if (marked !== 0) {
+      // In this thread, so not all at once: the driver asks for the rest.
+      const part = Math.min(len, TRANSFER_MAX);
+      return marked < 0 ? marked : this.#clearing(() => file.copyFileRange(source, offIn, target, offOut, part));
+    }
     return calls.enabled && calls.copy(op, SYS.copy_file_range, from, offIn, to, offOut, len)
       ? PENDING
-      : file.copyFileRange(handles.fd(from), offIn, handles.fd(to), offOut, len);
+      : file.copyFileRange(source, offIn, target, offOut, len);
+  }
+
+  /** Whether a file has set-id bits; `status` then tells of it. @returns 1, 0, or a negative errno */
+  #marked(fd: number): number {
+    const { status } = this.#share;
+    const unknown = status.ofFd(fd);
+    return unknown < 0 ? unknown : Number((status.mode & (S_ISUID | S_ISGID)) !== 0);
+  }
+
+  /**
+   * The same before a change whose request does not say whether the caller may keep the bits: a driver that leaves them to this side
+   * clears none itself, so nobody keeps them.
+   */
+  #markedForAll(fd: number): number {
+    return this.#share.clearsSetId ? this.#marked(fd) : 0;
+  }
+
+  /** Makes a call that takes set-id bits away, of the file that `status` tells of. */
+  #clearing(call: () => number): number {
+    const { credentials, status } = this.#share;
+    const failed = credentials.dropFsetid(status.gid);
+    if (failed < 0) {
+      return failed;
+    }
+    try {
+      return call();
+    } finally {
+      credentials.regainFsetid();
+    }
   }
 
   /** True when a short read ended at the file's end, and not merely where the cache ended. */

@@ -3,6 +3,7 @@ import {
   type Filesystem,
   type FilesystemJournal,
   type FilesystemMigration,
+  FUSE_HANDLE_KILLPRIV_V2,
   FUSE_POSIX_ACL,
   FUSE_WRITEBACK_CACHE,
   type MapInfo,
@@ -103,6 +104,7 @@ export class PassthroughFilesystem extends RoutedRequests implements Filesystem,
   initialised(flagsLo: number): void {
     this.#share.accessLists = (flagsLo & FUSE_POSIX_ACL) !== 0;
     this.#share.writeback = (flagsLo & FUSE_WRITEBACK_CACHE) !== 0;
+    this.#share.clearsSetId = (flagsLo & FUSE_HANDLE_KILLPRIV_V2) !== 0;
   }
 
   /** Drops every handle, and every inode but the root; calls still under way end by themselves. */

@@ -72,6 +72,8 @@ export class Share implements Disposable {
   accessLists = false;
   /** The driver reads, with any open file that may be written, the pages of which it writes a part. */
   writeback = false;
+  /** The driver leaves it to this side to clear set-id bits. */
+  clearsSetId = false;
   /** openat2 is there; old kernels and some containers lack it. */
   readonly #openat2: boolean;
 

@@ -1,5 +1,5 @@
 import { chmodSync, chownSync, statSync, writeFileSync } from 'node:fs';
-import { FATTR_KILL_SUIDGID, FATTR_SIZE, FATTR_UID } from '@oriel/fuse';
+import { FATTR_KILL_SUIDGID, FATTR_SIZE, FATTR_UID, FUSE_HANDLE_KILLPRIV_V2 } from '@oriel/fuse';
 import { CAP_FSETID, EPERM, O_RDWR, O_TRUNC, openSys } from '@oriel/sys';
 import { mockSys } from '@oriel/sys/testing';
 import { expect } from 'chai';
@@ -68,6 +68,32 @@ describe('set-user-ID and set-group-ID bits', () => {
     arm();
     share.setattr(nodeid, { valid: FATTR_UID | FATTR_KILL_SUIDGID, uid: USER });
     expect(mode(), 'chown').to.equal(0o755);
+    const effective = new Uint32Array(2);
+    openSys().cred.capgetEffective(effective);
+    expect(effective[0]! & (1 << CAP_FSETID)).to.not.equal(0);
+  });
+
+  asRoot('are cleared by FALLOCATE and COPY_FILE_RANGE, whoever asks, where the driver leaves them to us', () => {
+    using share = new TestShare();
+    const mode = (): number => statSync(share.at('file')).mode & 0o7777;
+    const arm = (): void => {
+      writeFileSync(share.at('file'), 'text');
+      chmodSync(share.at('file'), 0o6777);
+    };
+    arm();
+    const nodeid = share.node('file');
+    const fh = share.fh(nodeid, O_RDWR);
+    const from = share.put('from', 'other');
+    const source = share.fh(from, O_RDWR);
+    const allocate = (): number => share.fs.fallocate(share.op(), nodeid, fh, 0, 9, 0);
+    const copy = (): number => share.fs.copyFileRange(share.op(), from, source, 0, nodeid, fh, 0, 5);
+
+    expect([allocate(), mode()]).to.deep.equal([0, 0o6777]);
+    expect([copy(), mode()]).to.deep.equal([5, 0o6777]);
+    share.fs.initialised(FUSE_HANDLE_KILLPRIV_V2);
+    expect([allocate(), mode()]).to.deep.equal([0, 0o777]);
+    arm();
+    expect([copy(), mode()]).to.deep.equal([5, 0o777]);
     const effective = new Uint32Array(2);
     openSys().cred.capgetEffective(effective);
     expect(effective[0]! & (1 << CAP_FSETID)).to.not.equal(0);

@@ -98,6 +98,10 @@ export class Negotiation {
     this.offeredLo = lo;
     this.offeredHi = extended ? FuseInitIn.flags2.get(view, base) : 0;
     this.flagsLo = (lo & this.#lo & (extended ? ~0 : ~C.FUSE_INIT_EXT)) >>> 0;
+    if ((this.flagsLo & C.FUSE_HANDLE_KILLPRIV_V2) === 0) {
+      // Then the driver clears set-id bits, by a SETATTR, and after an OPEN that truncates it sends none.
+      this.flagsLo = (this.flagsLo & ~C.FUSE_ATOMIC_O_TRUNC) >>> 0;
+    }
     if ((this.flagsLo & ACCESS_LISTS) !== ACCESS_LISTS) {
       this.flagsLo = (this.flagsLo & ~(C.FUSE_POSIX_ACL | C.FUSE_DONT_MASK)) >>> 0;
     }

@@ -57,7 +57,7 @@ describe('INIT', () => {
     const { client, fs } = open();
     const wanted: readonly [SessionFeatures, lo: number, hi: number][] = [
       [{}, FLAGS, FLAGS2],
-      [{ killprivV2: false }, FLAGS & ~C.FUSE_HANDLE_KILLPRIV_V2, FLAGS2],
+      [{ killprivV2: false }, FLAGS & ~(C.FUSE_HANDLE_KILLPRIV_V2 | C.FUSE_ATOMIC_O_TRUNC), FLAGS2],
       [{ readdirplus: false }, FLAGS & ~(C.FUSE_DO_READDIRPLUS | C.FUSE_READDIRPLUS_AUTO), FLAGS2],
       [{ writebackCache: true }, FLAGS | C.FUSE_WRITEBACK_CACHE, FLAGS2],
       [{ posixAcl: true }, FLAGS | C.FUSE_POSIX_ACL | C.FUSE_DONT_MASK, FLAGS2],
@@ -71,6 +71,12 @@ describe('INIT', () => {
       expect(fs.agreed).to.deep.equal([flagsLo, flagsHi]);
     }
     client.init();
+  });
+
+  it('agrees on OPEN with O_TRUNC only where that clears set-id bits', () => {
+    using client = new TestClient({ sys, fs: new RecordingFilesystem() });
+    const offer = 0x7fff_fffb & ~C.FUSE_HANDLE_KILLPRIV_V2;
+    expect(client.call(client.request.init({ flagsLo: offer })).readInit().flagsLo & C.FUSE_ATOMIC_O_TRUNC).to.equal(0);
   });
 
   it('agrees access lists with all that they need, or not at all', () => {

@@ -1,4 +1,5 @@
 /** Filters for seccomp(2): classic BPF that looks at a call's number and, where a rule says so, at one argument. */
+import { ENOSYS } from './constants/errno.ts';
 import {
   AUDIT_ARCH_AARCH64,
   AUDIT_ARCH_X86_64,
@@ -63,7 +64,7 @@ function body({ errno, when }: FilterRule, otherwise: number): Instruction[] {
 
 /**
  * A filter that allows what rules name.
- * @param otherwise - SECCOMP_RET_* for every other call
+ * @param otherwise - SECCOMP_RET_* for every other call; with SECCOMP_RET_ALLOW, those of the x32 ABI fail with ENOSYS
  * @param arch - as `process.arch` has it
  * @returns `struct sock_filter` after `struct sock_filter`
  * @throws RangeError for an architecture without numbers, or a rule with too many values
@@ -80,7 +81,9 @@ export function seccompFilter(rules: readonly FilterRule[], otherwise: number, a
     load(SeccompData.nr.offset),
   ];
   if (arch === 'x64') {
-    program.push([BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, 0, 1], ret(otherwise));
+    // Where all else may be made, what a rule refuses would still be made under its other number.
+    const unknown = otherwise === SECCOMP_RET_ALLOW ? SECCOMP_RET_ERRNO | ENOSYS : otherwise;
+    program.push([BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, 0, 1], ret(unknown));
   }
   for (const rule of rules) {
     const then = body(rule, otherwise);

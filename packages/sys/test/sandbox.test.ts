@@ -8,6 +8,7 @@ import {
   ECHILD,
   EINVAL,
   ENOENT,
+  ENOSYS,
   EPERM,
   LANDLOCK_CREATE_RULESET_VERSION,
   openSys,
@@ -174,6 +175,13 @@ describe('seccompFilter', function () {
     expect(judge(filter, X86_64, 56, [0x00f00])).to.equal(SECCOMP_RET_TRAP);
     expect(judge(filter, X86_64, 0x4000_0038, [0x10000])).to.equal(SECCOMP_RET_TRAP);
     expect(judge(filter, 0x4000_0003, 56, [0x10000])).to.equal(0x8000_0000);
+  });
+
+  it('refuses a call under its x32 number, too, where all others may be made', () => {
+    const filter = seccompFilter([{ nr: 161, errno: EPERM }], SECCOMP_RET_ALLOW, 'x64');
+    expect(judge(filter, X86_64, 161, [])).to.equal(0x5_0000 | EPERM);
+    expect(judge(filter, X86_64, 80, [])).to.equal(SECCOMP_RET_ALLOW);
+    expect(judge(filter, X86_64, 0x4000_0000 | 161, [])).to.equal(0x5_0000 | ENOSYS);
   });
 
   it('refuses what it cannot build', () => {

@@ -81,7 +81,7 @@ fio --output=/tmp/fio --name=maps ${common} --size=8m --bs=64k --rw=randwrite --
 rm ${SHARE}/calls* ${SHARE}/maps*`);
   });
 
-  it("a stranger's write in place takes the set-id bits away, also where it is no request", async function () {
+  it("a stranger's write in place takes the set-id bits away, also where it is no request, and so does his O_TRUNC", async function () {
     this.timeout(60_000);
     const file = join(share.hostDir, 'owned');
     writeFileSync(file, Buffer.alloc(4 * 1024 * 1024));
@@ -94,8 +94,13 @@ os.setgid(1000); os.setuid(1000)
 fd = os.open('owned', os.O_RDWR)
 os.read(fd, 4); os.pwrite(fd, b'else', 0)
 print(oct(os.fstat(fd).st_mode))"
-stat -c %a owned; rm owned`);
-    expect(output.split('\n')).to.deep.equal(['0o100777', '777']);
+stat -c %a owned; chmod 6777 owned
+python3.13 -c "
+import os
+os.setgid(1000); os.setuid(1000)
+os.open('owned', os.O_WRONLY | os.O_TRUNC)"
+stat -c '%a %s' owned; rm owned`);
+    expect(output.split('\n')).to.deep.equal(['0o100777', '777', '777 0']);
   });
 
   it('git clones from a bare repository, and a project is built in the clone', async function () {
