@@ -21,7 +21,7 @@ function mostThatMayBeAsked(): number {
 
 /**
  * The descriptors to plan with: as many as were asked for, or a million; the limit of the process is raised for them where
- * that is allowed.
+ * that is allowed. 0 asks for the limit as it is.
  * @throws CliError when more are asked for than the process may have
  */
 export function plannedDescriptors(
@@ -29,6 +29,9 @@ export function plannedDescriptors(
   limit: number = descriptorLimit(),
   fd: Pick<SysFd, 'setDescriptorLimit'> = openSys().fd,
 ): number {
+  if (asked === 0) {
+    return limit;
+  }
   const wanted = asked ?? Math.min(WANTED, mostThatMayBeAsked());
   if (wanted <= limit) {
     return asked ?? limit;

@@ -11,6 +11,7 @@ import { runCtl } from './run-ctl.ts';
 import { runDevices } from './run-devices.ts';
 import { runTorture } from './run-torture.ts';
 import { enterSandbox } from './sandbox/enter.ts';
+import { readMark } from './sandbox/mark.ts';
 
 const FAILURE = 1;
 const BAD_USAGE = 2;
@@ -27,7 +28,8 @@ try {
     );
   } else {
     const log = openLog(request.log);
-    for (const warning of request.warnings) {
+    const first = !isLaunched() && readMark() === null;
+    for (const warning of first ? request.warnings : []) {
       log.warn(warning);
     }
     const again = request.workers.some(({ restart }) => restart === 'on-failure');

@@ -1,4 +1,5 @@
 /** What the program does with its arguments, up to the start of anything. */
+import { readFileSync } from 'node:fs';
 import { CliError } from './cli/cli-error.ts';
 import { ctlOptions } from './cli/ctl-options.ts';
 import { optionsHelp } from './cli/help.ts';
@@ -18,6 +19,12 @@ export type Request =
   | ({ readonly kind: 'torture' } & TortureCall);
 
 const EXAMPLE = `oriel run --control-socket C --device fs,socket-path=S1,shared-dir=D,tag=T --device gpu,socket-path=S2`;
+
+/** Of this package; its file lies beside `src`, and beside what `src` is built to. */
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { readonly version: string }).version;
+}
 
 function usage(): string {
   const summaries = Object.fromEntries(Object.entries(devices).map(([name, { summary }]) => [name, summary]));
@@ -60,6 +67,9 @@ export function readArguments(args: readonly string[]): Request {
       kind: 'print',
       text: `${JSON.stringify((device ?? fsCommand).capabilities(device === null ? args : rest))}\n`,
     };
+  }
+  if (args.includes('--version') || args.includes('-V')) {
+    return { kind: 'print', text: `oriel ${version()}\n` };
   }
   const helpText = help(name);
   if (helpText === null) {

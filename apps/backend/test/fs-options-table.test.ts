@@ -13,7 +13,7 @@ const VIRTIOFSD = [
   '--version',
 ].flatMap((line) => line.split(' '));
 /** Not in the table: they are read before it is. */
-const READ_BEFORE = new Set(['-o', '-d', '-f']);
+const READ_BEFORE = new Set(['-o', '-d', '-f', '--socket']);
 
 interface Row {
   readonly options: readonly string[];

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TempDir, tempDir } from '@oriel/sys/testing';
 import { expect } from 'chai';
@@ -157,6 +157,18 @@ describe('oriel fs, its plan', () => {
     expect(fsCommand.needs([...args, `-osource=${share}`]).descriptors).to.equal('rest');
   });
 
+  it('takes what 1.13 calls deprecated, and what is so without it', () => {
+    const args = [`--socket=${dir.path}/s`, '--tag=home', '--inode-file-handles=fallback'];
+    const { worker } = fsCommand.plan([...args, '-o', `source=${share},readdirplus,no_writeback`], { name: 'fs' });
+    expect(worker.socketPath).to.equal(`${dir.path}/s`);
+    const { share: settings } = worker.options as FsDeviceSettings;
+    expect(settings).to.include({ inodeFileHandles: 'prefer', writeback: false }).and.not.have.property('readdirplus');
+    expect(fsCommand.plan(['--socket', '/tmp/s', ...args.slice(1), `-osource=${share}`], { name: 'fs' }).worker)
+      .to.have.property('socketPath')
+      .that.equals('/tmp/s');
+    expect(plan('--rlimit-nofile=0').worker.options).to.have.property('descriptors').that.is.greaterThan(64);
+  });
+
   it('passes the settings of the log on', () => {
     expect(plan('--syslog').worker.log.format).to.equal('syslog');
     const { log } = plan('--log-level=trace', '--log-format=json').worker;
@@ -227,6 +239,24 @@ describe('oriel fs, its plan', () => {
       args: () => [...base, '-o', `source=${share},timeout=5`],
       says: '-o timeout: unknown',
     },
+    'a name of Object as an option of old': {
+      args: () => [...base, '-o', 'constructor'],
+      says: '-o constructor: unknown',
+    },
+    'an option of old without a name': { args: () => [...base, '-o', `=${share}`], says: '-o : unknown' },
+    'a word of old that another one takes back': {
+      args: () => [...base, '-o', `source=${share},xattr,no_xattr`],
+      says: '-o no_xattr and --xattr contradict each other',
+    },
+    'few descriptors': { args: () => [...base, `--shared-dir=${share}`, '--rlimit-nofile=63'], says: 'from 64' },
+    'rules of the same ids': {
+      args: () => [...base, `--shared-dir=${share}`, '--translate-uid=guest:0:1:5', '--translate-uid=guest:3:9:2'],
+      says: "--translate-uid: id rule 'guest:3:9:2'",
+    },
+    'a rule of no id': {
+      args: () => [...base, `--shared-dir=${share}`, '--translate-gid=guest:0:1:0'],
+      says: "--translate-gid: id rule 'guest:0:1:0'",
+    },
     'a legacy option without one': { args: () => [...base, '-o'], says: '-o wants a value' },
     'a rule for names that is none': {
       args: () => [...base, `--shared-dir=${share}`, '--xattrmap=:ok:all::: :prefix:all:x'],
@@ -290,6 +320,15 @@ describe('readArguments', () => {
       ['--window=0', '--x'],
     ]) {
       expect(features(...args), args.join(' ')).to.deep.equal(['separate-options']);
+    }
+  });
+
+  it('prints the version, of whichever command', () => {
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
+    for (const args of [['--version'], ['-V'], ['fs', '--version', '--tag=t'], ['ctl', '-V']]) {
+      expect(readArguments(args), args.join(' ')).to.deep.equal({ kind: 'print', text: `oriel ${version}\n` });
     }
   });
 

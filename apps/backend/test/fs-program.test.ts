@@ -67,6 +67,22 @@ describe('oriel fs, the program', function () {
     expect(flags2 & 0x11).to.equal(0x11);
   });
 
+  it('says how many descriptors it takes, when there are too few', async () => {
+    const withDescriptors = (count: number) =>
+      start([
+        'fs',
+        `--socket-path=${socketPath}`,
+        '--window=0',
+        '--posix-lock',
+        `--rlimit-nofile=${count}`,
+        ...options,
+      ]);
+    const few = withDescriptors(100);
+    expect((await few.end()).code).to.equal(1);
+    const least = Number(/--rlimit-nofile: 100 descriptors are too few: (\d+) at least/.exec(few.stderr)![1]);
+    await withDescriptors(least).says('listening');
+  });
+
   it('shares it again after it was killed', async () => {
     const first = start(['fs', `--socket-path=${socketPath}`, ...options]);
     await first.says('listening');

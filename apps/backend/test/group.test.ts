@@ -41,6 +41,11 @@ describe('plannedDescriptors', () => {
     expect(plannedDescriptors(500, 1024, forbidden)).to.equal(500);
   });
 
+  it('leaves the limit as it is for 0', () => {
+    const untouched = { setDescriptorLimit: () => expect.fail('raised') };
+    expect(plannedDescriptors(0, 1024, untouched)).to.equal(1024);
+  });
+
   it('refuses to promise what the process may not have', () => {
     expect(() => plannedDescriptors(5000, 1024, forbidden)).to.throw(CliError, '1024');
   });

@@ -38,6 +38,7 @@ describe('a process that tries to leave its sandbox', function () {
       gidMap: [],
       sharedDir: join(dir.path, 'share'),
       stateDir: undefined,
+      socketGroup: -1,
       fd: undefined,
       sockets: [],
       landlock: false,

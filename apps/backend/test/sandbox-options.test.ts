@@ -7,6 +7,7 @@ import { planRun } from '../src/commands/run.ts';
 import { readArguments } from '../src/program.ts';
 import { capabilityWords, keptCapabilities } from '../src/sandbox/capabilities.ts';
 import type { SandboxPlan } from '../src/sandbox/sandbox-plan.ts';
+import { groupInside } from '../src/sandbox/user-namespace.ts';
 
 describe('the sandbox options', () => {
   let dir: TempDir;
@@ -43,6 +44,7 @@ describe('the sandbox options', () => {
       gidMap: [],
       sharedDir: share,
       stateDir: undefined,
+      socketGroup: -1,
       fd: undefined,
       sockets: [`${dir.path}/s`, `${dir.path}/c`],
       landlock: false,
@@ -77,6 +79,19 @@ describe('the sandbox options', () => {
       expect(() => plan(...args)).to.throw(CliError, text);
     });
   }
+
+  it('number the group of the socket as the user namespace does', () => {
+    const gidMap = [
+      { inside: 0, outside: 1000, count: 1 },
+      { inside: 1, outside: 100_000, count: 10 },
+    ];
+    expect(groupInside({ gidMap, socketGroup: -1 })).to.equal(-1);
+    expect(groupInside({ gidMap, socketGroup: 1000 })).to.equal(0);
+    expect(groupInside({ gidMap, socketGroup: 100_009 })).to.equal(10);
+    expect(() => groupInside({ gidMap, socketGroup: 100_010 })).to.throw(CliError, '--socket-group: group 100010');
+    expect(() => groupInside({ gidMap, socketGroup: 0 })).to.throw(CliError, '--gid-map');
+    expect(groupInside({ gidMap: [], socketGroup: process.getgid!() }), 'a user without maps').to.equal(0);
+  });
 
   it('are not for one of several devices, which have none', () => {
     const none = `fs,socket-path=${dir.path}/s,shared-dir=${share},tag=t,window=0`;

@@ -12,6 +12,7 @@ const MAIN = new URL('../src/main.ts', import.meta.url).pathname;
 const ROOT = 1;
 const O_RDWR = 2;
 const O_CREAT = 0o100;
+const S_IFSOCK = 0o140000;
 
 /** The mount of the directory that a process has open and that is the file `ino`: /proc/PID/fdinfo, "mnt_id". */
 function mountsOf(pid: number, ino: number): string[] {
@@ -165,6 +166,18 @@ describe('oriel fs in a sandbox, at work', function () {
       expect(client.try(request.setattr(nodeid, { uid: 5, gid: 5 })).error, 'there is no other user').to.not.equal(0);
       client.ask(request.rmdir(ROOT, 'mine'));
     });
+  });
+
+  it("keeps an ordinary user's crash records in that user's state directory, and has the group of the host at its socket", async function () {
+    if (!mayMakeNamespaces()) this.skip();
+    give(dir.path, share);
+    const args = ['--dax-unguarded', `--socket-group=${USER.id}`];
+    const program = Program.ofCommand([...asUser, ...command(args, [])], { XDG_STATE_HOME: join(dir.path, 'state') });
+    programs.push(program);
+    await program.says('listening');
+    expect(readdirSync(join(dir.path, 'state/oriel')).join()).to.match(/^grow-[^,]*\.record$/);
+    expect(lstatSync(socketPath)).to.include({ uid: USER.id, gid: USER.id, mode: S_IFSOCK | 0o660 });
+    expect(program.stderr.match(/--dax-unguarded/g), 'it begins anew twice, and warns once').to.have.length(1);
   });
 
   it('goes on after it was killed for an ordinary user, too, in a new session', async function () {

@@ -63,7 +63,10 @@ function rangeOf(rule: IdRule, kind: Range['kind'], first: number, to: number): 
   const { type, from, count } = rule;
   const text = type === 'forbid-guest' ? `${type}:${from}:${count}` : `${type}:${from}:${rule.to}:${count}`;
   if (count === 0 || first + count > IDS || (kind === 'shift' && to + count > IDS)) {
-    throw new PassthroughError('ERR_PASSTHROUGH_OPTION', `id rule '${text}': its ids must be some, and below 2^32`);
+    throw new PassthroughError(
+      'ERR_PASSTHROUGH_OPTION',
+      `id rule '${text}': give at least one id, and all of them below 2^32`,
+    );
   }
   return { first, last: first + count - 1, to, kind, rule: text };
 }

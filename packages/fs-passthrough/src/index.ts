@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 export { PassthroughError, type PassthroughErrorCode } from './errors.ts';
-export { type IdRule, type IdRuleType, parseIdRule } from './id-translation.ts';
+export { type IdRule, type IdRuleType, IdTranslation, parseIdRule } from './id-translation.ts';
 export type { MigrationMode, MigrationOnError, MigrationOptions } from './migration/options.ts';
 export {
   type CachePolicy,

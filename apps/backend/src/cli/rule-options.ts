@@ -1,5 +1,5 @@
 /** Options of `oriel fs` whose values are rules: ids of users and groups, names of extended attributes. */
-import { type IdRule, PassthroughError, parseIdRule, parseXattrMap } from '@oriel/fs-passthrough';
+import { type IdRule, IdTranslation, PassthroughError, parseIdRule, parseXattrMap } from '@oriel/fs-passthrough';
 import type { IdRange } from '../sandbox/sandbox-plan.ts';
 import { CliError } from './cli-error.ts';
 import { type Option, repeated } from './option.ts';
@@ -19,6 +19,11 @@ function explained<T>(name: string, work: () => T): T {
 /** Rules as `--translate-uid` has them; the option may be given several times. */
 export function idRules(help: string): Option<readonly IdRule[]> {
   return repeated('TYPE:FROM:TO:COUNT', help, (name, given) => explained(name, () => parseIdRule(given)));
+}
+
+/** @throws CliError for rules that do not go together, or that speak of no id */
+export function checkIdRules(name: string, rules: readonly IdRule[]): void {
+  explained(name, () => new IdTranslation(rules));
 }
 
 /** Rules as `--xattrmap` has them; checked, and passed on as they are. */

@@ -12,7 +12,11 @@ export const sandboxOptions = {
     'namespace',
     'what of the host stays reachable: the share alone, or all',
   ),
-  seccomp: choice(['default', 'kill', 'log', 'trap', 'none'], 'default', 'what an unexpected system call leads to'),
+  // What was given, and what is so without it, are not the same where there is no sandbox.
+  seccomp: {
+    ...choice(['kill', 'log', 'trap', 'none'], 'kill', 'what an unexpected system call leads to'),
+    fallback: undefined,
+  },
   modcaps: text('+NAME:-NAME', 'capabilities that are kept, or not, beside the usual ones'),
 };
 
@@ -34,6 +38,8 @@ export interface SandboxNeeds {
   readonly fileHandles: 'never' | 'prefer' | 'mandatory';
   /** Extended attributes are served, whatever for. */
   readonly xattr: boolean;
+  /** Of the device's socket; -1: none. */
+  readonly socketGroup: number;
   /** Of an inherited socket. */
   readonly fd: number | undefined;
   /** The device's and the control socket, as far as this program makes them. */
@@ -49,7 +55,7 @@ export function sandboxPlan(values: SandboxOptionValues, needs: SandboxNeeds): S
     throw new CliError(`--uid-map and --gid-map are for --sandbox=namespace, not ${mode}`);
   }
   if (mode === 'none') {
-    if (modcaps !== undefined || (seccomp !== 'default' && seccomp !== 'none')) {
+    if (modcaps !== undefined || (seccomp !== undefined && seccomp !== 'none')) {
       throw new CliError(`--${modcaps === undefined ? 'seccomp' : 'modcaps'} goes with --sandbox=namespace or chroot`);
     }
     return null;
@@ -82,13 +88,14 @@ export function sandboxPlan(values: SandboxOptionValues, needs: SandboxNeeds): S
   return {
     name,
     mode,
-    seccomp: seccomp === 'default' ? 'kill' : seccomp,
+    seccomp: seccomp ?? 'kill',
     capabilities: keptCapabilities(modcaps, fileHandles !== 'never' && maps === 0),
     uidMap,
     gidMap,
     sharedDir,
     guarded,
     stateDir: needs.stateDir === undefined ? undefined : resolve(needs.stateDir),
+    socketGroup: needs.socketGroup,
     fd: needs.fd,
     sockets: needs.sockets.filter((path) => path !== undefined),
     landlock: fileHandles === 'never',

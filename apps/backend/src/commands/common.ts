@@ -6,6 +6,7 @@ import type { CommonOptionValues } from '../cli/common-options.ts';
 import { groupId } from '../group.ts';
 import type { LogSettings } from '../logging.ts';
 import { moduleUrl } from '../module-url.ts';
+import { readMark } from '../sandbox/mark.ts';
 import type { WorkerPlan } from '../worker-plan.ts';
 
 /** sun_path is 108 bytes with its NUL (unix(7)). */
@@ -105,7 +106,7 @@ export function workerPlan(values: CommonOptionValues, log: Pick<LogSettings, 'n
     options: own.options,
     frontend: values.frontend,
     socketPath: path === undefined ? undefined : socketFilePath('socket-path', path),
-    socketGroup: group === undefined ? -1 : groupId(group),
+    socketGroup: group === undefined ? -1 : (readMark()?.found.socketGroup ?? groupId(group)),
     fd: values.fd,
     screenshotDir: own.screenshotDir,
     maxMappings: values['max-mappings'],

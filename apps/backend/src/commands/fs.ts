@@ -5,10 +5,12 @@ import { CliError } from '../cli/cli-error.ts';
 import { type FsOptionValues, fsOptions } from '../cli/fs-options.ts';
 import { withoutLegacy } from '../cli/legacy-options.ts';
 import { parseOptions } from '../cli/parse-options.ts';
+import { checkIdRules } from '../cli/rule-options.ts';
 import { sandboxPlan } from '../cli/sandbox-options.ts';
 import { plannedDescriptors } from '../descriptor-limit.ts';
 import type { FsDeviceSettings, ShareSettings } from '../devices/fs.ts';
 import type { LogSettings } from '../logging.ts';
+import { readMark } from '../sandbox/mark.ts';
 import { openStateDir } from '../state-dir.ts';
 import { checkWindow } from '../window-rules.ts';
 import type { Capabilities, DeviceCommand, DeviceNeeds, DevicePlan } from './command.ts';
@@ -47,6 +49,8 @@ function shareSettings(values: FsOptionValues): ShareSettings {
       '--posix-acl: ids in access lists are not translated: leave out --translate-uid and --translate-gid',
     );
   }
+  checkIdRules('translate-uid', translateUid);
+  checkIdRules('translate-gid', translateGid);
   return {
     readonly: values.readonly,
     cache: values.cache,
@@ -125,7 +129,7 @@ function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): DevicePl
   const options: FsDeviceSettings = {
     tag,
     sharedDir,
-    stateDir: needsState ? openStateDir(values['state-dir']) : undefined,
+    stateDir: needsState ? (readMark()?.found.stateDir ?? openStateDir(values['state-dir'])) : undefined,
     tail,
     windowSize: windowSize(values),
     daxMinSize: values['dax-min-size'],
@@ -145,6 +149,7 @@ function plan(args: readonly string[], log: Pick<LogSettings, 'name'>): DevicePl
     guarded: windowSize(values) > 0 && guard !== 'off',
     fileHandles: values['inode-file-handles'],
     xattr: values.xattr || values.xattrmap !== undefined || values['posix-acl'] || values['security-label'],
+    socketGroup: worker.socketGroup,
     fd: values.fd,
     sockets: [worker.socketPath, controlSocket],
   });

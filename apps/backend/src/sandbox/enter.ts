@@ -27,29 +27,14 @@ import { startCleaner } from './cleaner.ts';
 import { Door, type Outsiders } from './door.ts';
 import type { GuardEnds } from './guard/guard-ends.ts';
 import { lastingShare } from './lasting-share.ts';
+import { type FoundBefore, type Step, takeMark, withMark } from './mark.ts';
 import { keepMountsApart, mountKept } from './mount-tree.ts';
 import { ownProgram, startKeeper, startOutsider } from './outsider.ts';
 import type { SandboxPlan } from './sandbox-plan.ts';
-import { type NamespaceCommand, userNamespaceCommand } from './user-namespace.ts';
+import { groupInside, type NamespaceCommand, userNamespaceCommand } from './user-namespace.ts';
 
-/** Tells the program that it began anew, and with what: see `Mark`. */
-const MARK = 'ORIEL_SANDBOX';
 /** `SD_LISTEN_FDS_START` (sd_listen_fds(3)). */
 const FIRST_RECEIVED = 3;
-
-/** How far it is: `user`: in its user namespace; `inside`: all that is done before the program is loaded. */
-type Mark = { readonly pid: number } & Step;
-type Step =
-  | { readonly stage: 'user'; readonly guard: GuardEnds | null }
-  | { readonly stage: 'inside'; readonly outsiders: Outsiders };
-
-function takeMark(): Mark | null {
-  const text = process.env[MARK];
-  delete process.env[MARK];
-  const mark = text === undefined ? null : (JSON.parse(text) as Mark);
-  // An environment is inherited; a process is not.
-  return mark?.pid === process.pid ? mark : null;
-}
 
 /** What the next one needs of this one's descriptors. */
 function descriptorsOf(step: Step): readonly number[] {
@@ -76,14 +61,21 @@ function passOn(sys: Pick<Sys, 'fd'>, { fd }: SandboxPlan, more: readonly number
   }
 }
 
-function beginAnew(sys: Pick<Sys, 'fd'>, plan: SandboxPlan, command: NamespaceCommand, step: Step): never {
+function beginAnew(
+  sys: Pick<Sys, 'fd'>,
+  plan: SandboxPlan,
+  command: NamespaceCommand,
+  step: Step,
+  found: FoundBefore = plan,
+): never {
   passOn(sys, plan, [...command.fds, ...descriptorsOf(step)]);
   const program = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const words = [...command.words, ...program];
-  process.execve!(words[0]!, words, {
-    ...process.env,
-    [MARK]: JSON.stringify({ pid: process.pid, ...step }),
-  });
+  process.execve!(
+    words[0]!,
+    words,
+    withMark({ ...step, found: { stateDir: found.stateDir, socketGroup: found.socketGroup } }),
+  );
   throw new Error('execve came back');
 }
 
@@ -151,7 +143,8 @@ export function enterSandbox(sys: Sys, plan: SandboxPlan, log: Logger): Door {
   const guard = mark === null ? startGuard(sys, plan) : mark.guard;
   if (mode === 'namespace' && mark === null && (!has(sys, wanted) || uidMap.length + gidMap.length > 0)) {
     log.debug('sandbox: a user namespace is made');
-    beginAnew(sys, plan, userNamespaceCommand(sys, plan), { stage: 'user', guard });
+    const found = { stateDir: plan.stateDir, socketGroup: groupInside(plan) };
+    beginAnew(sys, plan, userNamespaceCommand(sys, plan), { stage: 'user', guard }, found);
   }
   if (!has(sys, wanted)) {
     throw new CliError(

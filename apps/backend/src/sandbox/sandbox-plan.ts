@@ -29,6 +29,8 @@ export interface SandboxPlan {
   readonly guarded: boolean;
   /** Stays reachable, too. */
   readonly stateDir: string | undefined;
+  /** Who may connect, too, as numbered where the process is; -1: nobody. */
+  readonly socketGroup: number;
   /** A socket that the process was started with; undefined: it makes one. */
   readonly fd: number | undefined;
   /** Socket files of the process: removed from outside when it ends. */

@@ -15,6 +15,8 @@ const TOOLS_MAP = 'read -r go || exit; newuidmap "$1" $2 && newgidmap "$1" $3 &&
 const MAPPED =
   'echo >"$1"; read -r reply <"$2" || { echo "oriel: --uid-map, --gid-map: these ids cannot be mapped" >&2; exit 2; }; shift 2; exec "$@"';
 
+const NO_GROUP = -1;
+
 /** A command that runs what follows in the namespace, and the descriptors that it needs. */
 export interface NamespaceCommand {
   readonly words: readonly string[];
@@ -50,10 +52,35 @@ function isPlain(ranges: readonly IdRange[], own: number): boolean {
   );
 }
 
+/** A map, or the one of a user who gives none. */
+function rangesOf(given: readonly IdRange[], own: number): readonly IdRange[] {
+  return given.length === 0 ? [{ inside: 0, outside: own, count: 1 }] : given;
+}
+
 /** As uid_map and newuidmap have it. */
 function mapText(ranges: readonly IdRange[], own: number): string {
-  const all = ranges.length === 0 ? [{ inside: 0, outside: own, count: 1 }] : ranges;
-  return all.map(({ inside, outside, count }) => `${inside} ${outside} ${count}`).join('\n');
+  return rangesOf(ranges, own)
+    .map(({ inside, outside, count }) => `${inside} ${outside} ${count}`)
+    .join('\n');
+}
+
+/**
+ * The number that the group of the socket has inside, where the socket is made.
+ * @throws CliError for a group that has none there
+ */
+export function groupInside({ gidMap, socketGroup }: Pick<SandboxPlan, 'gidMap' | 'socketGroup'>): number {
+  if (socketGroup === NO_GROUP) {
+    return NO_GROUP;
+  }
+  const ranges = rangesOf(gidMap, process.getgid!());
+  const range = ranges.find(({ outside, count }) => socketGroup >= outside && socketGroup < outside + count);
+  if (range === undefined) {
+    throw new CliError(
+      `--socket-group: group ${socketGroup} is none of the sandbox's user namespace: give a --gid-map with it, ` +
+        'a socket by --fd, or --sandbox=none',
+    );
+  }
+  return range.inside + (socketGroup - range.outside);
 }
 
 /**

@@ -67,9 +67,11 @@ class RuleReader {
       this.rules.push(...expandMap(key, prepend));
       return false;
     }
-    const known = TYPES.find((one) => one === type) ?? refuse(this.#number, `'${type}' is none of ${TYPES}, map`);
+    const known =
+      TYPES.find((one) => one === type) ?? refuse(this.#number, `'${type}' is none of ${TYPES.join(', ')}, map`);
     const word = this.#field(separator, 'scope');
-    const scope = SCOPES.find((one) => one === word) ?? refuse(this.#number, `'${word}' is none of ${SCOPES}`);
+    const scope =
+      SCOPES.find((one) => one === word) ?? refuse(this.#number, `'${word}' is none of ${SCOPES.join(', ')}`);
     const key = this.#field(separator, 'key');
     this.rules.push({ type: known, scope, key, prepend: this.#field(separator, 'prepend') });
     return true;
