@@ -193,16 +193,8 @@ export class AttributeRequests {
       return own;
     }
     const fd = handle === NO_HANDLE ? own : handles.fd(handle);
-    let result = killSuidgid ? credentials.dropFsetid(gid) : 0;
-    if (result === 0) {
-      try {
-        result = file.ftruncate(fd, size);
-      } finally {
-        if (killSuidgid) {
-          credentials.regainFsetid();
-        }
-      }
-    }
+    const truncate = (): number => file.ftruncate(fd, size);
+    const result = killSuidgid ? credentials.withoutFsetid(gid, truncate) : truncate();
     if (own >= 0) {
       sysFd.close(own);
     }

@@ -69,12 +69,24 @@ export class Credentials {
   }
 
   /**
-   * Gives up CAP_FSETID, so that the kernel clears set-user-ID and set-group-ID bits as it does for any user;
-   * `regainFsetid` must follow, in a `finally`.
+   * Makes a call without CAP_FSETID, so that the kernel clears set-user-ID and set-group-ID bits as it does for any user.
    * @param gid - the file's
-   * @returns 0 or a negative errno
+   * @returns what `call` returns, or a negative errno when it was not made
+   * @throws PassthroughError ERR_PASSTHROUGH_CREDENTIALS: the process must end
    */
-  dropFsetid(gid: number): number {
+  withoutFsetid(gid: number, call: () => number): number {
+    const failed = this.#dropFsetid(gid);
+    if (failed < 0) {
+      return failed;
+    }
+    try {
+      return call();
+    } finally {
+      this.#regainFsetid();
+    }
+  }
+
+  #dropFsetid(gid: number): number {
     const { active } = this.#runs;
     if (active === null) {
       return this.#rights.dropFsetid(gid);
@@ -83,8 +95,7 @@ export class Credentials {
     return 0;
   }
 
-  /** @throws PassthroughError ERR_PASSTHROUGH_CREDENTIALS: the process must end */
-  regainFsetid(): void {
+  #regainFsetid(): void {
     if (this.#runs.active !== null) {
       this.#runs.active.rights = null;
       return;

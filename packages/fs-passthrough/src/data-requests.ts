@@ -78,7 +78,7 @@ export class DataRequests {
   }
 
   write(op: Operation, fh: number, offset: number, io: IoVector, openFlags: number, writeFlags: number): number {
-    const { handles, calls, credentials, status } = this.#share;
+    const { handles, calls } = this.#share;
     const slot = handles.slotOf(fh, FILE);
     if (slot < 0) {
       return -EBADF;
@@ -95,25 +95,19 @@ export class DataRequests {
     }
     // Drivers ask for every write of an ordinary user, and giving up a capability costs ten times as much as a look at the mode.
     const marked = (writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0 ? this.#marked(fd) : 0;
-    if (marked < 0) {
-      return marked;
-    }
-    if (marked > 0) {
-      const failed = credentials.dropFsetid(status.gid);
-      if (failed < 0) {
-        return failed;
-      }
-      try {
-        return this.#pwrite(fd, io, offset, flags);
-      } finally {
-        credentials.regainFsetid();
-      }
+    if (marked !== 0) {
+      return marked < 0 ? marked : this.#pwriteClearing(fd, io, offset, flags);
     }
     return calls.enabled &&
       handles.isSync(slot) &&
       calls.onHandle(op, slot, SYS.pwritev2, io.addr, io.count, offset, 0, flags)
       ? PENDING
       : this.#pwrite(fd, io, offset, flags);
+  }
+
+  /** Apart from `write`, so that only a file with set-id bits costs a closure. */
+  #pwriteClearing(fd: number, io: IoVector, offset: number, flags: number): number {
+    return this.#clearing(() => this.#pwrite(fd, io, offset, flags));
   }
 
   #pwrite(fd: number, io: IoVector, offset: number, flags: number): number {
@@ -248,15 +242,7 @@ export class DataRequests {
   /** Makes a call that takes set-id bits away, of the file that `status` tells of. */
   #clearing(call: () => number): number {
     const { credentials, status } = this.#share;
-    const failed = credentials.dropFsetid(status.gid);
-    if (failed < 0) {
-      return failed;
-    }
-    try {
-      return call();
-    } finally {
-      credentials.regainFsetid();
-    }
+    return credentials.withoutFsetid(status.gid, call);
   }
 
   /** True when a short read ended at the file's end, and not merely where the cache ended. */

@@ -29,19 +29,13 @@ export class FileOpener {
 
   #open(number: Address, flags: number, killSuidgid: boolean, nonblock: number): number {
     const hostFlags = this.#share.hostFlags(flags) | O_NOCTTY | nonblock;
-    if (!killSuidgid) {
-      return this.#share.openNumber(number, hostFlags);
-    }
+    return killSuidgid ? this.#openClearing(number, hostFlags) : this.#share.openNumber(number, hostFlags);
+  }
+
+  /** Apart from `#open`, so that only a truncation that clears set-id bits costs a closure. */
+  #openClearing(number: Address, hostFlags: number): number {
     const { credentials, status } = this.#share;
-    const failed = credentials.dropFsetid(status.gid);
-    if (failed < 0) {
-      return failed;
-    }
-    try {
-      return this.#share.openNumber(number, hostFlags);
-    } finally {
-      credentials.regainFsetid();
-    }
+    return credentials.withoutFsetid(status.gid, () => this.#share.openNumber(number, hostFlags));
   }
 
   /** Makes a handle of a descriptor, which is given away, and answers with it. @returns 0 or -ENFILE */

@@ -8,6 +8,7 @@ export type { MigrationMode, MigrationOnError, MigrationOptions } from './migrat
 export {
   type CachePolicy,
   type InodeFileHandles,
+  LEAST_DESCRIPTORS,
   limitsForDescriptors,
   type PassthroughLimits,
   type PassthroughOptions,

@@ -190,16 +190,19 @@ const INODE_BYTES = 256;
 /** The part of the memory that inodes may take. */
 const MEMORY_PART = 1 / 8;
 const LEAST_INODES = 65_536;
+/** The fewest descriptors that a share can be served with. */
+export const LEAST_DESCRIPTORS = 64;
 
 /**
  * Splits a process's descriptor limit among inodes, files and directories of a share.
  * @param descriptors - RLIMIT_NOFILE less what the rest of the process needs, sockets and call descriptors above all
  * @param memory - bytes of memory of this machine, which bounds the inodes known without a descriptor
- * @throws PassthroughError ERR_PASSTHROUGH_OPTION when there are fewer than 64
+ * @throws PassthroughError ERR_PASSTHROUGH_OPTION when there are fewer than `LEAST_DESCRIPTORS`
  */
 export function limitsForDescriptors(descriptors: number, memory: number = totalmem()): PassthroughLimits {
-  if (!(descriptors >= 64)) {
-    throw new PassthroughError('ERR_PASSTHROUGH_OPTION', `${descriptors} descriptors are too few: 64 at least`);
+  if (!(descriptors >= LEAST_DESCRIPTORS)) {
+    const least = `${LEAST_DESCRIPTORS} at least`;
+    throw new PassthroughError('ERR_PASSTHROUGH_OPTION', `${descriptors} descriptors are too few: ${least}`);
   }
   const maxDirStreams = Math.min(DEFAULT_LIMITS.maxDirStreams, Math.floor(descriptors / 16));
   const maxHandles = Math.min(DEFAULT_LIMITS.maxHandles, Math.floor(descriptors / 4));

@@ -9,29 +9,40 @@ import { TestShare } from './support/share.ts';
 
 const USER = 1000;
 
+function modeOf(share: TestShare): number {
+  return statSync(share.at('file')).mode & 0o7777;
+}
+
+/** Gives `file` its contents and its set-id bits, which a change of contents or owner takes away. */
+function arm(share: TestShare, mode: number, owner = 0): void {
+  writeFileSync(share.at('file'), 'text');
+  chownSync(share.at('file'), owner, owner);
+  chmodSync(share.at('file'), mode);
+}
+
+function expectFsetid(): void {
+  const effective = new Uint32Array(2);
+  openSys().cred.capgetEffective(effective);
+  expect(effective[0]! & (1 << CAP_FSETID)).to.not.equal(0);
+}
+
 describe('set-user-ID and set-group-ID bits', () => {
   checkLeaks();
   checkIdentity();
 
   asRoot('stay where the group may not execute, as the kernel has it for a user of the group', () => {
     using share = new TestShare();
-    const mode = (): number => statSync(share.at('file')).mode & 0o7777;
-    const arm = (): void => {
-      writeFileSync(share.at('file'), 'text');
-      chownSync(share.at('file'), USER, USER);
-      chmodSync(share.at('file'), 0o6744);
-    };
-    arm();
+    arm(share, 0o6744, USER);
     const nodeid = share.node('file');
     const fh = share.fh(nodeid, O_RDWR);
     share.write(fh, 0, 'x', 0, 4);
-    expect(mode(), 'write').to.equal(0o2744);
-    arm();
+    expect(modeOf(share), 'write').to.equal(0o2744);
+    arm(share, 0o6744, USER);
     share.open(nodeid, O_RDWR | O_TRUNC, true);
-    expect(mode(), 'open').to.equal(0o2744);
-    arm();
+    expect(modeOf(share), 'open').to.equal(0o2744);
+    arm(share, 0o6744, USER);
     share.setattr(nodeid, { valid: FATTR_SIZE | FATTR_KILL_SUIDGID, size: 2 });
-    expect(mode(), 'truncation').to.equal(0o2744);
+    expect(modeOf(share), 'truncation').to.equal(0o2744);
     expect(openSys().cred.getegid()).to.equal(0);
     const made = share.create('made', O_RDWR);
     expect(made.result).to.equal(0);
@@ -41,46 +52,34 @@ describe('set-user-ID and set-group-ID bits', () => {
   asRoot('are cleared by a write, an open and a truncation that ask for it, and only by those', () => {
     const sys = mockSys();
     using share = new TestShare({ sys });
-    const mode = (): number => statSync(share.at('file')).mode & 0o7777;
-    const arm = (): void => {
-      writeFileSync(share.at('file'), 'text');
-      chmodSync(share.at('file'), 0o6755);
-    };
-    arm();
+    arm(share, 0o6755);
     const nodeid = share.node('file');
     const fh = share.fh(nodeid, O_RDWR);
 
     share.write(fh, 0, 'x');
-    expect(mode(), 'plain write').to.equal(0o6755);
+    expect(modeOf(share), 'plain write').to.equal(0o6755);
     share.write(fh, 0, 'x', 0, 4);
-    expect(mode(), 'write').to.equal(0o755);
-    arm();
+    expect(modeOf(share), 'write').to.equal(0o755);
+    arm(share, 0o6755);
     share.open(nodeid, O_RDWR | O_TRUNC);
-    expect(mode(), 'plain open').to.equal(0o6755);
-    arm();
+    expect(modeOf(share), 'plain open').to.equal(0o6755);
+    arm(share, 0o6755);
     share.open(nodeid, O_RDWR | O_TRUNC, true);
-    expect(mode(), 'open').to.equal(0o755);
-    arm();
+    expect(modeOf(share), 'open').to.equal(0o755);
+    arm(share, 0o6755);
     share.setattr(nodeid, { valid: FATTR_SIZE, size: 1 });
-    expect(mode(), 'plain truncation').to.equal(0o6755);
+    expect(modeOf(share), 'plain truncation').to.equal(0o6755);
     share.setattr(nodeid, { valid: FATTR_SIZE | FATTR_KILL_SUIDGID, size: 2 });
-    expect(mode(), 'truncation').to.equal(0o755);
-    arm();
+    expect(modeOf(share), 'truncation').to.equal(0o755);
+    arm(share, 0o6755);
     share.setattr(nodeid, { valid: FATTR_UID | FATTR_KILL_SUIDGID, uid: USER });
-    expect(mode(), 'chown').to.equal(0o755);
-    const effective = new Uint32Array(2);
-    openSys().cred.capgetEffective(effective);
-    expect(effective[0]! & (1 << CAP_FSETID)).to.not.equal(0);
+    expect(modeOf(share), 'chown').to.equal(0o755);
+    expectFsetid();
   });
 
   asRoot('are cleared by FALLOCATE and COPY_FILE_RANGE, whoever asks, where the driver leaves them to us', () => {
     using share = new TestShare();
-    const mode = (): number => statSync(share.at('file')).mode & 0o7777;
-    const arm = (): void => {
-      writeFileSync(share.at('file'), 'text');
-      chmodSync(share.at('file'), 0o6777);
-    };
-    arm();
+    arm(share, 0o6777);
     const nodeid = share.node('file');
     const fh = share.fh(nodeid, O_RDWR);
     const from = share.put('from', 'other');
@@ -88,15 +87,13 @@ describe('set-user-ID and set-group-ID bits', () => {
     const allocate = (): number => share.fs.fallocate(share.op(), nodeid, fh, 0, 9, 0);
     const copy = (): number => share.fs.copyFileRange(share.op(), from, source, 0, nodeid, fh, 0, 5);
 
-    expect([allocate(), mode()]).to.deep.equal([0, 0o6777]);
-    expect([copy(), mode()]).to.deep.equal([5, 0o6777]);
+    expect([allocate(), modeOf(share)]).to.deep.equal([0, 0o6777]);
+    expect([copy(), modeOf(share)]).to.deep.equal([5, 0o6777]);
     share.fs.initialised(FUSE_HANDLE_KILLPRIV_V2);
-    expect([allocate(), mode()]).to.deep.equal([0, 0o777]);
-    arm();
-    expect([copy(), mode()]).to.deep.equal([5, 0o777]);
-    const effective = new Uint32Array(2);
-    openSys().cred.capgetEffective(effective);
-    expect(effective[0]! & (1 << CAP_FSETID)).to.not.equal(0);
+    expect([allocate(), modeOf(share)]).to.deep.equal([0, 0o777]);
+    arm(share, 0o6777);
+    expect([copy(), modeOf(share)]).to.deep.equal([5, 0o777]);
+    expectFsetid();
   });
 
   asRoot('cost nothing where there are none', () => {

@@ -3,9 +3,9 @@
 import type { DaxGuard, DaxTail } from '@oriel/fs-dax';
 import { FsDevice } from '@oriel/fs-dax';
 import { limitsForDescriptors, PassthroughFilesystem, type PassthroughOptions } from '@oriel/fs-passthrough';
-import { CliError } from '../cli/cli-error.ts';
 import { checkGuard } from '../dax-guard.ts';
 import type { DeviceContext, DeviceInstance } from '../device-module.ts';
+import { shareDescriptors } from '../share-descriptors.ts';
 
 /** How the directory is served: plain data. */
 export type ShareSettings = Omit<
@@ -32,40 +32,12 @@ export interface FsDeviceSettings {
   readonly descriptors: number;
 }
 
-/** Descriptors of Node, the loop, the socket and its channels, and of requests on mounts that may not answer. */
-const BASE_DESCRIPTORS = 128;
-/** Kick, call and error of a queue. */
-const DESCRIPTORS_A_QUEUE = 3;
-/** Each owner of POSIX locks in the guest has one. */
-const LOCK_DESCRIPTORS = 4096;
-/** The part of all descriptors that locks may take where there are few. */
-const LOCK_PART = 1 / 8;
-
-/** What a share takes at least. */
-const LEAST_DESCRIPTORS = 64;
-
-/** Descriptors that are left for the share's files. @throws CliError when they are too few */
-function shareDescriptors(settings: FsDeviceSettings, context: DeviceContext): number {
-  const { maxMemSlots, limits } = context.profile;
-  const queues = (settings.numRequestQueues + 1) * DESCRIPTORS_A_QUEUE;
-  const mappings = settings.windowSize > 0 ? Math.min(limits.maxMappings, settings.windowSize / 4096) : 0;
-  const others = BASE_DESCRIPTORS + queues + maxMemSlots + mappings;
-  const lockPart = settings.share.posixLocks === true ? LOCK_PART : 0;
-  const least = Math.ceil((others + LEAST_DESCRIPTORS) / (1 - lockPart));
-  if (settings.descriptors < least) {
-    throw new CliError(
-      `--rlimit-nofile: ${settings.descriptors} descriptors are too few: ${least} at least, with this window and these queues`,
-    );
-  }
-  return settings.descriptors - others - Math.min(LOCK_DESCRIPTORS, Math.floor(settings.descriptors * lockPart));
-}
-
 /** Opens the share and makes the device. */
 export function createDevice(context: DeviceContext, options: unknown): DeviceInstance {
   const settings = options as FsDeviceSettings;
   const { sys, offload, log, confinement } = context;
   const { sharedDir, stateDir, tail, daxMinSize, guard, windowSize } = settings;
-  const limits = limitsForDescriptors(shareDescriptors(settings, context));
+  const limits = limitsForDescriptors(shareDescriptors(settings, context.profile));
   const fs = new PassthroughFilesystem({
     ...settings.share,
     sys,
